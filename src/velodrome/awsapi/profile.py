@@ -8,9 +8,10 @@ Reads with the standard library alone: programs that start for one object cannot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing, pathlib and dataclasses cost more to import than the rest of this file costs to run
+    from collections.abc import Mapping
+    from pathlib import Path
 
 Section = dict[str, "str | dict[str, str]"]
 
@@ -19,18 +20,31 @@ class ProfileError(Exception):
     """The configuration file is missing, or does not say what it must."""
 
 
-@dataclass(frozen=True)
 class Profile:
     """One profile of the configuration file, with the endpoints of its services section."""
 
-    name: str
-    region: str
-    access_key_id: str | None = None
-    secret_access_key: str | None = field(default=None, repr=False)
-    session_token: str | None = field(default=None, repr=False)
-    path_style: bool = False
-    endpoint_url: str | None = None
-    endpoints: Mapping[str, str] = field(default_factory=dict)
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        session_token: str | None = None,
+        path_style: bool = False,
+        endpoint_url: str | None = None,
+        endpoints: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.region = region
+        self.access_key_id = access_key_id
+        self.secret_access_key = secret_access_key
+        self.session_token = session_token
+        self.path_style = path_style
+        self.endpoint_url = endpoint_url
+        self.endpoints = dict(endpoints or {})
+
+    def __repr__(self) -> str:
+        return f"Profile({self.name!r}, region={self.region!r}, endpoints={self.endpoints!r})"  # never the keys
 
     def endpoint(self, service: str) -> str | None:
         """The URL for a service named as botocore names it (``s3``, ``emr_serverless``); None is AWS itself."""
