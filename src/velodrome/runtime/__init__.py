@@ -1,0 +1,1 @@
+"""Installs and runs the whole stack as host processes, where there is no container engine."""

@@ -1,0 +1,113 @@
+"""How each service shows that it works: a real request through its own protocol, raising NotHealthy until it answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import httpx
+import psycopg
+
+from velodrome.settings import Settings
+
+REQUEST_TIMEOUT = 5.0  # seconds
+
+
+class NotHealthy(RuntimeError):
+    """The service does not answer as it should, yet; the message says how."""
+
+
+def _select_one(**connection: Any) -> None:
+    try:
+        with psycopg.connect(**connection, connect_timeout=5, autocommit=True) as session:
+            session.execute("SELECT 1")
+    except psycopg.Error as error:
+        raise NotHealthy(str(error).strip()) from error
+
+
+def _get(url: str) -> Any:
+    try:
+        answer = httpx.get(url, timeout=REQUEST_TIMEOUT, trust_env=False)
+        answer.raise_for_status()
+        return answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise NotHealthy(f"{url}: {error}") from error
+
+
+def source(settings: Settings, since: float) -> None:
+    """The source database logs its owner in."""
+    _select_one(
+        host=settings["SOURCE_HOST"],
+        port=settings.integer("SOURCE_PORT"),
+        dbname=settings["SOURCE_DATABASE"],
+        user=settings["SOURCE_USER"],
+        password=settings["SOURCE_PASSWORD"],
+    )
+
+
+def airflow_db(settings: Settings, since: float) -> None:
+    """Airflow's database logs Airflow in."""
+    _select_one(
+        host="127.0.0.1",
+        port=settings.integer("AIRFLOW_DATABASE_PORT"),
+        dbname="airflow",
+        user="airflow",
+        password=settings["AIRFLOW_DATABASE_PASSWORD"],
+    )
+
+
+def redshift(settings: Settings, since: float) -> None:
+    """The warehouse logs its administrator in."""
+    _select_one(
+        host=settings["REDSHIFT_HOST"],
+        port=settings.integer("REDSHIFT_PORT"),
+        dbname=settings["REDSHIFT_DATABASE"],
+        user=settings["REDSHIFT_USER"],
+        password=settings["REDSHIFT_PASSWORD"],
+        sslmode="require" if settings.flag("REDSHIFT_SSL") else "disable",
+    )
+
+
+def s3(settings: Settings, since: float) -> None:
+    """S3 answers and its start hooks (buckets, the source bucket's objects) have all succeeded."""
+    state = _get(f"{settings['S3_ENDPOINT_URL']}/_localstack/init")
+    if not state.get("completed", {}).get("READY"):
+        raise NotHealthy("its start hooks have not ended")
+    failed = [script["name"] for script in state.get("scripts", ()) if script["state"] != "SUCCESSFUL"]
+    if failed:
+        raise NotHealthy(f"start hook failed: {', '.join(failed)}")
+
+
+def emr_serverless(settings: Settings, since: float) -> None:
+    """EMR Serverless's API answers."""
+    _get(f"{settings['EMR_SERVERLESS_ENDPOINT_URL']}/_velodrome/health")
+
+
+def _airflow(settings: Settings, component: str, heartbeat: str | None, since: float) -> None:
+    # The answer is always HTTP 200; only its body tells. A heartbeat from before this start is an earlier process's.
+    body = _get(f"http://{settings['AIRFLOW_HOST']}:{settings['AIRFLOW_PORT']}/api/v2/monitor/health")
+    state = body.get(component) or {}
+    if state.get("status") != "healthy":
+        raise NotHealthy(f"Airflow says of its {component}: {state.get('status')}")
+    if heartbeat and datetime.fromisoformat(state[heartbeat]).timestamp() < since:
+        raise NotHealthy(f"no heartbeat of the {component} since its start")
+
+
+def airflow_api_server(settings: Settings, since: float) -> None:
+    """Airflow's API answers and reaches its database."""
+    _airflow(settings, "metadatabase", None, since)
+
+
+def airflow_scheduler(settings: Settings, since: float) -> None:
+    """The scheduler has sent a heartbeat since its start."""
+    _airflow(settings, "scheduler", "latest_scheduler_heartbeat", since)
+
+
+def airflow_dag_processor(settings: Settings, since: float) -> None:
+    """The DAG processor has sent a heartbeat since its start."""
+    _airflow(settings, "dag_processor", "latest_dag_processor_heartbeat", since)
+
+
+def airflow_triggerer(settings: Settings, since: float) -> None:
+    """The triggerer has sent a heartbeat since its start."""
+    _airflow(settings, "triggerer", "latest_triggerer_heartbeat", since)

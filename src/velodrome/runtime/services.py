@@ -1,0 +1,102 @@
+"""The table of services: start script, virtual environment, port, what each needs, how each shows that it is healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from velodrome.runtime import health
+from velodrome.settings import Settings
+
+
+@dataclass(frozen=True)
+class Install:
+    """One virtual environment: requirement files (relative to the project), and whether the velodrome package is in it."""
+
+    name: str
+    requirements: tuple[str, ...]
+    with_velodrome: bool = True
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process of the stack. `healthy(settings, since)` raises NotHealthy until it answers for itself; `since` is its
+    start in seconds since the epoch. A service without it runs once to its end before those that need it start."""
+
+    name: str
+    start: tuple[str, ...]
+    install: str
+    needs: tuple[str, ...]
+    port: str | None = None
+    healthy: Callable[[Settings, float], None] | None = None
+    stop_signal: str = "TERM"
+
+
+INSTALLS: dict[str, Install] = {
+    install.name: install
+    for install in (
+        Install("source", ("postgres-init/requirements.txt",)),
+        Install("s3", ("localstack/requirements.txt",)),
+        Install("spark", ("spark/requirements.txt",), with_velodrome=False),
+        Install("emr-serverless", ("spark/requirements-server.txt",)),
+        Install("redshift", ("warehouse/requirements.txt",)),
+        Install("airflow", ("airflow/requirements.txt",), with_velodrome=False),
+        Install("test", ("tests/requirements.txt",)),
+    )
+}
+
+_AIRFLOW = "airflow/start.sh"
+
+# PostgreSQL takes SIGTERM as "wait for every client to leave", SIGINT as a fast, clean shutdown.
+SERVICES: dict[str, Service] = {
+    service.name: service
+    for service in (
+        Service("source", ("postgres-init/start.sh",), "source", (), "SOURCE_PORT", health.source, "INT"),
+        Service("airflow-db", ("airflow/database.sh",), "source", (), "AIRFLOW_DATABASE_PORT", health.airflow_db, "INT"),
+        Service("s3", ("localstack/start.sh",), "s3", (), "S3_PORT", health.s3),
+        Service("redshift", ("warehouse/start.sh",), "redshift", (), "REDSHIFT_PORT", health.redshift),
+        Service(
+            "emr-serverless",
+            ("spark/start.sh",),
+            "emr-serverless",
+            (),
+            "EMR_SERVERLESS_PORT",
+            health.emr_serverless,
+        ),
+        Service("airflow-init", (_AIRFLOW, "init"), "airflow", ("airflow-db",)),
+        Service(
+            "airflow-api-server",
+            (_AIRFLOW, "api-server"),
+            "airflow",
+            ("airflow-init",),
+            "AIRFLOW_PORT",
+            health.airflow_api_server,
+        ),
+        Service("airflow-scheduler", (_AIRFLOW, "scheduler"), "airflow", ("airflow-init",), None, health.airflow_scheduler),
+        Service(
+            "airflow-dag-processor",
+            (_AIRFLOW, "dag-processor"),
+            "airflow",
+            ("airflow-init",),
+            None,
+            health.airflow_dag_processor,
+        ),
+        Service("airflow-triggerer", (_AIRFLOW, "triggerer"), "airflow", ("airflow-init",), None, health.airflow_triggerer),
+    )
+}
+
+
+def command(service: Service, settings: Settings) -> list[str]:
+    """The argv that runs a service in the foreground."""
+    return ["/bin/sh", str(settings.project / service.start[0]), *service.start[1:]]
+
+
+def bin_folder(service: Service, settings: Settings) -> Path:
+    """The folder that comes first on the service's PATH."""
+    return settings.installs / service.install / "bin"
+
+
+def log_file(service: Service, settings: Settings) -> Path:
+    """Where the service's output goes."""
+    return settings.home / "logs" / f"{service.name}.log"

@@ -1,0 +1,246 @@
+"""The one table of settings, and how their values are found: environment, generated secrets, profile file, default."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+
+class SettingError(ValueError):
+    """A setting is missing or has a value that cannot be used; the message names it."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table. A default may refer to other settings as `${NAME}`; `secret` ones are generated."""
+
+    name: str
+    default: str
+    help: str
+    secret: bool = False
+
+
+def _role(name: str) -> str:
+    return "arn:aws:iam::${AWS_ACCOUNT_ID}:role/velodrome-" + name
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("VELODROME_PROJECT", "", "the folder with airflow/, spark/, warehouse/ …; empty: found from where you are"),
+    Setting("VELODROME_HOME", "${VELODROME_PROJECT}/.velodrome", "where data, logs, secrets and installs of this copy lie"),
+    Setting("VELODROME_INSTALLS", "${VELODROME_HOME}/installs", "the services' virtual environments and jars; copies can share it"),
+    Setting("PROFILE", "local", "which profile file is read: env/<PROFILE>.env"),
+    Setting("DATASET", "", "folder with the nine CSV files; empty: a data set is generated"),
+    Setting("DATASET_SEED", "1", "seed number of the generated data set"),
+    Setting("DATASET_SCALE", "1", "size of the generated data set; 1 is about 1,600 orders"),
+    Setting("AWS_PROFILE", "local", "the profile of AWS_CONFIG_FILE that every AWS client uses"),
+    Setting("AWS_CONFIG_FILE", "${VELODROME_HOME}/aws/config", "AWS shared config; made from env/aws/config"),
+    Setting("AWS_REGION", "us-east-1", "the region of every service"),
+    Setting("AWS_ACCOUNT_ID", "000000000000", "the account in every ARN"),
+    Setting("AWS_LOCAL_SECRET_ACCESS_KEY", "", "secret key of the local profile; its key id is 'velodrome'", secret=True),
+    Setting("S3_PORT", "4566", "port of S3, IAM and STS"),
+    Setting("S3_ENDPOINT_URL", "http://127.0.0.1:${S3_PORT}", "endpoint of S3, IAM and STS"),
+    Setting("SOURCE_BUCKET", "bike-store-source", "bucket of the data set, the job and the prepared input"),
+    Setting("RAW_BUCKET", "bike-store-raw", "bucket of the windows that are exported from the source"),
+    Setting("PROCESSED_BUCKET", "bike-store-processed", "bucket of the staging tables and the quarantine"),
+    Setting("LOG_BUCKET", "bike-store-log", "bucket of Airflow's and EMR Serverless's logs"),
+    Setting("SOURCE_HOST", "127.0.0.1", "host of the source database (RDS PostgreSQL)"),
+    Setting("SOURCE_PORT", "5432", "port of the source database"),
+    Setting("SOURCE_DATABASE", "bikestore", "name of the source database"),
+    Setting("SOURCE_USER", "bikestore", "owner of the source database"),
+    Setting("SOURCE_PASSWORD", "", "password of SOURCE_USER", secret=True),
+    Setting("RDS_IMPORT_ROLE_ARN", _role("rds-import"), "role with which the source reads from S3"),
+    Setting("RDS_EXPORT_ROLE_ARN", _role("rds-export"), "role with which the source writes to S3"),
+    Setting("EMR_SERVERLESS_PORT", "4570", "port of EMR Serverless"),
+    Setting("EMR_SERVERLESS_ENDPOINT_URL", "http://127.0.0.1:${EMR_SERVERLESS_PORT}", "endpoint of EMR Serverless"),
+    Setting("EMR_RUNTIME_ROLE_ARN", _role("emr-runtime"), "role with which a Spark job runs"),
+    Setting("EMR_RELEASE_LABEL", "emr-spark-8.0.0", "release of EMR Serverless: Spark 4.0.2, Delta 4.0.0"),
+    Setting("EMR_MAXIMUM_CAPACITY", '{"cpu": "4 vCPU", "memory": "16 GB"}', "limit of the application, as JSON"),
+    Setting("EMR_SPARK_PARAMETERS", "--conf spark.sql.shuffle.partitions=2", "the job's sparkSubmitParameters"),
+    Setting("REDSHIFT_HOST", "127.0.0.1", "host of the warehouse (Redshift Serverless)"),
+    Setting("REDSHIFT_PORT", "5439", "port of the warehouse"),
+    Setting("REDSHIFT_DATABASE", "dev", "name of the warehouse's database"),
+    Setting("REDSHIFT_USER", "awsuser", "administrator of the warehouse"),
+    Setting("REDSHIFT_PASSWORD", "", "password of REDSHIFT_USER", secret=True),
+    Setting("REDSHIFT_SSL", "false", "whether connections to the warehouse are encrypted: true or false"),
+    Setting("REDSHIFT_ROLE_ARN", _role("redshift"), "role with which COPY reads from S3"),
+    Setting("AIRFLOW_HOST", "127.0.0.1", "address that Airflow's UI and API listen on"),
+    Setting("AIRFLOW_PORT", "8080", "port of Airflow's UI and API"),
+    Setting("AIRFLOW_USER", "admin", "who logs in to Airflow"),
+    Setting("AIRFLOW_PASSWORD", "", "password of AIRFLOW_USER", secret=True),
+    Setting("AIRFLOW_SECRET_KEY", "", "signs Airflow's sessions and tokens", secret=True),
+    Setting("AIRFLOW_DATABASE_PORT", "5433", "port of Airflow's own database"),
+    Setting("AIRFLOW_DATABASE_PASSWORD", "", "password of Airflow's own database", secret=True),
+    Setting(
+        "AIRFLOW_DATABASE_URL",
+        "postgresql+psycopg2://airflow:${AIRFLOW_DATABASE_PASSWORD}@127.0.0.1:${AIRFLOW_DATABASE_PORT}/airflow",
+        "SQLAlchemy URL of Airflow's own database",
+    ),
+    Setting("BUSINESS_TIME_ZONE", "UTC", "time zone in which a change belongs to a day"),
+)  # fmt: skip
+
+_TABLE = {setting.name: setting for setting in SETTINGS}
+SECRETS_FILE = "secrets.env"
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """`NAME=value` lines with shell quoting and `#` comments, as a shell would read them. Raises SettingError."""
+    values: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise SettingError(f"{path}:{number}: {error}") from error
+        if not words:
+            continue
+        name, equals, value = words[0].partition("=")
+        if not equals or len(words) > 1:
+            raise SettingError(f"{path}:{number}: expected NAME=value, quoted if it contains blanks: {line!r}")
+        values[name] = value
+    return values
+
+
+class Settings(Mapping[str, str]):
+    """The resolved settings. Reading one that the table lacks or that has no value raises SettingError."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self._values:
+            raise SettingError(f"there is no setting {name}")
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def required(self, name: str) -> str:
+        """The setting's value, which must not be empty."""
+        value = self[name]
+        if not value:
+            raise SettingError(f"setting {name} has no value: {_TABLE[name].help}")
+        return value
+
+    def integer(self, name: str) -> int:
+        """The setting as a whole number."""
+        value = self.required(name)
+        try:
+            return int(value)
+        except ValueError:
+            raise SettingError(f"setting {name}={value!r} is not a whole number") from None
+
+    def flag(self, name: str) -> bool:
+        """The setting as true or false."""
+        value = self.required(name).lower()
+        if value not in ("true", "false"):
+            raise SettingError(f"setting {name}={value!r} is neither true nor false")
+        return value == "true"
+
+    def path(self, name: str) -> Path:
+        """The setting as an absolute path."""
+        return Path(self.required(name)).expanduser().absolute()
+
+    @property
+    def home(self) -> Path:
+        """Where this copy's state lies."""
+        return self.path("VELODROME_HOME")
+
+    @property
+    def installs(self) -> Path:
+        """Where the services' virtual environments and jars lie."""
+        return self.path("VELODROME_INSTALLS")
+
+    @property
+    def project(self) -> Path:
+        """The folder with airflow/, spark/, warehouse/ and env/."""
+        return self.path("VELODROME_PROJECT")
+
+
+def find_project(environ: Mapping[str, str], start: Path) -> Path | None:
+    """VELODROME_PROJECT, else the nearest folder above `start` with env/local.env, else the checkout this package is in."""
+    if environ.get("VELODROME_PROJECT"):
+        return Path(environ["VELODROME_PROJECT"]).absolute()
+    for folder in (start, *start.parents, *Path(__file__).resolve().parents):
+        if (folder / "env" / "local.env").is_file() and (folder / "airflow").is_dir():
+            return folder
+    return None
+
+
+def _expand(values: dict[str, str]) -> dict[str, str]:
+    def value_of(name: str, seen: tuple[str, ...]) -> str:
+        if name in seen:
+            raise SettingError(f"setting {name} refers to itself: {' → '.join((*seen, name))}")
+        template = Template(values[name])
+        try:
+            parts = {inner: value_of(inner, (*seen, name)) for inner in template.get_identifiers() if inner in values}
+            return template.substitute(parts)
+        except (KeyError, ValueError) as error:
+            raise SettingError(f"setting {name}={values[name]!r}: cannot resolve {error}") from None
+
+    return {name: value_of(name, ()) for name in values}
+
+
+def load(environ: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:
+    """Resolve every setting: environment, then generated secrets, then env/<PROFILE>.env, then the table's default."""
+    environ = os.environ if environ is None else environ
+    project = find_project(environ, start or Path.cwd())
+    values = {setting.name: setting.default for setting in SETTINGS}
+    given = {name: environ[name] for name in _TABLE if environ.get(name)}
+    profile = given.get("PROFILE", values["PROFILE"])
+    if project is not None:
+        values["VELODROME_PROJECT"] = str(project)
+        file = project / "env" / f"{profile}.env"
+        if file.is_file():
+            values |= {name: value for name, value in read_env_file(file).items() if name in _TABLE and value}
+    values |= {name: value.replace("$", "$$") for name, value in given.items()}
+    secrets_file = Path(_expand(values)["VELODROME_HOME"]) / SECRETS_FILE
+    if secrets_file.is_file():
+        stored = read_env_file(secrets_file)
+        values |= {name: stored[name] for name in _TABLE if name in stored and name not in given}
+    return Settings(_expand(values))
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(file.name + ".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)
+    draft.replace(file)
+
+
+def generate_secrets(settings: Settings) -> Settings:
+    """Give every secret without a value a random one, kept in VELODROME_HOME/secrets.env with mode 600."""
+    missing = [setting.name for setting in SETTINGS if setting.secret and not settings[setting.name]]
+    if not missing:
+        return settings
+    file = settings.home / SECRETS_FILE
+    lines = file.read_text(encoding="utf-8") if file.exists() else "# Generated; keep it private.\n"
+    lines += "".join(f"{name}={secrets.token_urlsafe(24)}\n" for name in missing)
+    write_private(file, lines)
+    values = {name: value for name, value in settings.items() if value and name not in missing}
+    # Settings built from a secret (AIRFLOW_DATABASE_URL) are resolved anew.
+    for setting in SETTINGS:
+        if any(f"${{{name}}}" in setting.default for name in missing):
+            values.pop(setting.name, None)
+    return load(values, settings.project)
+
+
+def user_environ() -> dict[str, str]:
+    """The user's environment without AWS's own variables: a shell set up for an account must never steer a local stack."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_") or name == "AWS_CA_BUNDLE"}
+
+
+def service_environ(settings: Settings) -> dict[str, str]:
+    """What a service is started with: the user's environment less what could mislead it, and every setting."""
+    misleading = ("AIRFLOW_", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "SPARK_", "PG")
+    inherited = {name: value for name, value in user_environ().items() if not name.startswith(misleading)}
+    return inherited | dict(settings)
