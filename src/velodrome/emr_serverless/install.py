@@ -1,0 +1,220 @@
+"""Installs what a Spark job needs beyond PySpark: jars through Spark's own Ivy, and an archive of loaded classes.
+
+Needs the standard library alone: ``python -m velodrome.emr_serverless.install SPARK_VENV JARS_TXT TARGET``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from .jvm import BASE_ARCHIVE, CLASS_ARCHIVE, MissingInstall, SparkInstall
+from .trust import PASSWORD, java_key_store, system_certificates
+
+Progress = Callable[[str], None]
+_STAMP = ".stamp"
+_ARCHIVE_STAMP = ".archive-stamp"
+_TIMEOUT = 600
+_ATTEMPTS = 2
+# Where the training job looks for S3. Nobody answers there: the client's classes load all the same.
+_NOBODY = "http://127.0.0.1:9"
+
+
+class InstallError(Exception):
+    """Installing failed; the message says what to do."""
+
+
+def install_jars(spark_venv: Path, jars_txt: Path, target: Path, progress: Progress) -> bool:
+    """Fetch the jars that `jars_txt` names, with all they need, into `target`; False if they are there already.
+
+    The folder is exchanged in one step, so that who reads it sees all of the old jars or all of the new ones.
+    """
+    wanted = hashlib.sha256(jars_txt.read_bytes()).hexdigest()
+    if _read(target / _STAMP) == wanted:
+        return False
+    packages, excluded = read_coordinates(jars_txt)
+    spark = SparkInstall(spark_venv, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".jars-", dir=target.parent) as folder:
+        work = Path(folder)
+        progress(f"Resolving {len(packages)} Maven packages")
+        for attempt in range(1, _ATTEMPTS + 1):
+            problem = _resolve(spark, packages, excluded, work)
+            if problem is None:
+                break
+            if attempt == _ATTEMPTS:
+                raise InstallError(
+                    f"the Maven registry did not deliver the jars of {jars_txt.name}: {problem}; "
+                    "check the network (Ivy follows DEFAULT_ARTIFACT_REPOSITORY) and try again"
+                )
+            progress(f"The Maven registry failed ({problem}); trying once more")
+        jars = work / "ivy" / "jars"
+        (jars / _STAMP).write_text(wanted, encoding="utf-8")
+        if target.exists():
+            target.rename(work / "old")
+        jars.rename(target)
+    progress(f"{len(list(target.glob('*.jar')))} jars installed")
+    return True
+
+
+def read_coordinates(jars_txt: Path) -> tuple[list[str], list[str]]:
+    """Packages (group:artifact:version) and, from lines that start with "-", artifacts to leave out."""
+    packages: list[str] = []
+    excluded: list[str] = []
+    for number, line in enumerate(jars_txt.read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.split("#", 1)[0].strip()
+        if not text:
+            continue
+        leave_out = text.startswith("-")
+        if text.count(":") != (1 if leave_out else 2):
+            raise InstallError(f"{jars_txt}:{number}: expected group:artifact:version or -group:artifact, not {text!r}")
+        (excluded if leave_out else packages).append(text.removeprefix("-"))
+    return packages, excluded
+
+
+def build_class_archive(spark_venv: Path, jars: Path, progress: Progress) -> bool:
+    """Archive the classes that a small job loads, which saves half of a job's start; False if not needed or not possible.
+
+    https://docs.oracle.com/en/java/javase/17/vm/class-data-sharing.html
+    """
+    spark = SparkInstall(spark_venv, jars)
+    wanted = _archive_stamp(spark)
+    if _read(jars / _ARCHIVE_STAMP) == wanted and spark.archive_options():
+        return False
+    for name in (_ARCHIVE_STAMP, CLASS_ARCHIVE, BASE_ARCHIVE):
+        (jars / name).unlink(missing_ok=True)
+    progress("Archiving Spark's classes")
+    with tempfile.TemporaryDirectory(prefix=".archive-", dir=jars) as folder:
+        work = Path(folder)
+        base, top = work / BASE_ARCHIVE, work / CLASS_ARCHIVE
+        for command in (
+            [str(spark.java), "-XX:+UseSerialGC", "-Xshare:dump", f"-XX:SharedArchiveFile={base}"],
+            _training(spark, base, top, work),
+        ):
+            try:
+                _run(command, spark, work)
+            except (subprocess.SubprocessError, OSError) as error:
+                progress(f"No class archive, jobs start slower: {_last_line(error)}")
+                return False
+        if not top.is_file():
+            progress("No class archive, jobs start slower: this Java makes none")
+            return False
+        base.rename(jars / BASE_ARCHIVE)
+        top.rename(jars / CLASS_ARCHIVE)
+    (jars / _ARCHIVE_STAMP).write_text(wanted, encoding="utf-8")
+    progress(f"Class archive built, {(jars / CLASS_ARCHIVE).stat().st_size // 2**20} MB")
+    return True
+
+
+def _resolve(spark: SparkInstall, packages: list[str], excluded: list[str], work: Path) -> str | None:
+    """Run Spark's resolver; the reason if it failed. What it then starts is a program that does nothing."""
+    trust: list[str] = []
+    if certificates := system_certificates():
+        store = work / "trust.jks"
+        store.write_bytes(java_key_store(certificates))
+        trust = [f"-Djavax.net.ssl.trustStore={store}", f"-Djavax.net.ssl.trustStorePassword={PASSWORD}"]
+    command = [
+        *spark.java_options(),
+        *trust,
+        "-Djava.net.useSystemProxies=true",
+        "-Dsun.net.client.defaultConnectTimeout=20000",
+        "-Dsun.net.client.defaultReadTimeout=60000",
+        "org.apache.spark.deploy.SparkSubmit",
+        *("--packages", ",".join(packages)),
+        *(("--exclude-packages", ",".join(excluded)) if excluded else ()),
+        *("--conf", f"spark.jars.ivy={work / 'ivy'}"),
+        *("--class", "org.apache.ivy.Main"),
+        *("spark-internal", "-version"),
+    ]
+    try:
+        _run(command, spark, work)
+    except subprocess.CalledProcessError as error:
+        lines = (error.stderr or "").splitlines()
+        causes = [line.strip() for line in lines if "Server access error" in line or "not found" in line]
+        return (causes or [_last_line(error)])[0][:300]
+    except (subprocess.SubprocessError, OSError) as error:
+        return _last_line(error)
+    if not list((work / "ivy" / "jars").glob("*.jar")):
+        return "Ivy ended without an error and without jars"
+    return None
+
+
+def _training(spark: SparkInstall, base: Path, top: Path, work: Path) -> list[str]:
+    return [
+        *spark.java_options(),
+        f"-XX:SharedArchiveFile={base}",
+        f"-XX:ArchiveClassesAtExit={top}",
+        "-Xmx1g",
+        "org.apache.spark.deploy.SparkSubmit",
+        *("--master", "local[1]"),
+        *("--conf", "spark.ui.enabled=false"),
+        *("--conf", "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension"),
+        *("--conf", "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog"),
+        *("--conf", "spark.hadoop.fs.s3.impl=org.apache.hadoop.fs.s3a.S3AFileSystem"),
+        *("--conf", f"spark.hadoop.fs.s3a.endpoint={_NOBODY}"),
+        *("--conf", "spark.hadoop.fs.s3a.endpoint.region=us-east-1"),
+        *("--conf", "spark.hadoop.fs.s3a.attempts.maximum=0"),
+        *("--conf", "spark.hadoop.fs.s3a.retry.limit=0"),
+        *("--conf", "spark.hadoop.fs.s3a.aws.credentials.provider="
+          "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider"),
+        str(Path(__file__).with_name("training_job.py")),
+        str(work / "data"),
+    ]  # fmt: skip
+
+
+def _run(command: list[str], spark: SparkInstall, work: Path) -> None:
+    environment = {
+        "PATH": f"{spark.venv / 'bin'}:/usr/bin:/bin",
+        "JAVA_HOME": str(spark.java_home),
+        "SPARK_HOME": str(spark.home),
+        "PYSPARK_PYTHON": str(spark.python),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "AWS_ACCESS_KEY_ID": "training",
+        "AWS_SECRET_ACCESS_KEY": "training",
+        "LANG": "C.UTF-8",
+    }
+    # Settings of the user's own for Java and Ivy (a proxy, a mirror) stay; the rest of the environment is not needed.
+    wrapped = ["/usr/bin/env", *(f"{name}={value}" for name, value in environment.items()), *command]
+    subprocess.run(wrapped, check=True, capture_output=True, text=True, timeout=_TIMEOUT, cwd=work)
+
+
+def _archive_stamp(spark: SparkInstall) -> str:
+    release = _read(spark.java_home / "release") or str(spark.java)
+    jars = "".join(f"{jar}:{jar.stat().st_size}:{jar.stat().st_mtime_ns}\n" for jar in spark.class_path())
+    options = " ".join(spark.java_options())
+    return hashlib.sha256(f"{release}\n{options}\n{jars}".encode()).hexdigest()
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(getattr(error, "stderr", None) or error).strip().splitlines()
+    return lines[-1].strip()[:300] if lines else type(error).__name__
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def main() -> int:
+    """Install jars and class archive from the console."""
+    if len(sys.argv) != 4:
+        print("usage: python -m velodrome.emr_serverless.install SPARK_VENV JARS_TXT TARGET", file=sys.stderr)
+        return 2
+    venv, jars_txt, target = map(Path, sys.argv[1:])
+    try:
+        install_jars(venv.absolute(), jars_txt, target.absolute(), print)
+        build_class_archive(venv.absolute(), target.absolute(), print)
+    except (InstallError, MissingInstall, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
