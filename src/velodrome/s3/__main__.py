@@ -1,0 +1,36 @@
+"""`python -m velodrome.s3`: takes the port and the folder, then becomes LocalStack with an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from velodrome.s3 import launch
+from velodrome.settings import SettingError, load
+
+
+def main() -> None:
+    """Replace this process by the server; a start that cannot work ends with one line that names the setting."""
+    try:
+        settings = load()
+        listener = launch.take_port(settings.integer("S3_PORT"))
+        folder = launch.data_folder(settings)
+        lock = launch.take_folder(folder)
+        environment = launch.environment(settings)
+    except (SettingError, launch.StartError) as error:
+        sys.exit(f"s3: {error}")
+    # LocalStack's index of objects is in memory: what a killed predecessor left on disk cannot be found again.
+    for leftover in ("objects", "tmp"):
+        shutil.rmtree(folder / leftover, ignore_errors=True)
+    for needed in ("objects", "tmp", "home", "cache", "root"):
+        (folder / needed).mkdir(exist_ok=True)
+    os.set_inheritable(listener.fileno(), True)
+    os.set_inheritable(lock, True)
+    # -P: the project's own folder localstack/ must not stand before the package of that name.
+    command = [sys.executable, "-P", "-m", "velodrome.s3.server", str(listener.fileno()), str(folder / "objects"), str(settings.project)]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is meant
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What LocalStack is started with: its port, its folders, its environment."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import sys
+from pathlib import Path
+
+from velodrome.settings import Settings
+
+HOST = "127.0.0.1"
+# What the ready.d hooks read, beside the folder names below.
+HOOK_SETTINGS = (
+    "VELODROME_HOME",
+    "DATASET",
+    "AWS_REGION",
+    "S3_ENDPOINT_URL",
+    "SOURCE_BUCKET",
+    "RAW_BUCKET",
+    "PROCESSED_BUCKET",
+    "LOG_BUCKET",
+    "RDS_IMPORT_ROLE_ARN",
+    "RDS_EXPORT_ROLE_ARN",
+    "EMR_RUNTIME_ROLE_ARN",
+    "REDSHIFT_ROLE_ARN",
+)
+
+
+class StartError(RuntimeError):
+    """S3 cannot start; the message names the setting to change."""
+
+
+def data_folder(settings: Settings) -> Path:
+    """Where this copy's LocalStack keeps everything."""
+    return settings.home / "data" / "s3"
+
+
+def take_port(port: int) -> socket.socket:
+    """Bind and listen before LocalStack loads: it would print `Ready.` on a port that another program holds."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Connections of a killed predecessor linger in TIME_WAIT and would keep the port for a minute.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # A response goes out in several small writes; Nagle's algorithm would hold the later ones back. Accepted sockets inherit it.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise StartError(f"port {port} is taken by another program; set S3_PORT to a free one") from None
+        raise StartError(f"cannot listen on {HOST}:{port} (S3_PORT): {error.strerror}") from error
+    return listener
+
+
+def take_folder(folder: Path) -> int:
+    """Lock the data folder and return the lock's descriptor: a second server in it would delete this one's objects."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise StartError(f"{folder} is in use by another S3; set VELODROME_HOME to another folder") from None
+    return lock
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """LocalStack's whole environment. Nothing is inherited: a variable of the user's could change its address or its store.
+
+    https://docs.localstack.cloud/references/configuration/
+    """
+    folder = data_folder(settings)
+    address = f"{HOST}:{settings.integer('S3_PORT')}"
+    return {
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        # Python's, plux's and LocalStack's own caches and temporary files. TEMP, since LocalStack warns of TMPDIR.
+        "HOME": str(folder / "home"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "TEMP": str(folder / "tmp"),
+        # Without these two it writes to /var/lib and /etc.
+        "OVERRIDE_IN_DOCKER": "0",
+        "FILESYSTEM_ROOT": str(folder / "root"),
+        # No name server, no analytics, no certificate from the internet: nothing leaves this machine.
+        "DNS_ADDRESS": "0",
+        "DISABLE_EVENTS": "1",
+        "SKIP_SSL_CERT_DOWNLOAD": "1",
+        "GATEWAY_SERVER": "hypercorn",
+        "GATEWAY_LISTEN": address,
+        # The default, localhost.localstack.cloud, would be looked up in DNS by whoever follows a returned URL.
+        "LOCALSTACK_HOST": address,
+        "SERVICES": "s3,iam,sts",
+        # For the hooks, which are ordinary clients of this server.
+        "AWS_ACCESS_KEY_ID": "velodrome",
+        "AWS_SECRET_ACCESS_KEY": "hooks",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "VELODROME_PROJECT": str(settings.project),
+        **{name: settings[name] for name in HOOK_SETTINGS},
+    }
