@@ -38,8 +38,13 @@ def _package_root() -> Path | None:
     return root if (root / "pyproject.toml").is_file() else None
 
 
+def _interpreter() -> Path:
+    """The interpreter behind our own virtual environment, so that copies made from different ones agree."""
+    return Path(sys.executable).resolve()
+
+
 def _fingerprint(install: Install, settings: Settings) -> str:
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {sys.executable}".encode())
+    digest = hashlib.sha256(str(_interpreter()).encode())
     if install.with_velodrome:
         root = _package_root()
         digest.update(str(root).encode())
@@ -76,7 +81,7 @@ def _make_venv(install: Install, settings: Settings, folder: Path) -> None:
     environ = user_environ() | {"VIRTUAL_ENV": str(folder), "UV_COMPILE_BYTECODE": "1", "UV_NO_PROGRESS": "1"}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     environ.setdefault("UV_HTTP_TIMEOUT", "120")
-    _uv(["venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], install, environ)
+    _uv(["venv", "--quiet", "--clear", "--python", str(_interpreter()), str(folder)], install, environ)
     requirements = [word for name in install.requirements for word in ("-r", str(settings.project / name))]
     _uv(["pip", "install", "--quiet", *requirements], install, environ)
     if install.with_velodrome:

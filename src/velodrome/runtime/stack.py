@@ -1,0 +1,202 @@
+"""Brings the whole stack up: installs, starts every service when those it needs are healthy, and fills the warehouse."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import time
+from pathlib import Path
+
+from velodrome.dataset import check as dataset_check
+from velodrome.dataset import generate as dataset_generate
+from velodrome.runtime import install
+from velodrome.runtime.airflow_api import PIPELINE_DAG, SETUP_DAG, Airflow, AirflowError
+from velodrome.runtime.graph import Step, run_steps
+from velodrome.runtime.health import NotHealthy
+from velodrome.runtime.prepare import prepare_home
+from velodrome.runtime.progress import Progress
+from velodrome.runtime.services import SERVICES, Service, log_file
+from velodrome.runtime.supervisor import RUNNING_STATES, Supervisor
+from velodrome.settings import Settings
+
+START_TIMEOUT = 180.0  # seconds, for one service on a busy machine
+LEAST_FREE_SPACE = 4 << 30  # bytes; the installs take about 3 GiB
+# What `velodrome up` installs; "spark" is no service's own, EMR Serverless runs jobs with it.
+STACK_INSTALLS = ("airflow", "spark", "s3", "redshift", "source", "emr-serverless")
+
+
+class StackError(RuntimeError):
+    """The stack cannot be brought up; the message names the service, the setting to change, and its log's last lines."""
+
+
+def tail(file: Path, lines: int = 15) -> str:
+    """The last lines of a log file."""
+    if not file.is_file():
+        return ""
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - 16384))
+        return "\n".join(stream.read().decode(errors="replace").splitlines()[-lines:])
+
+
+def check_dataset(settings: Settings) -> None:
+    """Refuse a DATASET with a missing file or column, or a row that breaks the source's constraints."""
+    if not settings["DATASET"]:
+        return
+    folder = settings.path("DATASET")
+    problems = dataset_check.check(folder)
+    if problems:
+        shown = "\n".join(f"  {problem}" for problem in problems[:20])
+        more = f"\n  … and {len(problems) - 20} more" if len(problems) > 20 else ""
+        raise StackError(f"DATASET={folder} cannot be loaded:\n{shown}{more}")
+
+
+def make_dataset(settings: Settings) -> bool:
+    """Generate the data set unless DATASET names one or it is there already."""
+    folder = settings.home / "dataset"
+    if settings["DATASET"]:
+        return False
+    mark = f"seed {settings['DATASET_SEED']} scale {settings['DATASET_SCALE']}\n"
+    stamp = folder / ".generated"
+    if stamp.is_file() and stamp.read_text() == mark:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    dataset_generate.generate(folder, seed=settings.integer("DATASET_SEED"), scale=float(settings["DATASET_SCALE"]))
+    stamp.write_text(mark)
+    return True
+
+
+def check_space(settings: Settings) -> None:
+    """Refuse to begin on a disk that cannot hold the installs."""
+    if not (settings.installs / "airflow" / install.STAMP).is_file():
+        free = install.free_space(settings.installs)
+        if free < LEAST_FREE_SPACE:
+            raise StackError(
+                f"{settings.installs} has {free / 2**30:.1f} GiB free and needs {LEAST_FREE_SPACE >> 30}: "
+                "make room, or set VELODROME_INSTALLS (installs) or VELODROME_HOME (all) to another disk"
+            )
+
+
+def check_port(service: Service, settings: Settings) -> None:
+    """Refuse a port that another process listens on."""
+    if service.port is None:
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", settings.integer(service.port)))
+        except OSError as error:
+            raise StackError(
+                f"{service.name}: port {settings[service.port]} cannot be had ({error.strerror}); "
+                f"another program listens there. Set {service.port} to a free one (env/{settings['PROFILE']}.env, or in front of the command)"
+            ) from None
+
+
+class Stack:
+    """All services of one VELODROME_HOME."""
+
+    def __init__(self, settings: Settings, progress: Progress) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.supervisor = Supervisor(settings)
+
+    def _install(self, name: str) -> None:
+        title = f"install {name}"
+        with self.progress.step(title):
+            if not install.ensure(name, self.settings, lambda text: self.progress.say(title, text)):
+                self.progress.say(title, "already installed")
+
+    def _start(self, service: Service) -> None:
+        title = f"start {service.name}"
+        with self.progress.step(title):
+            if self.supervisor.state(service.name) not in RUNNING_STATES:
+                check_port(service, self.settings)
+                self.supervisor.start_process(service.name)
+            elif self.supervisor.state(service.name) == "RUNNING":
+                self.progress.say(title, "already running")
+            self.wait_healthy(service)
+
+    def wait_healthy(self, service: Service) -> None:
+        """Return once the service answers for itself; raises StackError with its log's last lines."""
+        deadline = time.monotonic() + START_TIMEOUT
+        last = "it does not run"
+        while time.monotonic() < deadline:
+            info = self.supervisor.info(service.name)
+            if service.healthy is None and info["statename"] == "EXITED" and info["exitstatus"] == 0:
+                return
+            if info["statename"] in ("FATAL", "EXITED", "UNKNOWN"):
+                raise StackError(self._died(service, f"ended ({info['spawnerr'] or info['description']})"))
+            if service.healthy is not None and info["statename"] == "RUNNING":
+                try:
+                    service.healthy(self.settings, float(info["start"]))
+                    return
+                except NotHealthy as error:
+                    last = str(error)
+            time.sleep(0.1)
+        raise StackError(self._died(service, f"is not healthy after {START_TIMEOUT:.0f} s: {last}"))
+
+    def _died(self, service: Service, what: str) -> str:
+        file = log_file(service, self.settings)
+        port = f" Its port is the setting {service.port}." if service.port else ""
+        return f"{service.name} {what}.{port}\nLast lines of {file}:\n{tail(file)}"
+
+    def steps(self) -> list[Step]:
+        """Installs and starts, each with what it needs."""
+        steps = [Step(f"install {name}", lambda name=name: self._install(name)) for name in STACK_INSTALLS]  # type: ignore[misc]
+        for service in SERVICES.values():
+            needs = (f"install {service.install}", *(f"start {need}" for need in service.needs))
+            steps.append(Step(f"start {service.name}", lambda service=service: self._start(service), needs))  # type: ignore[misc]
+        return steps
+
+    def up(self) -> None:
+        """Install what is missing, start what does not run, wait until all is healthy."""
+        check_dataset(self.settings)
+        check_space(self.settings)
+        self.settings = prepare_home(self.settings)
+        self.supervisor = Supervisor(self.settings)
+        with self.progress.step("prepare data set"):
+            if make_dataset(self.settings):
+                self.progress.say("prepare data set", "generated")
+        if not self.supervisor.is_running():
+            for service in SERVICES.values():
+                check_port(service, self.settings)
+        self.supervisor.start()
+        steps = self.steps()
+        self.progress.plan(*(step.name for step in steps))
+        run_steps(steps)
+
+    def down(self) -> None:
+        """Stop every service."""
+        with self.progress.step("stop all services"):
+            self.supervisor.stop()
+
+    def fill(self) -> None:
+        """Run the setup DAG and the pipeline DAG, each unless it has succeeded before."""
+        with Airflow(self.settings) as airflow:
+            for dag in (SETUP_DAG, PIPELINE_DAG):
+                title = f"run {dag}"
+                with self.progress.step(title):
+                    self._wait_for_dag(airflow, dag)
+                    if airflow.succeeded(dag):
+                        self.progress.say(title, "has run before")
+                    else:
+                        airflow.unpause(dag)
+                        self.progress.say(title, "triggered")
+                        airflow.follow(dag, airflow.trigger(dag), lambda text, title=title: self.progress.say(title, text))  # type: ignore[misc]
+                        self.progress.say(title, "succeeded")
+
+    def run_pipeline(self) -> None:
+        """Run the pipeline DAG once more and follow it."""
+        title = f"run {PIPELINE_DAG}"
+        with Airflow(self.settings) as airflow, self.progress.step(title):
+            airflow.unpause(PIPELINE_DAG)
+            airflow.follow(PIPELINE_DAG, airflow.trigger(PIPELINE_DAG), lambda text: self.progress.say(title, text))
+            self.progress.say(title, "succeeded")
+
+    def _wait_for_dag(self, airflow: Airflow, dag: str) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while dag not in airflow.dags():
+            if errors := airflow.import_errors():
+                raise AirflowError("Airflow cannot import a DAG:\n" + "\n".join(errors))
+            if time.monotonic() > deadline:
+                raise AirflowError(f"Airflow has not found {dag} in airflow/dags after {START_TIMEOUT:.0f} s")
+            time.sleep(0.3)
