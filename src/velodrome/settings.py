@@ -84,7 +84,9 @@ SETTINGS: tuple[Setting, ...] = (
 )  # fmt: skip
 
 _TABLE = {setting.name: setting for setting in SETTINGS}
+_PATHS = ("VELODROME_PROJECT", "VELODROME_HOME", "VELODROME_INSTALLS", "DATASET")
 SECRETS_FILE = "secrets.env"
+KEPT_FILE = "settings.env"
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -188,7 +190,8 @@ def _expand(values: dict[str, str]) -> dict[str, str]:
 
 
 def load(environ: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:
-    """Resolve every setting: environment, then generated secrets, then env/<PROFILE>.env, then the table's default."""
+    """Resolve every setting: environment, then what this copy was started with and its generated secrets, then
+    env/<PROFILE>.env, then the table's default. Relative paths count from `start` (the current folder)."""
     environ = os.environ if environ is None else environ
     project = find_project(environ, start or Path.cwd())
     values = {setting.name: setting.default for setting in SETTINGS}
@@ -200,11 +203,33 @@ def load(environ: Mapping[str, str] | None = None, start: Path | None = None) ->
         if file.is_file():
             values |= {name: value for name, value in read_env_file(file).items() if name in _TABLE and value}
     values |= {name: value.replace("$", "$$") for name, value in given.items()}
-    secrets_file = Path(_expand(values)["VELODROME_HOME"]) / SECRETS_FILE
-    if secrets_file.is_file():
-        stored = read_env_file(secrets_file)
-        values |= {name: stored[name] for name in _TABLE if name in stored and name not in given}
-    return Settings(_expand(values))
+    home = (start or Path.cwd()) / _expand(values)["VELODROME_HOME"]
+    for file in (home / KEPT_FILE, home / SECRETS_FILE):
+        if file.is_file():
+            stored = read_env_file(file)
+            values |= {name: stored[name].replace("$", "$$") for name in _TABLE if name in stored and name not in given}
+    values = _expand(values)
+    for name in _PATHS:
+        if values[name]:
+            values[name] = str((start or Path.cwd()) / Path(values[name]).expanduser())
+    return Settings(values)
+
+
+def keep_settings(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Remember in VELODROME_HOME/settings.env what the environment sets, so that a copy started on other ports is found there
+    again by a command that is told nothing but its VELODROME_HOME."""
+    file = settings.home / KEPT_FILE
+    kept = read_env_file(file) if file.is_file() else {}
+    passing = (*_PATHS, "PROFILE", "DATASET_SEED", "DATASET_SCALE")
+    kept |= {
+        name: settings[name]
+        for name, setting in _TABLE.items()
+        if environ.get(name) and not setting.secret and name not in passing and not name.startswith("AWS_")
+    }
+    kept = {name: value for name, value in kept.items() if name in _TABLE}
+    if kept:
+        lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(kept.items()))
+        write_private(file, f"# What this copy was started with; an environment variable overrules it, reset forgets it.\n{lines}")
 
 
 def write_private(file: Path, text: str) -> None:

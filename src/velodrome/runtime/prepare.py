@@ -22,10 +22,13 @@ def render_aws_config(settings: Settings) -> Path:
 
 
 def prepare_home(settings: Settings) -> Settings:
-    """Make VELODROME_HOME's folders, generate secrets that are missing, render the AWS config; returns the full settings."""
+    """Make VELODROME_HOME's folders, generate secrets that are missing, render the AWS config; returns the full settings.
+
+    DATASET is empty in them: what it named lies in VELODROME_HOME/dataset by then.
+    """
     for folder in ("data", "logs", "run"):
         (settings.home / folder).mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
-    settings = generate_secrets(settings)
+    settings = Settings({**generate_secrets(settings), "DATASET": ""})
     render_aws_config(settings)
     return settings

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from velodrome.dataset import check as dataset_check
 from velodrome.dataset import generate as dataset_generate
+from velodrome.dataset import schema as dataset_schema
 from velodrome.runtime import install
 from velodrome.runtime.airflow_api import PIPELINE_DAG, SETUP_DAG, Airflow, AirflowError
 from velodrome.runtime.graph import Step, run_steps
@@ -38,11 +39,8 @@ def tail(file: Path, lines: int = 15) -> str:
         return "\n".join(stream.read().decode(errors="replace").splitlines()[-lines:])
 
 
-def check_dataset(settings: Settings) -> None:
-    """Refuse a DATASET with a missing file or column, or a row that breaks the source's constraints."""
-    if not settings["DATASET"]:
-        return
-    folder = settings.path("DATASET")
+def check_dataset(folder: Path) -> None:
+    """Refuse a data set with a missing file or column, or a row that breaks the source's constraints."""
     problems = dataset_check.check(folder)
     if problems:
         shown = "\n".join(f"  {problem}" for problem in problems[:20])
@@ -50,19 +48,36 @@ def check_dataset(settings: Settings) -> None:
         raise StackError(f"DATASET={folder} cannot be loaded:\n{shown}{more}")
 
 
-def make_dataset(settings: Settings) -> bool:
-    """Generate the data set unless DATASET names one or it is there already."""
-    folder = settings.home / "dataset"
+def take_dataset(settings: Settings) -> str:
+    """Put the data set into VELODROME_HOME/dataset: DATASET's files, else a generated one; says which, or nothing when it is
+    there already. A copy that has loaded one data set does not change to another: that is refused with what to do."""
+    target = settings.home / "dataset"
+    stamp = target / ".origin"
+    origin = stamp.read_text() if stamp.is_file() else ""
     if settings["DATASET"]:
-        return False
-    mark = f"seed {settings['DATASET_SEED']} scale {settings['DATASET_SCALE']}\n"
-    stamp = folder / ".generated"
-    if stamp.is_file() and stamp.read_text() == mark:
-        return False
-    shutil.rmtree(folder, ignore_errors=True)
-    dataset_generate.generate(folder, seed=settings.integer("DATASET_SEED"), scale=float(settings["DATASET_SCALE"]))
-    stamp.write_text(mark)
-    return True
+        source = settings.path("DATASET")
+        check_dataset(source)
+        files = sorted(source / file for file in dataset_schema.FILES)
+        marks = [f"{file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+        wanted = "\n".join([f"from {source}", *marks])
+    else:
+        wanted = origin or f"generated from seed {settings['DATASET_SEED']} at scale {settings['DATASET_SCALE']}"
+    if wanted == origin:
+        return ""
+    if origin and (settings.home / "data" / "source").exists():
+        raise StackError(
+            f"this copy already holds the data set {origin.splitlines()[0]}: run `make reset` first, "
+            "or start a second copy with another VELODROME_HOME and other ports"
+        )
+    shutil.rmtree(target, ignore_errors=True)
+    if settings["DATASET"]:
+        target.mkdir(parents=True)
+        for file in files:
+            shutil.copyfile(file, target / file.name)
+    else:
+        dataset_generate.generate(target, seed=settings.integer("DATASET_SEED"), scale=float(settings["DATASET_SCALE"]))
+    stamp.write_text(wanted)
+    return wanted.splitlines()[0]
 
 
 def check_space(settings: Settings) -> None:
@@ -149,13 +164,11 @@ class Stack:
 
     def up(self) -> None:
         """Install what is missing, start what does not run, wait until all is healthy."""
-        check_dataset(self.settings)
         check_space(self.settings)
+        with self.progress.step("prepare data set"):
+            self.progress.say("prepare data set", take_dataset(self.settings) or "already there")
         self.settings = prepare_home(self.settings)
         self.supervisor = Supervisor(self.settings)
-        with self.progress.step("prepare data set"):
-            if make_dataset(self.settings):
-                self.progress.say("prepare data set", "generated")
         if not self.supervisor.is_running():
             for service in SERVICES.values():
                 check_port(service, self.settings)

