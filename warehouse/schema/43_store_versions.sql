@@ -1,0 +1,12 @@
+-- serving.store_versions: one row per store version, with the order dates (yyyyMMdd) whose facts belong to it.
+-- The first version also takes the orders older than it; one that was closed by a deletion also those up to its successor.
+CREATE OR REPLACE VIEW serving.store_versions AS
+SELECT
+    store_key,
+    store_id,
+    CASE
+        WHEN ROW_NUMBER() OVER (PARTITION BY store_id ORDER BY eff_date) = 1 THEN '00000000'
+        ELSE TO_CHAR(eff_date, 'YYYYMMDD')
+    END AS from_date,
+    COALESCE(TO_CHAR(LEAD(eff_date) OVER (PARTITION BY store_id ORDER BY eff_date), 'YYYYMMDD'), '99999999') AS before_date
+FROM serving.dim_stores;
