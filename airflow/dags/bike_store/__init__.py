@@ -1,0 +1,1 @@
+"""What the bike store's DAGs do in Python; everything else is SQL and operators."""
