@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import psycopg
 import typer
 from rich.console import Console
@@ -30,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="The AWS data
 console = Console(soft_wrap=not sys.stdout.isatty())
 errors = Console(stderr=True, soft_wrap=True)
 
-KNOWN_ERRORS = (SettingError, StackError, InstallError, SupervisorError, AirflowError, psycopg.Error, OSError)
+KNOWN_ERRORS = (SettingError, StackError, InstallError, SupervisorError, AirflowError, psycopg.Error, httpx.HTTPError, OSError)
 
 
 @contextmanager

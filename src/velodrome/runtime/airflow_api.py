@@ -29,7 +29,9 @@ class Airflow:
     def __init__(self, settings: Settings) -> None:
         self.url = f"http://{settings['AIRFLOW_HOST']}:{settings['AIRFLOW_PORT']}"
         self._login = {"username": settings["AIRFLOW_USER"], "password": settings["AIRFLOW_PASSWORD"]}
-        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        # A server that is being restarted refuses connections for some seconds; retries back off up to 30 s in all.
+        transport = httpx.HTTPTransport(retries=6)
+        self._client = httpx.Client(base_url=self.url, timeout=30, transport=transport)
 
     def __enter__(self) -> Airflow:
         answer = self._client.post("/auth/token", json=self._login)

@@ -169,10 +169,10 @@ class Stack:
             self.progress.say("prepare data set", take_dataset(self.settings) or "already there")
         self.settings = prepare_home(self.settings)
         self.supervisor = Supervisor(self.settings)
-        if not self.supervisor.is_running():
-            for service in SERVICES.values():
-                check_port(service, self.settings)
         self.supervisor.start()
+        for service in SERVICES.values():  # before minutes of installing, not after
+            if self.supervisor.state(service.name) not in RUNNING_STATES:
+                check_port(service, self.settings)
         steps = self.steps()
         self.progress.plan(*(step.name for step in steps))
         run_steps(steps)

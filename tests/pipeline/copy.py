@@ -1,0 +1,59 @@
+"""A copy of the whole stack for tests: its own folder and ports, driven by the command that people use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from velodrome.runtime.services import SERVICES
+from velodrome.settings import Settings, load, user_environ
+from velodrome.testing import free_port
+
+ROOT = Path(__file__).parents[2]
+VELODROME = Path(sys.executable).with_name("velodrome")
+
+
+class Copy:
+    """One VELODROME_HOME with ports of its own; installs are shared with the checkout."""
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        ports = {service.port: str(free_port()) for service in SERVICES.values() if service.port}
+        installs = str(load(user_environ(), ROOT).installs)
+        self.home = home
+        self.environ = user_environ() | {"VELODROME_HOME": str(home), "VELODROME_INSTALLS": installs} | ports | settings
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as any command resolves them, with the secrets made at the start."""
+        return load(self.environ, ROOT)
+
+    def run(self, *arguments: str, timeout: float = 900, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run `velodrome ARGUMENTS`; its output is captured."""
+        return self.command([str(VELODROME), *arguments], timeout, **settings)
+
+    def command(self, argv: list[str], timeout: float = 900, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run any command in this copy's environment, in the checkout."""
+        environ = self.environ | settings
+        return subprocess.run(
+            argv, env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def check(self, *arguments: str, **settings: str) -> str:
+        """Run `velodrome ARGUMENTS`, which must succeed; returns its output."""
+        result = self.run(*arguments, **settings)
+        assert result.returncode == 0, f"velodrome {' '.join(arguments)}:\n{result.stdout}\n{result.stderr}\n{self.logs()}"
+        return result.stdout
+
+    def logs(self) -> str:
+        """The last lines of every service's log: evidence for whoever reads a failure."""
+        files = sorted((self.home / "logs").glob("*.log"))
+        return "\n".join(f"--- {file.name}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-15:]) for file in files)
+
+    def process_ids(self) -> dict[str, int]:
+        """The process id of each running service, as `velodrome status` knows it."""
+        from velodrome.runtime.supervisor import Supervisor
+
+        supervisor = Supervisor(self.settings)
+        return {name: int(supervisor.info(name)["pid"]) for name, service in SERVICES.items() if service.healthy}
+
