@@ -28,19 +28,6 @@ BEGIN
 END
 $$;
 
--- A trigger, not a rule: rules refuse MERGE and DELETE … RETURNING on their table
--- (https://www.postgresql.org/docs/current/rules-update.html, https://www.postgresql.org/docs/current/sql-merge.html).
-CREATE OR REPLACE FUNCTION store.soft_delete() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF OLD.is_active = 'Y' THEN
-        EXECUTE format('UPDATE store.%I SET is_active = ''N'' WHERE %I = $1', TG_TABLE_NAME, TG_ARGV[0])
-        USING to_jsonb(OLD) ->> TG_ARGV[0];
-    END IF;
-    -- No row goes, so no foreign key is asked either.
-    RETURN NULL;
-END
-$$;
-
 CREATE OR REPLACE FUNCTION store.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'TRUNCATE store.% would lose rows that the warehouse still holds: use DELETE', TG_TABLE_NAME
@@ -54,8 +41,6 @@ CREATE OR REPLACE TRIGGER audit_update BEFORE UPDATE ON store.customers
     FOR EACH ROW EXECUTE FUNCTION store.audit_update();
 CREATE OR REPLACE TRIGGER keep_key BEFORE UPDATE OF customer_id ON store.customers
     FOR EACH ROW WHEN (OLD.customer_id IS DISTINCT FROM NEW.customer_id) EXECUTE FUNCTION store.keep_key();
-CREATE OR REPLACE TRIGGER soft_delete BEFORE DELETE ON store.customers
-    FOR EACH ROW EXECUTE FUNCTION store.soft_delete('customer_id');
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON store.customers
     FOR EACH STATEMENT EXECUTE FUNCTION store.refuse_truncate();
 
@@ -65,8 +50,6 @@ CREATE OR REPLACE TRIGGER audit_update BEFORE UPDATE ON store.staffs
     FOR EACH ROW EXECUTE FUNCTION store.audit_update();
 CREATE OR REPLACE TRIGGER keep_key BEFORE UPDATE OF staff_id ON store.staffs
     FOR EACH ROW WHEN (OLD.staff_id IS DISTINCT FROM NEW.staff_id) EXECUTE FUNCTION store.keep_key();
-CREATE OR REPLACE TRIGGER soft_delete BEFORE DELETE ON store.staffs
-    FOR EACH ROW EXECUTE FUNCTION store.soft_delete('staff_id');
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON store.staffs
     FOR EACH STATEMENT EXECUTE FUNCTION store.refuse_truncate();
 
@@ -76,8 +59,6 @@ CREATE OR REPLACE TRIGGER audit_update BEFORE UPDATE ON store.products
     FOR EACH ROW EXECUTE FUNCTION store.audit_update();
 CREATE OR REPLACE TRIGGER keep_key BEFORE UPDATE OF product_id ON store.products
     FOR EACH ROW WHEN (OLD.product_id IS DISTINCT FROM NEW.product_id) EXECUTE FUNCTION store.keep_key();
-CREATE OR REPLACE TRIGGER soft_delete BEFORE DELETE ON store.products
-    FOR EACH ROW EXECUTE FUNCTION store.soft_delete('product_id');
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON store.products
     FOR EACH STATEMENT EXECUTE FUNCTION store.refuse_truncate();
 
@@ -87,8 +68,6 @@ CREATE OR REPLACE TRIGGER audit_update BEFORE UPDATE ON store.stores
     FOR EACH ROW EXECUTE FUNCTION store.audit_update();
 CREATE OR REPLACE TRIGGER keep_key BEFORE UPDATE OF store_id ON store.stores
     FOR EACH ROW WHEN (OLD.store_id IS DISTINCT FROM NEW.store_id) EXECUTE FUNCTION store.keep_key();
-CREATE OR REPLACE TRIGGER soft_delete BEFORE DELETE ON store.stores
-    FOR EACH ROW EXECUTE FUNCTION store.soft_delete('store_id');
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON store.stores
     FOR EACH STATEMENT EXECUTE FUNCTION store.refuse_truncate();
 
@@ -98,7 +77,5 @@ CREATE OR REPLACE TRIGGER audit_update BEFORE UPDATE ON store.orders
     FOR EACH ROW EXECUTE FUNCTION store.audit_update();
 CREATE OR REPLACE TRIGGER keep_key BEFORE UPDATE OF order_id ON store.orders
     FOR EACH ROW WHEN (OLD.order_id IS DISTINCT FROM NEW.order_id) EXECUTE FUNCTION store.keep_key();
-CREATE OR REPLACE TRIGGER soft_delete BEFORE DELETE ON store.orders
-    FOR EACH ROW EXECUTE FUNCTION store.soft_delete('order_id');
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON store.orders
     FOR EACH STATEMENT EXECUTE FUNCTION store.refuse_truncate();

@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION store.window_end(patience INTERVAL DEFAULT '30 seconds')
 RETURNS XID8 LANGUAGE plpgsql AS $$
 DECLARE
-    -- Whatever has begun by now is below this; once all of it has ended, what was committed before is inside.
+    -- Whatever has committed by now is below this. It is inside once all older transactions have ended.
     goal XID8 := pg_snapshot_xmax(pg_current_snapshot());
     deadline TIMESTAMPTZ := clock_timestamp() + patience;
     reached XID8;
