@@ -77,7 +77,7 @@ def read_coordinates(jars_txt: Path) -> tuple[list[str], list[str]]:
 
 
 def build_class_archive(spark_venv: Path, jars: Path, progress: Progress) -> bool:
-    """Archive the classes that a small job loads, which saves half of a job's start; False if not needed or not possible.
+    """Archive the classes that a small job loads, which halves a job's start; False if not needed or not possible.
 
     https://docs.oracle.com/en/java/javase/17/vm/class-data-sharing.html
     """

@@ -1,8 +1,10 @@
 """A small job that loads the classes a real one loads; run once, when the class archive is built."""
 
+# PySpark lives in an environment of its own:
+# mypy: disable-error-code="import-not-found"
+
 import sys
 
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
@@ -30,7 +32,7 @@ def main(folder: str) -> None:
     spark.sql("SELECT row_number() OVER (PARTITION BY number ORDER BY key) AS n FROM {rows}", rows=rows).collect()
     try:
         rows.write.csv("s3://nobody/answers")
-    except (PySparkException, Exception) as error:  # noqa: BLE001  whatever it is, the client's classes are loaded
+    except Exception as error:  # whatever it is: by then the client's classes are loaded
         print(type(error).__name__)
     spark.stop()
 

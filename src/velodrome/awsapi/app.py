@@ -1,0 +1,104 @@
+"""The web application of one service: checks the signature, reads the request, calls the handler, writes the reply."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.model import StructureShape
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as WebRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Lifespan
+
+from . import parse
+from .errors import AwsError, CommonError, NotImplementedException, RequestEntityTooLargeException, ServiceError
+from .http import Reply, Request, WireProtocol
+from .model import Service, handler_name
+from .rest_json import RestJson
+from .sigv4 import Verifier
+
+Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
+PROTOCOLS: dict[str, Callable[[Service], WireProtocol]] = {"rest-json": RestJson}
+HEALTH_PATH = "/_velodrome/health"
+_LARGEST_BODY = 10 * 2**20
+log = logging.getLogger(__name__)
+
+
+class Api:
+    """Dispatches requests to the methods of `handlers` that are named as boto3 names the operations."""
+
+    def __init__(self, service: Service, handlers: object, verifier: Verifier | None = None) -> None:
+        self._service = service
+        self._handlers = handlers
+        self._verifier = verifier
+        self._protocol = PROTOCOLS[service.protocol](service)
+
+    def answer(self, request: Request) -> Reply:
+        """The reply to a request, whatever happens."""
+        try:
+            if self._verifier is not None:
+                self._verifier.verify(request)
+            operation, parameters = self._protocol.parse(request)
+            handler: Handler | None = getattr(self._handlers, handler_name(operation), None)
+            if handler is None:
+                raise NotImplementedException(f"{operation} of {self._service.name} is not available in Velodrome")
+            self._validate(operation, parameters)
+            return self._protocol.reply(operation, handler(parameters))
+        except AwsError as error:
+            return self._protocol.error(error.code, error.message, self._status(error))
+        except Exception:  # the boundary: the client gets AWS's error, the log gets what happened
+            log.exception("%s %s failed", request.method, request.raw_path)
+            return self._protocol.error("InternalServerException", "Internal error; see the service's log", 500)
+
+    def _validate(self, operation: str, parameters: dict[str, Any]) -> None:
+        shape = self._service.operation(operation).input_shape
+        if isinstance(shape, StructureShape) and (found := list(parse.violations(shape, parameters))):
+            raise ValidationException(parse.validation_message(found))
+
+    def _status(self, error: AwsError) -> int:
+        return error.status if isinstance(error, CommonError) else self._service.error_status(error.code)
+
+
+class ValidationException(ServiceError):
+    """The input breaks a constraint of the service's model."""
+
+
+def create_app(api: Api, healthy: Callable[[], bool], lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+    """The ASGI application: the API on every path, and the health check on its own."""
+
+    async def health(_: WebRequest) -> Response:
+        ready = await run_in_threadpool(healthy)
+        return JSONResponse({"status": "ok" if ready else "unhealthy"}, 200 if ready else 503)
+
+    async def call(request: WebRequest) -> Response:
+        try:
+            body = await _read_body(request)
+        except RequestEntityTooLargeException as error:
+            return JSONResponse({"message": error.message}, error.status, {"x-amzn-errortype": error.code})
+        sent = Request(
+            method=request.method,
+            raw_path=request.scope["raw_path"].decode("latin-1"),
+            query=request.scope["query_string"].decode("latin-1"),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=body,
+        )
+        reply = await run_in_threadpool(api.answer, sent)
+        return Response(reply.body, reply.status, {**reply.headers, "x-amzn-requestid": str(uuid.uuid4())})
+
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    routes = [Route(HEALTH_PATH, health), Route("/{path:path}", call, methods=methods)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _read_body(request: WebRequest) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST_BODY:
+            raise RequestEntityTooLargeException(f"the body is larger than {_LARGEST_BODY} bytes")
+    return bytes(body)

@@ -1,0 +1,79 @@
+"""Serves EMR Serverless on EMR_SERVERLESS_PORT until it is told to end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+
+from velodrome.awsapi import profile as profiles
+from velodrome.awsapi.app import Api, create_app
+from velodrome.awsapi.model import Service
+from velodrome.awsapi.sigv4 import Verifier
+from velodrome.settings import SettingError, Settings, load
+
+from .api import EmrServerless
+from .applications import Applications
+from .job_runs import Folders, JobRuns
+from .store import Store
+from .support import RELEASE
+
+_HOST = "127.0.0.1"
+_SECONDS_TO_CLOSE = 5
+
+
+def build(settings: Settings) -> Starlette:
+    """The application, with what it keeps under VELODROME_HOME."""
+    profile = profiles.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
+    service = Service("emr-serverless")
+    account = settings["AWS_ACCOUNT_ID"]
+    data = settings.home / "data" / "emr-serverless"
+    folders = Folders(
+        spark_venv=settings.installs / "spark",
+        jars=settings.installs / "jars",
+        scratch=data / "scratch",
+        logs=settings.home / "logs" / "emr-serverless",
+    )
+    store = Store(data / "state.sqlite")
+    applications = Applications(store, profile.region, account)
+    job_runs = JobRuns(store, applications, profile, folders)
+    verifier = None
+    if profile.access_key_id and profile.secret_access_key:
+        verifier = Verifier(profile.access_key_id, profile.secret_access_key, profile.region, service.signing_name)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await run_in_threadpool(applications.recover)
+        await run_in_threadpool(job_runs.recover)
+        yield
+        await run_in_threadpool(job_runs.close)
+        store.close()
+
+    api = Api(service, EmrServerless(applications, job_runs, account, RELEASE), verifier)
+    return create_app(api, store.answers, lifespan)
+
+
+def main() -> int:
+    """Serve until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    try:
+        settings = load()
+        app = build(settings)
+        port = settings.integer("EMR_SERVERLESS_PORT")
+    except (SettingError, profiles.ProfileError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    uvicorn.run(
+        app, host=_HOST, port=port, log_level="info", access_log=False, timeout_graceful_shutdown=_SECONDS_TO_CLOSE
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
