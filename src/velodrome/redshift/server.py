@@ -1,0 +1,97 @@
+"""The PostgreSQL inside: made once, given Redshift's functions and views, reached through its Unix socket only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from velodrome.postgres import Server, ensure_database
+from velodrome.settings import Settings
+
+# Redshift's own superuser bears this name too; no client can log in as it.
+SUPERUSER = "rdsdb"
+_LOCK = 0x56454C4F
+
+# Passwords are asked for even though only the gateway reaches the socket: it passes the client's proof through.
+_HBA = f"""\
+local  all  {SUPERUSER}  trust
+local  all  all          scram-sha-256
+"""
+
+_PARAMETERS = {
+    # A backslash escapes in plain strings, as in Redshift: '\\\\d' is how a pattern is written there.
+    "standard_conforming_strings": "off",
+    "escape_string_warning": "off",
+    "backslash_quote": "on",
+    "client_connection_check_interval": "2s",
+    "lc_messages": "C",
+    "idle_in_transaction_session_timeout": "0",
+    "password_encryption": "scram-sha-256",
+}
+
+
+def server(settings: Settings) -> Server:
+    """The server of these settings, initialized."""
+    data = settings.path("VELODROME_HOME") / "data" / "redshift"
+    data.parent.mkdir(parents=True, exist_ok=True)
+    hba = data.parent / "redshift.pg_hba.conf"
+    draft = hba.with_suffix(".new")
+    draft.write_text(_HBA)
+    draft.chmod(0o600)
+    os.replace(draft, hba)
+    # The port is only part of the socket's name: nothing listens on it.
+    found = Server(
+        data,
+        port=settings.integer("REDSHIFT_PORT"),
+        superuser=SUPERUSER,
+        password=None,
+        listen="",
+        parameters=_PARAMETERS | {"hba_file": str(hba)},
+    )
+    found.initialize()
+    if os.geteuid() == 0:
+        owner = found.data.stat()
+        os.chown(hba, owner.st_uid, owner.st_gid)
+    return found
+
+
+def prepare(running: Server, settings: Settings) -> None:
+    """Catalog, role and database; does what is missing, so a kill at any point is mended by the next start."""
+    _install_catalog(running, "template1")
+    user, database = settings["REDSHIFT_USER"], settings["REDSHIFT_DATABASE"]
+    ensure_database(running, database, user, settings["REDSHIFT_PASSWORD"])
+    with psycopg.connect(running.conninfo("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER ROLE {} CREATEDB CREATEROLE").format(sql.Identifier(user)))
+        connection.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
+        rows = connection.execute("SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1')")
+        names = [str(row[0]) for row in rows]
+    for name in names:
+        _install_catalog(running, name)
+
+
+def _install_catalog(running: Server, database: str) -> None:
+    """One transaction a database, and only when the files have changed since."""
+    folder = files("velodrome.redshift") / "catalog"
+    texts = [item.read_text(encoding="utf-8") for item in sorted(folder.iterdir(), key=lambda item: item.name) if item.name.endswith(".sql")]
+    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    options = "-c standard_conforming_strings=on -c client_min_messages=warning -c allow_system_table_mods=on"
+    with psycopg.connect(running.conninfo(database), options=options) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        connection.execute("CREATE SCHEMA IF NOT EXISTS velodrome")
+        connection.execute("CREATE TABLE IF NOT EXISTS velodrome.catalog_version (digest text NOT NULL)")
+        row = connection.execute("SELECT digest FROM velodrome.catalog_version").fetchone()
+        if row is not None and row[0] == digest:
+            return
+        for text in texts:
+            connection.execute(text.encode())
+        connection.execute("DELETE FROM velodrome.catalog_version")
+        connection.execute("INSERT INTO velodrome.catalog_version VALUES (%s)", [digest])
+
+
+def socket_path(running: Server) -> Path:
+    return running.socket_dir / f".s.PGSQL.{running.port}"

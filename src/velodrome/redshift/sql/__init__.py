@@ -1,0 +1,1 @@
+"""Redshift's SQL, statement by statement, into what the PostgreSQL inside executes."""

@@ -1,0 +1,313 @@
+"""Bytes of PostgreSQL's protocol 3: the only module of the warehouse that knows their layout.
+
+Every reader checks lengths before it reads and refuses what is left over.
+https://www.postgresql.org/docs/current/protocol-message-formats.html
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+SSL_REQUEST = 80877103
+GSS_REQUEST = 80877104
+CANCEL_REQUEST = 80877102
+LONGEST_STARTUP = 10_000
+LONGEST_MESSAGE = 1 << 30
+
+_INT = struct.Struct("!i")
+_UINT = struct.Struct("!I")
+_SHORT = struct.Struct("!h")
+
+
+class ProtocolError(Exception):
+    """A peer sent bytes that are no message of the protocol."""
+
+
+class Reader:
+    """Reads one message body from its start to its exact end."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        end = self._at + size
+        if size < 0 or end > len(self._body):
+            raise ProtocolError("insufficient data left in message")
+        part = self._body[self._at : end]
+        self._at = end
+        return part
+
+    def int32(self) -> int:
+        return int(_INT.unpack(self.take(4))[0])
+
+    def int16(self) -> int:
+        return int(_SHORT.unpack(self.take(2))[0])
+
+    def raw_string(self) -> bytes:
+        end = self._body.find(b"\0", self._at)
+        if end < 0:
+            raise ProtocolError("invalid string in message")
+        part = self._body[self._at : end]
+        self._at = end + 1
+        return part
+
+    def string(self) -> str:
+        try:
+            return self.raw_string().decode()
+        except UnicodeDecodeError:
+            raise ProtocolError("invalid byte sequence for encoding UTF8 in message") from None
+
+    def end(self) -> None:
+        if self._at != len(self._body):
+            raise ProtocolError("invalid message format: trailing bytes")
+
+    @property
+    def at_end(self) -> bool:
+        return self._at == len(self._body)
+
+
+@dataclass(frozen=True)
+class Startup:
+    """A client's first packet: a protocol version with parameters, or one of the three requests without."""
+
+    code: int
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes = b""
+
+
+@dataclass(frozen=True)
+class Parse:
+    """Parse ('P'): a statement to prepare."""
+
+    name: str
+    query: str
+    types: tuple[int, ...]
+
+
+def startup_length(buffer: bytes | bytearray) -> int | None:
+    """Length of the startup packet at the buffer's start; None while it is not known."""
+    if len(buffer) < 4:
+        return None
+    length = int(_INT.unpack_from(buffer)[0])
+    if not 8 <= length <= LONGEST_STARTUP:
+        raise ProtocolError("invalid length of startup packet")
+    return length
+
+
+def read_startup(packet: bytes) -> Startup:
+    """A whole startup packet, its length word included."""
+    reader = Reader(packet)
+    reader.int32()
+    code = reader.int32()
+    if code in (SSL_REQUEST, GSS_REQUEST):
+        reader.end()
+        return Startup(code, raw=packet)
+    if code == CANCEL_REQUEST:
+        if not 16 <= len(packet) <= 268:
+            raise ProtocolError("invalid length of cancel request")
+        return Startup(code, raw=packet)
+    if code >> 16 != 3:
+        raise ProtocolError(f"unsupported frontend protocol {code >> 16}.{code & 0xFFFF}: server supports 3.0")
+    parameters: dict[str, str] = {}
+    while name := reader.string():
+        parameters[name] = reader.string()
+    reader.end()
+    return Startup(code, parameters, packet)
+
+
+def frame(buffer: bytes | bytearray, at: int) -> tuple[int, int] | None:
+    """(type, end) of the message at a position; None while its header is incomplete. `end` may lie beyond the buffer."""
+    if len(buffer) - at < 5:
+        return None
+    length = int(_UINT.unpack_from(buffer, at + 1)[0])
+    if not 4 <= length <= LONGEST_MESSAGE:
+        raise ProtocolError("invalid message length")
+    return buffer[at], at + 1 + length
+
+
+def skip_rows(buffer: bytes, at: int) -> int:
+    """Walks over the DataRow messages at a position; returns where the first other or incomplete message begins."""
+    size, unpack = len(buffer), _UINT.unpack_from
+    while size - at >= 5 and buffer[at] == 68:  # 'D'
+        end = at + 1 + int(unpack(buffer, at + 1)[0])
+        if end > size or end < at + 5:
+            break
+        at = end
+    return at
+
+
+def read_query(body: bytes) -> str:
+    reader = Reader(body)
+    text = reader.string()
+    reader.end()
+    return text
+
+
+def read_parse(body: bytes) -> Parse:
+    reader = Reader(body)
+    name, query = reader.string(), reader.string()
+    types = tuple(reader.int32() for _ in range(reader.int16()))
+    reader.end()
+    return Parse(name, query, types)
+
+
+def read_bind(body: bytes) -> tuple[str, str]:
+    """(portal, statement); the values are checked by their lengths only."""
+    reader = Reader(body)
+    portal, statement = reader.string(), reader.string()
+    reader.take(2 * reader.int16())
+    for _ in range(reader.int16()):
+        length = reader.int32()
+        if length != -1:
+            reader.take(length)
+    reader.take(2 * reader.int16())
+    reader.end()
+    return portal, statement
+
+
+def read_execute(body: bytes) -> str:
+    reader = Reader(body)
+    portal = reader.string()
+    reader.int32()
+    reader.end()
+    return portal
+
+
+def read_target(body: bytes) -> tuple[str, str]:
+    """Describe and Close: ('S' or 'P', name)."""
+    reader = Reader(body)
+    kind = reader.take(1).decode("latin-1")
+    name = reader.string()
+    reader.end()
+    if kind not in "SP":
+        raise ProtocolError(f"invalid message subtype {kind!r}")
+    return kind, name
+
+
+def read_empty(body: bytes) -> None:
+    Reader(body).end()
+
+
+def read_row(body: bytes) -> tuple[bytes | None, ...]:
+    """DataRow's values."""
+    reader = Reader(body)
+    values: list[bytes | None] = []
+    for _ in range(reader.int16()):
+        length = reader.int32()
+        values.append(None if length == -1 else reader.take(length))
+    reader.end()
+    return tuple(values)
+
+
+def read_fields(body: bytes) -> dict[str, str]:
+    """ErrorResponse's and NoticeResponse's fields."""
+    reader = Reader(body)
+    fields: dict[str, str] = {}
+    while (kind := reader.take(1)) != b"\0":
+        fields[kind.decode("latin-1")] = reader.raw_string().decode("utf-8", "replace")
+    reader.end()
+    return fields
+
+
+def read_status(body: bytes) -> tuple[str, str]:
+    """ParameterStatus: (name, value)."""
+    reader = Reader(body)
+    pair = reader.string(), reader.string()
+    reader.end()
+    return pair
+
+
+def message(kind: bytes, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return kind + _INT.pack(len(body) + 4) + body
+
+
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    if b"\0" in encoded:
+        raise ProtocolError("a string of the protocol cannot hold a zero byte")
+    return encoded + b"\0"
+
+
+def startup(parameters: Mapping[str, str]) -> bytes:
+    """Protocol 3.0's startup packet."""
+    body = _INT.pack(3 << 16) + b"".join(_text(name) + _text(value) for name, value in parameters.items()) + b"\0"
+    return _INT.pack(len(body) + 4) + body
+
+
+def query(text: str) -> bytes:
+    return message(b"Q", _text(text))
+
+
+def parse(name: str, text: str, types: Iterable[int] = ()) -> bytes:
+    oids = tuple(types)
+    return message(b"P", _text(name), _text(text), _SHORT.pack(len(oids)), *(_INT.pack(oid) for oid in oids))
+
+
+def bind(portal: str, statement: str) -> bytes:
+    """Without parameters, results as text."""
+    return message(b"B", _text(portal), _text(statement), bytes(6))
+
+
+def execute(portal: str) -> bytes:
+    return message(b"E", _text(portal), _INT.pack(0))
+
+
+def close(kind: str, name: str) -> bytes:
+    return message(b"C", kind.encode(), _text(name))
+
+
+def copy_data(data: bytes) -> bytes:
+    return message(b"d", data)
+
+
+def copy_done() -> bytes:
+    return message(b"c")
+
+
+def copy_fail(reason: str) -> bytes:
+    return message(b"f", _text(reason))
+
+
+def fields(kind: bytes, values: Mapping[str, str]) -> bytes:
+    """ErrorResponse ('E') or NoticeResponse ('N')."""
+    return message(kind, *(key.encode() + _text(value) for key, value in values.items()), b"\0")
+
+
+def error(code: str, text: str, *, detail: str = "", hint: str = "", position: int = 0, severity: str = "ERROR") -> bytes:
+    values = {"S": severity, "V": severity, "C": code, "M": text}
+    values |= {"D": detail} if detail else {}
+    values |= {"H": hint} if hint else {}
+    values |= {"P": str(position)} if position else {}
+    return fields(b"E", values)
+
+
+def info(text: str) -> bytes:
+    return fields(b"N", {"S": "INFO", "V": "INFO", "C": "00000", "M": text})
+
+
+def status(name: str, value: str) -> bytes:
+    return message(b"S", _text(name), _text(value))
+
+
+def command_complete(tag: str) -> bytes:
+    return message(b"C", _text(tag))
+
+
+def messages(buffer: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, body) of each message of a buffer that holds whole messages only."""
+    at = 0
+    while at < len(buffer):
+        found = frame(buffer, at)
+        if found is None or found[1] > len(buffer):
+            raise ProtocolError("incomplete message")
+        yield found[0], buffer[at + 5 : found[1]]
+        at = found[1]
+
+
+FLUSH = message(b"H")
+SYNC = message(b"S")
+TERMINATE = message(b"X")
