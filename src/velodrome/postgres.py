@@ -260,7 +260,7 @@ class Server:
             # The file of an earlier run may still be there: only a living process counts, and ours if we have one.
             if len(lines) >= 8 and lines[7].strip() == "ready":
                 number = int(lines[0])
-                if number == self._process.pid if self._process is not None else _alive(number):
+                if number == (self._process.pid if self._process is not None else self._postmaster()):
                     return
             if time.monotonic() > end:
                 raise PostgresError(f"PostgreSQL of {self.data} was not ready within {deadline:.0f} s")
@@ -352,7 +352,7 @@ class Server:
         if lines and self._postmaster() is None:
             path = self.data / "postmaster.pid"
             with path.open("r+") as file:
-                file.write("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+                file.write("\n".join([str(os.getpid()), *lines[1:7]]) + "\n")  # without its "ready"
                 file.truncate()
         if self._postmaster() is None:
             (self.socket_dir / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
