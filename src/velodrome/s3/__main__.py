@@ -14,6 +14,7 @@ def main() -> None:
     """Replace this process by the server; a start that cannot work ends with one line that names the setting."""
     try:
         settings = load()
+        hooks = launch.hooks_folder(settings)
         listener = launch.take_port(settings.integer("S3_PORT"))
         folder = launch.data_folder(settings)
         lock = launch.take_folder(folder)
@@ -28,7 +29,8 @@ def main() -> None:
     os.set_inheritable(listener.fileno(), True)
     os.set_inheritable(lock, True)
     # -P: the project's own folder localstack/ must not stand before the package of that name.
-    command = [sys.executable, "-P", "-m", "velodrome.s3.server", str(listener.fileno()), str(folder / "objects"), str(settings.project)]
+    arguments = [str(listener.fileno()), str(folder / "objects"), str(hooks)]
+    command = [sys.executable, "-P", "-m", "velodrome.s3.server", *arguments]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is meant
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import logging
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from hypercorn.asyncio.run import worker_serve
 from hypercorn.config import Config, Sockets
 from hypercorn.protocol.h11 import H11Protocol
 from localstack import config, constants
+from localstack.aws import spec
 from localstack.aws.components import AwsComponents
 from localstack.logging.setup import setup_hypercorn_logger, setup_logging_from_config
 from localstack.runtime import current, hooks
@@ -104,13 +106,32 @@ def mend_expect_continue() -> None:
     H11Protocol._send_h11_event = send_with_reason
 
 
-def main(listener: socket.socket, objects: Path, project: Path) -> int:
+def share_catalog(folder: Path) -> None:
+    """Keep LocalStack's index of all AWS services in the installation: making it takes four seconds, which it does per data folder."""
+    file = folder / spec._get_catalog_filename()
+    if not file.exists():
+        draft = file.with_suffix(f".{os.getpid()}")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            spec.build_service_index_cache(str(draft))
+            draft.replace(file)
+        except OSError as error:
+            # A read-only installation: LocalStack makes one in its data folder.
+            print(f"s3: cannot keep the service index in {folder}: {error.strerror}", flush=True)
+            return
+    config.dirs.static_libs = str(folder)
+
+
+def main(listener: socket.socket, objects: Path, hooks_folder: Path) -> int:
     """Run until SIGTERM or SIGINT (0) or a failed hook (1)."""
     setup_logging_from_config()
+    # Health checks would fill the log.
+    logging.getLogger("localstack.request.http").setLevel(logging.WARNING)
     mend_expect_continue()
     # LocalStack's own place is one folder for all copies on a machine.
     provider.DEFAULT_S3_TMP_DIR = str(objects)
-    config.dirs.init = str(project / "localstack")
+    share_catalog(Path(sys.prefix) / "share" / "localstack")
+    init_script_manager().script_root = str(hooks_folder)
     components = AwsComponents()
     components.runtime_server = LoopbackServer(listener)
     runtime = Runtime(components)
