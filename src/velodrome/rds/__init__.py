@@ -1,0 +1,1 @@
+"""The source database: PostgreSQL as RDS gives it, with the extensions aws_commons and aws_s3."""

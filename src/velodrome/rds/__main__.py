@@ -1,0 +1,94 @@
+"""`python -m velodrome.rds`: makes the source database if it is not there, applies the settings, becomes the server."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from velodrome.postgres import PostgresError, Server, ensure_database
+from velodrome.settings import Settings, load
+
+# What RDS grants to rds_superuser, as far as this server has it.
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.rds_superuser.html
+_RDS_SUPERUSER = ("pg_monitor", "pg_signal_backend", "pg_checkpoint", "pg_use_reserved_connections", "pg_maintain")
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.Authentication.html
+_SUPERUSER = "rdsadmin"
+
+
+def server_of(settings: Settings, *, listen: str = "127.0.0.1") -> Server:
+    """The source database's server; its extensions are found in this package."""
+    folder = Path(__file__).parent
+    if ":" in str(folder) or ":" in settings["VELODROME_HOME"]:
+        raise PostgresError(f"a colon in {folder} or in VELODROME_HOME: PostgreSQL's extension_control_path cannot name it")
+    return Server(
+        settings.path("VELODROME_HOME") / "data" / "source",
+        port=settings.integer("SOURCE_PORT"),
+        superuser=_SUPERUSER,
+        password=None,
+        listen=listen,
+        parameters={"extension_control_path": f"$system:{folder}"},
+    )
+
+
+def write_pipe(server: Server, settings: Settings) -> None:
+    """`./s3pipe` in the data folder, where COPY … PROGRAM runs: no path in SQL, nothing there that SQL could change."""
+    owner = server.data.stat()
+    results = server.data / "s3pipe.d"
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(mode=0o700)
+    words = [sys.executable, "-I", "-m", "velodrome.rds.s3pipe"]
+    words += [str(settings.path("AWS_CONFIG_FILE").absolute()), settings["AWS_PROFILE"], str(results)]
+    # A clean environment: somebody's own AWS keys must not get in.
+    script = f'#!/bin/sh\nexec env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 {shlex.join(words)} "$@"\n'
+    draft = server.data / "s3pipe.new"
+    draft.write_text(script, encoding="utf-8")
+    draft.chmod(0o700)
+    if os.geteuid() == 0:
+        os.chown(draft, owner.st_uid, owner.st_gid)
+        os.chown(results, owner.st_uid, owner.st_gid)
+    draft.replace(server.data / "s3pipe")
+
+
+def ensure_rds_superuser(server: Server, user: str) -> None:
+    """RDS's administrator: no superuser, but may make databases and roles, and is a member of rds_superuser."""
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
+        if connection.execute("SELECT FROM pg_roles WHERE rolname = 'rds_superuser'").fetchone() is None:
+            connection.execute("CREATE ROLE rds_superuser")
+        for role in _RDS_SUPERUSER:
+            if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is not None:
+                connection.execute(sql.SQL("GRANT {} TO rds_superuser").format(sql.Identifier(role)))
+        name = sql.Identifier(user)
+        connection.execute(sql.SQL("ALTER ROLE {} NOSUPERUSER CREATEDB CREATEROLE").format(name))
+        connection.execute(sql.SQL("GRANT rds_superuser TO {}").format(name))
+
+
+def main() -> None:
+    """Whatever is interrupted here is done again at the next start: every step looks at what is there."""
+    settings = load()
+    try:
+        server = server_of(settings)
+        server.initialize()
+        write_pipe(server, settings)
+        # Nobody can connect before the settings are applied.
+        private = server_of(settings, listen="")
+        private.start()
+        try:
+            user = settings["SOURCE_USER"]
+            ensure_database(private, settings["SOURCE_DATABASE"], user, settings["SOURCE_PASSWORD"])
+            ensure_rds_superuser(private, user)
+        finally:
+            private.stop()
+        server.execute()
+    except PostgresError as error:
+        sys.exit(f"velodrome.rds: {error}")
+
+
+if __name__ == "__main__":
+    main()
