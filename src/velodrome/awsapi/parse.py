@@ -141,7 +141,7 @@ def _scalar(shape: Shape, value: Any, path: str) -> Any:
             raise _unexpected(value, "a Boolean", path)
     elif name in ("integer", "long"):
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _unexpected(value, f"an {_NUMBERS[name]}", path)
+            raise _unexpected(value, "an Integer" if name == "integer" else "a Long", path)
     elif name in ("float", "double"):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _unexpected(value, f"a {_NUMBERS[name]}", path)
