@@ -97,6 +97,9 @@ def test_names_of_sections_may_have_more_blanks() -> None:
 
 def test_imports_nothing_heavy() -> None:
     heavy = {"re", "inspect", "pathlib", "urllib.parse", "botocore"}
-    code = f"import sys; sys.path[:0] = {sys.path!r}; import velodrome.awsapi.profile; print(*({heavy} & {{*sys.modules}}))"
+    code = (
+        f"import sys\nsys.path[:0] = {sys.path!r}\n"
+        f"import velodrome.awsapi.profile\nprint(*({heavy} & {{*sys.modules}}))"
+    )
     ended = subprocess.run([sys.executable, "-S", "-E", "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == ""

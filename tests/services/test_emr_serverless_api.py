@@ -1,0 +1,302 @@
+"""EMR Serverless's applications and refusals, through boto3; no job runs here."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.request import urlopen
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from velodrome.awsapi import profile as profiles
+from velodrome.settings import Settings
+from velodrome.testing import RunningService, run_service
+
+ROLE = "arn:aws:iam::000000000000:role/velodrome-emr-runtime"
+SPARK = {"sparkSubmit": {"entryPoint": "s3://nowhere/job.py"}}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with run_service("emr-serverless", tmp_path_factory.mktemp("emr-api")) as running:
+        yield running
+        assert "Traceback" not in running.log
+
+
+@pytest.fixture(scope="module")
+def emr(service: RunningService) -> Any:
+    return client(service.settings)
+
+
+def client(settings: Settings, **changes: Any) -> Any:
+    profile = profiles.load(settings.path("AWS_CONFIG_FILE"), "local")
+    given = {
+        "region_name": profile.region,
+        "endpoint_url": profile.endpoint("emr_serverless"),
+        "aws_access_key_id": profile.access_key_id,
+        "aws_secret_access_key": profile.secret_access_key,
+        "config": Config(retries={"total_max_attempts": 1}),
+    }
+    return boto3.client("emr-serverless", **(given | changes))
+
+
+def create(emr: Any, **changes: Any) -> str:
+    return str(
+        emr.create_application(**({"releaseLabel": "emr-spark-8.0.0", "type": "SPARK"} | changes))["applicationId"]
+    )
+
+
+def start_job(emr: Any, application: str, **changes: Any) -> Any:
+    return emr.start_job_run(**({"applicationId": application, "executionRoleArn": ROLE, "jobDriver": SPARK} | changes))
+
+
+@contextmanager
+def refused(code: str, status: int, message: str) -> Iterator[None]:
+    with pytest.raises(ClientError) as caught:
+        yield
+    error = caught.value.response
+    assert (error["Error"]["Code"], error["Error"]["Message"]) == (code, message)
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == status
+
+
+def created(emr: Any) -> str:
+    return create(emr)
+
+
+def started(emr: Any) -> str:
+    application = create(emr)
+    emr.start_application(applicationId=application)
+    return application
+
+
+def stopped(emr: Any) -> str:
+    application = started(emr)
+    emr.stop_application(applicationId=application)
+    return application
+
+
+def terminated(emr: Any) -> str:
+    application = created(emr)
+    emr.delete_application(applicationId=application)
+    return application
+
+
+STATES: dict[str, Callable[[Any], str]] = {
+    "CREATED": created,
+    "STARTED": started,
+    "STOPPED": stopped,
+    "TERMINATED": terminated,
+}
+# Operation → state before → state after, or the states that the operation wants.
+LIFECYCLE: dict[str, dict[str, str | list[str]]] = {
+    "start_application": {
+        "CREATED": "STARTED",
+        "STARTED": "STARTED",
+        "STOPPED": "STARTED",
+        "TERMINATED": ["CREATED", "STOPPED"],
+    },
+    "stop_application": {
+        "CREATED": "STOPPED",
+        "STARTED": "STOPPED",
+        "STOPPED": "STOPPED",
+        "TERMINATED": ["CREATED", "STARTED"],
+    },
+    "delete_application": {
+        "CREATED": "TERMINATED",
+        "STARTED": ["CREATED", "STOPPED"],
+        "STOPPED": "TERMINATED",
+        "TERMINATED": ["CREATED", "STOPPED"],
+    },
+}
+
+
+def state(emr: Any, application: str) -> str:
+    return str(emr.get_application(applicationId=application)["application"]["state"])
+
+
+@pytest.mark.parametrize(("operation", "before"), [(operation, before) for operation in LIFECYCLE for before in STATES])
+def test_lifecycle(emr: Any, operation: str, before: str) -> None:
+    application = STATES[before](emr)
+    assert state(emr, application) == before
+    after = LIFECYCLE[operation][before]
+    if isinstance(after, str):
+        getattr(emr, operation)(applicationId=application)
+        assert state(emr, application) == after
+        return
+    wanted = f"Application {application} must be in one of the following statuses [{', '.join(after)}]."
+    with refused("ValidationException", 400, f"{wanted} Current status: {before}"):
+        getattr(emr, operation)(applicationId=application)
+    assert state(emr, application) == before
+
+
+def test_what_was_given_comes_back(emr: Any) -> None:
+    given: dict[str, Any] = {
+        "name": "bike-store",
+        "tags": {"project": "bike store"},
+        "maximumCapacity": {"cpu": "4 vCPU", "memory": "16 GB"},
+        "autoStopConfiguration": {"enabled": True, "idleTimeoutMinutes": 5},
+        "runtimeConfiguration": [{"classification": "spark-defaults", "properties": {"spark.a": "b"}}],
+    }
+    reply = emr.create_application(releaseLabel="emr-spark-8.0.0", type="SPARK", **given)
+    id = reply["applicationId"]
+    assert reply["arn"] == f"arn:aws:emr-serverless:us-east-1:000000000000:/applications/{id}"
+    application = emr.get_application(applicationId=id)["application"]
+    assert given.items() <= application.items()
+    assert (application["type"], application["architecture"], application["autoStartConfiguration"]) == (
+        "Spark",
+        "X86_64",
+        {"enabled": True},
+    )
+    assert application["createdAt"] <= application["updatedAt"]
+    assert reply["ResponseMetadata"]["RequestId"]
+
+
+def test_client_token(emr: Any) -> None:
+    token = str(uuid.uuid4())
+    first = create(emr, clientToken=token, name="one")
+    assert create(emr, clientToken=token, name="one") == first
+    with refused("ConflictException", 409, f"The client token {token} was used with other parameters before"):
+        create(emr, clientToken=token, name="two")
+
+
+def test_pages_and_states(emr: Any) -> None:
+    mine = [create(emr, name="page") for _ in range(5)]
+    emr.delete_application(applicationId=mine[0])
+    pages = emr.get_paginator("list_applications").paginate(PaginationConfig={"PageSize": 2})
+    listed = [application["id"] for page in pages for application in page["applications"]]
+    assert [id for id in listed if id in mine] == mine[:0:-1]
+    assert len(listed) == len(set(listed))
+    ended = emr.list_applications(states=["TERMINATED"], maxResults=50)["applications"]
+    assert mine[0] in [application["id"] for application in ended]
+    with refused("ValidationException", 400, "Invalid nextToken"):
+        emr.list_applications(nextToken="bm90aGluZw==")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"type": "HIVE"}, "Application type HIVE is not available in Velodrome; only SPARK is"),
+        (
+            {"releaseLabel": "emr-6.9.0"},
+            "Release label emr-6.9.0 is not available in Velodrome; only emr-spark-8.0.0 is",
+        ),
+        (
+            {"imageConfiguration": {"imageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/image:tag"}},
+            "imageConfiguration is not available in Velodrome",
+        ),
+        (
+            {"interactiveConfiguration": {"livyEndpointEnabled": True}},
+            "interactiveConfiguration is not available in Velodrome",
+        ),
+        (
+            {"runtimeConfiguration": [{"classification": "hive-site"}]},
+            "The classification hive-site is not available in Velodrome; only spark-defaults is",
+        ),
+        (
+            {"monitoringConfiguration": {"cloudWatchLoggingConfiguration": {"enabled": True}}},
+            "monitoringConfiguration.cloudWatchLoggingConfiguration is not available in Velodrome",
+        ),
+    ],
+)
+def test_an_application_with_what_is_not_there(emr: Any, changes: dict[str, Any], message: str) -> None:
+    with refused("ValidationException", 400, message):
+        create(emr, **changes)
+
+
+def spark(**changes: Any) -> dict[str, Any]:
+    return {"jobDriver": {"sparkSubmit": SPARK["sparkSubmit"] | changes}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"jobDriver": {"hive": {"query": "q"}}},
+            "The job driver hive is not available in Velodrome; only sparkSubmit is",
+        ),
+        ({"mode": "STREAMING"}, "The mode STREAMING is not available in Velodrome; only BATCH is"),
+        ({"retryPolicy": {"maxAttempts": 2}}, "retryPolicy is not available in Velodrome"),
+        (spark(entryPoint="/etc/passwd"), "The entry point /etc/passwd must start with s3://"),
+        (
+            spark(sparkSubmitParameters="--archives s3://b/env.tar.gz"),
+            "sparkSubmitParameters: --archives is not available in Velodrome",
+        ),
+        (
+            spark(sparkSubmitParameters="--conf spark.master=yarn"),
+            "The Spark setting spark.master is not available in Velodrome",
+        ),
+        (spark(sparkSubmitParameters="--conf a"), "sparkSubmitParameters: --conf a is not NAME=VALUE"),
+        (spark(sparkSubmitParameters="--conf"), "sparkSubmitParameters: --conf has no value"),
+        (spark(sparkSubmitParameters="--jars /x.jar"), "sparkSubmitParameters: /x.jar must start with s3://"),
+        (spark(sparkSubmitParameters="'"), "sparkSubmitParameters cannot be read: No closing quotation"),
+        (
+            spark(sparkSubmitParameters="--conf spark.driver.memory=much"),
+            "'much' is no size of memory, such as 2g",
+        ),
+    ],
+)
+def test_a_job_with_what_is_not_there(emr: Any, changes: dict[str, Any], message: str) -> None:
+    application = create(emr)
+    with refused("ValidationException", 400, message):
+        start_job(emr, application, **changes)
+    assert emr.list_job_runs(applicationId=application)["jobRuns"] == []
+    assert state(emr, application) == "CREATED"
+
+
+def test_a_job_where_nothing_may_start_by_itself(emr: Any) -> None:
+    application = create(emr, autoStartConfiguration={"enabled": False})
+    wanted = f"Application {application} must be in one of the following statuses [STARTED]. Current status: CREATED"
+    with refused("ValidationException", 400, wanted):
+        start_job(emr, application)
+
+
+def test_what_does_not_exist(emr: Any) -> None:
+    for call in (
+        emr.get_application,
+        emr.start_application,
+        emr.stop_application,
+        emr.delete_application,
+        emr.list_job_runs,
+    ):
+        with refused("ResourceNotFoundException", 404, "Application 00none does not exist"):
+            call(applicationId="00none")
+    with refused("ResourceNotFoundException", 404, "Application 00none does not exist"):
+        start_job(emr, "00none")
+    application = create(emr)
+    for call in (emr.get_job_run, emr.cancel_job_run):
+        with refused("ResourceNotFoundException", 404, "Job run 00none does not exist"):
+            call(applicationId=application, jobRunId="00none")
+
+
+def test_an_operation_that_is_not_there_is_named(emr: Any) -> None:
+    message = "ListSessions of emr-serverless is not available in Velodrome"
+    with refused("NotImplementedException", 501, message):
+        emr.list_sessions(applicationId="00a")
+
+
+def test_a_wrong_key(service: RunningService) -> None:
+    with pytest.raises(ClientError) as caught:
+        client(service.settings, aws_secret_access_key="wrong").list_applications()
+    assert caught.value.response["Error"]["Code"] == "InvalidSignatureException"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_health_needs_no_key(service: RunningService) -> None:
+    url = f"{service.settings['EMR_SERVERLESS_ENDPOINT_URL']}/_velodrome/health"
+    with urlopen(url, timeout=10) as reply:  # noqa: S310
+        assert (reply.status, reply.read()) == (200, b'{"status":"ok"}')
+
+
+def test_applications_survive_a_restart(tmp_path: Any) -> None:
+    with run_service("emr-serverless", tmp_path) as running:
+        application = started(client(running.settings))
+        running.kill()
+        with run_service("emr-serverless", tmp_path, running.settings) as again:
+            assert state(client(again.settings), application) == "STARTED"
+    assert os.listdir(tmp_path / "data" / "emr-serverless")
