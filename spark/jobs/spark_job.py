@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 # ---- what the extracts hold ---------------------------------------------------------------------------------------
@@ -284,15 +284,17 @@ def stg_sales(orders: DataFrame, time_zone: str) -> DataFrame:
 
 def stg_date(tables: dict[str, DataFrame], time_zone: str) -> DataFrame:
     """Every date that occurs: ordered, required, shipped, or changed in any table."""
-    orders = tables["orders"]
-    occurring = [orders.select(F.col(name).alias("date")) for name in ("order_date", "required_date", "shipped_date")]
-    occurring += [table.select(business_date(time_zone).alias("date")) for table in tables.values()]
-    # duplicates leave each table before they meet, so that little is left to bring together
-    dates = functools.reduce(DataFrame.unionAll, [dates.distinct() for dates in occurring])
+    changed = business_date(time_zone)
+    occurring = [
+        rows.select(F.explode(F.array("order_date", "required_date", "shipped_date", changed)).alias("date"))
+        if table == "orders"
+        else rows.select(changed.alias("date"))
+        for table, rows in tables.items()
+    ]
+    dates = functools.reduce(DataFrame.unionAll, occurring).where("date IS NOT NULL")
     date = F.col("date")
     return (
-        dates.where("date IS NOT NULL")
-        .coalesce(1)
+        dates.coalesce(1)
         .distinct()
         .select(
             date_key(date).alias("date_key"),
@@ -336,65 +338,56 @@ def write_quarantine(spark: SparkSession, rows: DataFrame | None, path: str, win
 # ---- the job ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Count:
-    """What became of a table's rows."""
-
-    table: str
-    read: int
-    duplicates: int
-    quarantined: int
-
-    @property
-    def out(self) -> int:
-        return self.read - self.duplicates - self.quarantined
-
-    def __str__(self) -> str:
-        return (
-            f"{self.table}: {self.read} rows in, {self.duplicates} duplicates dropped, "
-            f"{self.quarantined} quarantined, {self.out} out"
-        )
+STAGING = {
+    "customers": stg_customers,
+    "stores": stg_stores,
+    "staffs": stg_staffs,
+    "products": stg_products,
+    "orders": stg_sales,
+}
 
 
-def count(checked: DataFrame, table: str) -> Count:
-    row = checked.agg(F.sum("copies"), F.count(F.lit(1)), F.count("reason")).first()
-    read, different, quarantined = (value or 0 for value in row)
-    return Count(table, read, read - different, quarantined)
+def counted(checked: DataFrame, observation: Observation) -> DataFrame:
+    """The same rows, counted on their way to where they are written."""
+    return checked.observe(
+        observation,
+        F.sum("copies").alias("read"),
+        F.count(F.lit(1)).alias("different"),
+        F.count("reason").alias("quarantined"),
+    )
+
+
+def story(table: str, counts: dict[str, int | None]) -> str:
+    read, different, quarantined = (counts[name] or 0 for name in ("read", "different", "quarantined"))
+    return (
+        f"{table}: {read} rows in, {read - different} duplicates dropped, "
+        f"{quarantined} quarantined, {different - quarantined} out"
+    )
 
 
 def run(spark: SparkSession, raw: str, processed: str, window: str, run_id: str, time_zone: str) -> None:
-    def check(table: str) -> tuple[DataFrame, Count]:
+    staging = f"{processed}/staging/{window}"
+    checked: dict[str, DataFrame] = {}
+
+    def stage(table: str) -> dict[str, int | None]:
         rows = read_extract(spark, f"{raw}/{table}/{window}/", EXTRACTS[table])
-        checked = with_reason(without_duplicates(rows), table).persist(StorageLevel.MEMORY_AND_DISK)
-        return checked, count(checked, table)
+        checked[table] = with_reason(without_duplicates(rows), table).persist(StorageLevel.MEMORY_AND_DISK)
+        observation = Observation(table)
+        transform = STAGING[table]
+        staged = transform(good(counted(checked[table], observation), table), time_zone)
+        write_staging(staged, f"{staging}/{transform.__name__}/")
+        return observation.get
 
     # Spark runs the jobs of several threads side by side; `map` raises what any of them raised.
     with ThreadPoolExecutor() as pool:
-        checked = dict(zip(EXTRACTS, pool.map(check, EXTRACTS), strict=True))
-        for _, counted in checked.values():
-            print(counted, flush=True)
+        counts = dict(zip(STAGING, pool.map(stage, STAGING), strict=True))
+    for table in STAGING:
+        print(story(table, counts[table]), flush=True)
 
-        tables = {table: good(rows, table) for table, (rows, _) in checked.items()}
-        staging = {
-            "stg_customers": stg_customers(tables["customers"], time_zone),
-            "stg_stores": stg_stores(tables["stores"], time_zone),
-            "stg_staffs": stg_staffs(tables["staffs"], time_zone),
-            "stg_products": stg_products(tables["products"], time_zone),
-            "stg_sales": stg_sales(tables["orders"], time_zone),
-            "stg_date": stg_date(tables, time_zone),
-        }
-        aside = [put_aside(rows, t, window, run_id) for t, (rows, counted) in checked.items() if counted.quarantined]
-        quarantine = functools.reduce(DataFrame.unionAll, aside) if aside else None
-
-        paths = [f"{processed}/staging/{window}/{name}/" for name in staging]
-        writes = pool.map(write_staging, staging.values(), paths)
-        write_quarantine(spark, quarantine, f"{processed}/quarantine", window)
-        list(writes)
-
-    print(f"wrote {', '.join(staging)} to {processed}/staging/{window}/", flush=True)
-    total = sum(counted.quarantined for _, counted in checked.values())
-    if total:
-        print(f"put {total} rows aside in {processed}/quarantine", flush=True)
+    write_staging(stg_date({t: good(rows, t) for t, rows in checked.items()}, time_zone), f"{staging}/stg_date/")
+    aside = [put_aside(checked[table], table, window, run_id) for table in STAGING if counts[table]["quarantined"]]
+    quarantine = functools.reduce(DataFrame.unionAll, aside) if aside else None
+    write_quarantine(spark, quarantine, f"{processed}/quarantine", window)
 
 
 def session() -> SparkSession:
