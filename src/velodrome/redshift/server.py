@@ -17,10 +17,11 @@ from velodrome.settings import Settings
 SUPERUSER = "rdsdb"
 _LOCK = 0x56454C4F
 
-# Passwords are asked for even though only the gateway reaches the socket: it passes the client's proof through.
+# Passwords are asked for even though only the gateway reaches the socket: it passes the client's proof through. MD5 is
+# what Redshift's drivers have in common: redshift_connector cannot read PostgreSQL's offer of SCRAM.
 _HBA = f"""\
 local  all  {SUPERUSER}  trust
-local  all  all          scram-sha-256
+local  all  all          md5
 """
 
 _PARAMETERS = {
@@ -31,11 +32,20 @@ _PARAMETERS = {
     "client_connection_check_interval": "2s",
     "lc_messages": "C",
     "idle_in_transaction_session_timeout": "0",
-    "password_encryption": "scram-sha-256",
+    "password_encryption": "md5",
+    "md5_password_warnings": "off",
 }
 
 
-def server(settings: Settings) -> Server:
+class Inside(Server):
+    """A server that is watched."""
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+
+def server(settings: Settings) -> Inside:
     """The server of these settings, initialized."""
     data = settings.path("VELODROME_HOME") / "data" / "redshift"
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +55,7 @@ def server(settings: Settings) -> Server:
     draft.chmod(0o600)
     os.replace(draft, hba)
     # The port is only part of the socket's name: nothing listens on it.
-    found = Server(
+    found = Inside(
         data,
         port=settings.integer("REDSHIFT_PORT"),
         superuser=SUPERUSER,
@@ -66,7 +76,9 @@ def prepare(running: Server, settings: Settings) -> None:
     user, database = settings["REDSHIFT_USER"], settings["REDSHIFT_DATABASE"]
     ensure_database(running, database, user, settings["REDSHIFT_PASSWORD"])
     with psycopg.connect(running.conninfo("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("ALTER ROLE {} CREATEDB CREATEROLE").format(sql.Identifier(user)))
+        digest = connection.pgconn.encrypt_password(settings["REDSHIFT_PASSWORD"].encode(), user.encode(), b"md5").decode()
+        role, verifier = sql.Identifier(user), sql.Literal(digest)
+        connection.execute(sql.SQL("ALTER ROLE {} CREATEDB CREATEROLE PASSWORD {}").format(role, verifier))
         connection.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
         rows = connection.execute("SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1')")
         names = [str(row[0]) for row in rows]

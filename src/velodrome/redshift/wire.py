@@ -297,6 +297,25 @@ def command_complete(tag: str) -> bytes:
     return message(b"C", _text(tag))
 
 
+def cancel(key: bytes) -> bytes:
+    """A cancel request for the backend of a BackendKeyData."""
+    return _INT.pack(len(key) + 8) + _INT.pack(CANCEL_REQUEST) + key
+
+
+def retyped(raw: bytes, types: Mapping[int, int]) -> bytes | None:
+    """A whole RowDescription with types replaced; None if it has none of them."""
+    reader = Reader(raw[5:])
+    parts: list[bytes] = [_SHORT.pack(count := reader.int16())]
+    changed = False
+    for _ in range(count):
+        name, table, number, oid = reader.raw_string(), reader.take(4), reader.take(2), reader.int32()
+        rest = reader.take(8)
+        changed |= oid in types
+        parts += (name + b"\0", table, number, _INT.pack(types.get(oid, oid)), rest)
+    reader.end()
+    return message(b"T", *parts) if changed else None
+
+
 def messages(buffer: bytes) -> Iterator[tuple[int, bytes]]:
     """(type, body) of each message of a buffer that holds whole messages only."""
     at = 0
