@@ -1,7 +1,7 @@
 """Airflow's own settings, made from the profile's plain ones; then becomes the airflow command that is asked for.
 
-    environment.py scheduler            one of the processes below
-    environment.py dags list            any other airflow command, in the same environment
+environment.py scheduler            one of the processes below
+environment.py dags list            any other airflow command, in the same environment
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def main() -> None:
     if component == "init":
         initialize(environ)
         return
-    os.execvpe("airflow", ["airflow", *PROCESSES.get(component, (component,)), *rest], environ)
+    os.execvpe("airflow", ["airflow", *PROCESSES.get(component, (component,)), *rest], environ)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 
 Daily, and whenever it is triggered: what changed in the source since the last load goes into the warehouse.
 
-1. **window**: from where the warehouse ends to what the source has committed by now, counted in transactions, not in time.
-   Nothing has changed: the run ends here, as a success.
+1. **window**: from where the warehouse ends to what the source has committed by now, counted in transactions, not in
+   time. Nothing has changed: the run ends here, as a success.
 2. **extract**: the window's rows, all tables from one snapshot, into the raw bucket (`aws_s3.query_export_to_s3`).
-3. **transform**: a Spark job on an EMR Serverless application of its own writes the staging tables to the processed bucket.
+3. **transform**: a Spark job, on an EMR Serverless application of its own, writes the staging tables to the processed
+   bucket.
 4. **load**: `COPY` into schema `staging`; then everything into `serving` in one transaction, the window's end with it.
 
-A run that fails leaves nothing behind: clear its failed tasks, or trigger the next one, which takes up the same changes.
+A run that fails leaves nothing behind: clear its failed tasks, or trigger the next, which takes up the same changes.
 Run `bike_store_setup` first, then unpause this one.
 """
 
@@ -28,7 +29,9 @@ from airflow.sdk import DAG, CronTriggerTimetable, TaskGroup, Variable, task
 
 WAREHOUSE = Path(__file__).resolve().parents[2] / "warehouse"
 # The load's files as one text: the operator splits it into statements and runs them in one transaction.
-LOAD = "\n".join(f"{{% include 'load/{file.name}' %}}" for file in sorted((WAREHOUSE / "load").glob("[0-9][0-9]_*.sql")))
+LOAD = "\n".join(
+    f"{{% include 'load/{file.name}' %}}" for file in sorted((WAREHOUSE / "load").glob("[0-9][0-9]_*.sql"))
+)
 EXTRACTED = ("customers", "products", "staffs", "stores", "orders")
 STAGED = ("customers", "products", "staffs", "stores", "date", "sales")
 LOG_NOTICES = {"enable_log_db_messages": True}

@@ -21,7 +21,7 @@ from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 from airflow.sdk import DAG, task
 
 WAREHOUSE = Path(__file__).resolve().parents[2] / "warehouse"
-# Every file of the warehouse's schema as one text: the operator splits it into statements and runs them in one transaction.
+# The warehouse's schema as one text: the operator splits it into statements and runs them in one transaction.
 SCHEMA = "\n".join(f"{{% include 'schema/{file.name}' %}}" for file in sorted((WAREHOUSE / "schema").glob("*.sql")))
 LOG_NOTICES = {"enable_log_db_messages": True}
 

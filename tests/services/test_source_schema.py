@@ -1,4 +1,4 @@
-"""The source's schema on a real PostgreSQL: audit columns, soft deletes, related rows, windows under concurrent writers."""
+"""The source's schema on a real PostgreSQL: audit columns, soft deletes, related rows, windows under writers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ from velodrome.postgres import Server
 from velodrome.testing import free_port, wait_until
 
 DAGS_SQL = Path(__file__).parents[2] / "airflow" / "dags" / "sql"
-KEYS = {"customers": "customer_id", "staffs": "staff_id", "products": "product_id", "stores": "store_id", "orders": "order_id"}
+KEYS = {
+    "customers": "customer_id",
+    "staffs": "staff_id",
+    "products": "product_id",
+    "stores": "store_id",
+    "orders": "order_id",
+}
 
 # Rows as the import brings them: before the triggers, with dates of their own.
 ROWS = """
@@ -29,11 +35,14 @@ INSERT INTO store.stores (store_id, store_name, created_at, updated_at)
     SELECT n, 'store ' || n, '2016-01-01Z', '2016-01-01Z' FROM generate_series(1, 2) AS n;
 INSERT INTO store.staffs (staff_id, first_name, last_name, store_id, manager_id, created_at, updated_at)
     SELECT n, 'first', 'last', '1', '1', '2016-01-01Z', '2016-01-01Z' FROM generate_series(1, 2) AS n;
-INSERT INTO store.products (product_id, product_name, brand_id, category_id, model_year, list_price, created_at, updated_at)
-    SELECT n, 'product ' || n, 1 + n % 2, 1 + n % 2, 2016, 100, '2016-01-01Z', '2016-01-01Z' FROM generate_series(1, 6) AS n;
+INSERT INTO store.products
+    (product_id, product_name, brand_id, category_id, model_year, list_price, created_at, updated_at)
+    SELECT n, 'product ' || n, 1 + n % 2, 1 + n % 2, 2016, 100, '2016-01-01Z', '2016-01-01Z'
+    FROM generate_series(1, 6) AS n;
 INSERT INTO store.customers (customer_id, first_name, last_name, created_at, updated_at)
     SELECT n, 'first', 'last', '2016-01-01Z', '2016-01-01Z' FROM generate_series(1, 6) AS n;
-INSERT INTO store.orders (order_id, customer_id, order_status_id, order_date, required_date, store_id, staff_id, updated_at)
+INSERT INTO store.orders
+    (order_id, customer_id, order_status_id, order_date, required_date, store_id, staff_id, updated_at)
     SELECT n, 1 + n % 6, 1, '2016-01-01', '2016-01-03', '1', '1', '2016-01-01Z' FROM generate_series(1, 8) AS n;
 INSERT INTO store.order_items
     SELECT o, i, 1 + (o + i) % 6, 1, 100, 0.1 FROM generate_series(1, 8) AS o, generate_series(1, 2) AS i;
@@ -98,14 +107,17 @@ def run_file(connection: psycopg.Connection[Any], name: str) -> None:
 
 def row(db: Session, table: str, key: str) -> dict[str, Any]:
     found = db.execute(
-        sql.SQL("SELECT * FROM store.{} WHERE {} = %s").format(sql.Identifier(table), sql.Identifier(KEYS[table])), [key]
+        sql.SQL("SELECT * FROM store.{} WHERE {} = %s").format(sql.Identifier(table), sql.Identifier(KEYS[table])),
+        [key],
     ).fetchone()
     assert found is not None
     return found
 
 
 def delete(db: Session, table: str, key: str) -> None:
-    db.execute(sql.SQL("DELETE FROM store.{} WHERE {} = %s").format(sql.Identifier(table), sql.Identifier(KEYS[table])), [key])
+    db.execute(
+        sql.SQL("DELETE FROM store.{} WHERE {} = %s").format(sql.Identifier(table), sql.Identifier(KEYS[table])), [key]
+    )
 
 
 def renewed(before: dict[str, Any], after: dict[str, Any]) -> bool:
@@ -130,7 +142,8 @@ def test_import_kept_the_dates(db: Session, table: str) -> None:
 
 def test_insert_sets_the_audit_columns_whatever_is_given(db: Session) -> None:
     db.execute(
-        "INSERT INTO store.customers (customer_id, first_name, last_name, created_at, updated_at, is_active, changed_in) "
+        "INSERT INTO store.customers "
+        "(customer_id, first_name, last_name, created_at, updated_at, is_active, changed_in) "
         "VALUES ('new', 'a', 'b', '2000-01-01', '2000-01-01', 'N', '1')"
     )
     found = row(db, "customers", "new")
@@ -143,7 +156,9 @@ def test_insert_sets_the_audit_columns_whatever_is_given(db: Session) -> None:
 @pytest.mark.parametrize("table", KEYS)
 def test_update_renews_the_row(db: Session, table: str) -> None:
     before = row(db, table, "1")
-    statement = sql.SQL("UPDATE store.{} SET created_at = '2000-01-01', changed_in = '1', is_active = 'N' WHERE {} = '1'")
+    statement = sql.SQL(
+        "UPDATE store.{} SET created_at = '2000-01-01', changed_in = '1', is_active = 'N' WHERE {} = '1'"
+    )
     db.execute(statement.format(sql.Identifier(table), sql.Identifier(KEYS[table])))
     assert renewed(before, row(db, table, "1"))
 
@@ -306,7 +321,12 @@ def test_window_end_needs_new_snapshots(db: Session) -> None:
 
 def extract(db: Session, table: str, lo: int, hi: int) -> list[dict[str, Any]]:
     """What the extract's own query of a table exports of a window."""
-    text = (DAGS_SQL / "extract" / f"{table}.sql").read_text().replace("{{ lo | int }}", str(lo)).replace("{{ hi | int }}", str(hi))
+    text = (
+        (DAGS_SQL / "extract" / f"{table}.sql")
+        .read_text()
+        .replace("{{ lo | int }}", str(lo))
+        .replace("{{ hi | int }}", str(hi))
+    )
     query = re.search(r"\$query\$(.*)\$query\$", text, re.DOTALL)
     assert query is not None
     return db.execute(query[1].encode()).fetchall()
@@ -317,8 +337,8 @@ HEADERS = {
     "stores": "store_id store_name phone email street city state zip_code updated_at is_active",
     "staffs": "staff_id first_name last_name email phone store_id manager_id updated_at is_active",
     "products": "product_id product_name brand_name category_name model_year list_price updated_at is_active",
-    "orders": "order_id item_id customer_id order_status order_date required_date shipped_date store_id staff_id product_id "
-    "quantity list_price discount updated_at is_active",
+    "orders": "order_id item_id customer_id order_status order_date required_date shipped_date store_id staff_id "
+    "product_id quantity list_price discount updated_at is_active",
 }
 
 
@@ -338,7 +358,9 @@ def test_an_order_without_items_has_one_line(db: Session) -> None:
 
 def test_a_dimension_row_comes_with_the_order_that_needs_it(db: Session) -> None:
     """The customer was renewed after the window ended; without the row, the window's order would have no customer."""
-    db.execute("INSERT INTO store.customers (customer_id, first_name, last_name) VALUES ('new', 'a', 'b'), ('other', 'a', 'b')")
+    db.execute(
+        "INSERT INTO store.customers (customer_id, first_name, last_name) VALUES ('new', 'a', 'b'), ('other', 'a', 'b')"
+    )
     db.execute("UPDATE store.orders SET customer_id = 'new' WHERE order_id = '1'")
     lo, hi = int(row(db, "customers", "new")["changed_in"]), int(row(db, "orders", "1")["changed_in"]) + 1
     db.execute("UPDATE store.customers SET city = 'later' WHERE customer_id IN ('new', 'other')")
@@ -360,7 +382,7 @@ CHANGES = (
 
 
 def test_no_change_is_lost_between_windows(connect: Callable[[], Session]) -> None:
-    """Five writers with short transactions, windows taken meanwhile: what arrived is in the end what the source holds."""
+    """Five writers with short transactions, windows taken meanwhile: what arrived is what the source holds."""
     ended = time.monotonic() + 4
     failures: list[Exception] = []
 

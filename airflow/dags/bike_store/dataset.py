@@ -159,7 +159,10 @@ def read(file: str, columns: Iterable[Column], lines: Iterable[str]) -> Iterator
             if values:
                 if len(values) != len(header):
                     raise DatasetError(file, line, f"{len(values)} values, but the header has {len(header)}")
-                yield line, {column.name: _value(file, line, column, values[position]) for column, position in positions}
+                yield (
+                    line,
+                    {column.name: _value(file, line, column, values[position]) for column, position in positions},
+                )
             line = reader.line_num + 1
     except csv.Error as error:
         raise DatasetError(file, reader.line_num, str(error)) from None

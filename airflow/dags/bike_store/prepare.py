@@ -21,7 +21,17 @@ AUDIT_COLUMNS = ("created_at", "updated_at", "is_active")
 ORDER_STATUS = {1: "Pending", 2: "Rejected", 3: "Completed"}
 STATUS_IDS = {"1": "1", "2": "1", "3": "2", "4": "3"}
 # In the order of their foreign keys.
-ORDER_OF_TABLES = ("brands", "categories", "stores", "staffs", "products", "customers", "orders", "order_items", "stocks")
+ORDER_OF_TABLES = (
+    "brands",
+    "categories",
+    "stores",
+    "staffs",
+    "products",
+    "customers",
+    "orders",
+    "order_items",
+    "stocks",
+)
 
 # Opens a table's CSV file; raises FileNotFoundError if there is none.
 Opener = Callable[[str], AbstractContextManager[Iterable[str]]]
@@ -84,7 +94,9 @@ class Preparation:
             status = STATUS_IDS[str(row.pop("order_status"))]
             if status == "3":
                 if row["shipped_date"] is None:
-                    raise DatasetError("orders.csv", line, "shipped_date has no value, but order_status is 4 (completed)")
+                    raise DatasetError(
+                        "orders.csv", line, "shipped_date has no value, but order_status is 4 (completed)"
+                    )
                 changed = date.fromisoformat(str(row["shipped_date"]))
             elif status == "2":
                 changed = date.fromisoformat(str(row["required_date"])) + timedelta(days=1)
