@@ -1,8 +1,8 @@
 """What `COPY … PROGRAM` runs for the extension aws_s3: a stream between the server and one object in S3.
 
-`put` uploads what it reads but does not complete the object: when a COPY breaks off, its pipe ends as it does when all is
-well. So the upload waits in a process of its own until `finish` says that COPY has succeeded, and is given up if nobody
-says so. `get` writes an object to standard output. Either leaves `<backend>.json` with the bytes, or the error, for the
+`put` uploads what it reads but does not complete the object: when a COPY breaks off, its pipe ends as it does when all
+is well. So the upload waits in a process of its own until `finish` says that COPY has succeeded, and is given up if
+nobody says so. `get` writes an object to standard output. Either leaves `<backend>.json` with the bytes, or the error, for the
 function that started it. Starts for every single table, hence imports as little as it can.
 """
 
@@ -241,8 +241,8 @@ def _check_key(key: str) -> None:
     if not key or len(key.encode()) > 1024:
         raise PipeError("Your key is too long" if key else "The key is empty")
     parts = key.split("/")
-    if "" in parts or "." in parts or ".." in parts:
-        raise PipeError(f"the key {key} has an empty part, or one of dots: not supported here")
+    if "" in parts or "." in parts or ".." in parts or any(ord(c) < 32 or ord(c) == 127 for c in key):
+        raise PipeError(f"the key {key!r} has an empty part, one of dots, or a control character: not supported here")
 
 
 def main(arguments: list[str]) -> None:

@@ -9,7 +9,7 @@
 \echo Use "CREATE EXTENSION aws_s3" to load this file. \quit
 
 CREATE SCHEMA aws_s3;
-GRANT USAGE ON SCHEMA aws_s3 TO @extowner@, rds_superuser;
+GRANT USAGE ON SCHEMA aws_s3 TO @extowner@, rds_superuser WITH GRANT OPTION;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What is given as text: column lists and COPY's options
@@ -110,7 +110,7 @@ BEGIN
         ELSE
             value := substring(rest FROM '^[A-Za-z0-9_.+-]+');
             rest := substr(rest, coalesce(length(value), 0) + 1);
-            value := quote_literal(value);
+            value := quote_literal(lower(value));  -- a bare word, as every name in SQL
         END IF;
         written := written || (quote_ident(name) || coalesce(' ' || value, ''));
         rest := ltrim(rest, E' \t\r\n');
@@ -347,9 +347,12 @@ BEGIN
     INTO names, expressions
     FROM unnest(columns) WITH ORDINALITY AS c (name, place)
     JOIN pg_catalog.pg_attribute ON attrelid = target AND attname = c.name AND attnum > 0 AND NOT attisdropped;
-    -- Refused before anything is read, if the caller may not write there.
-    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s WHERE false', target, names,
-        (SELECT string_agg('NULL', ', ') FROM unnest(columns)), '(VALUES (1)) AS nothing');
+    -- Before anything is read: the INSERT below would refuse it too, but late.
+    IF NOT has_table_privilege(target, 'INSERT')
+        AND EXISTS (SELECT FROM unnest(columns) AS c (name) WHERE NOT has_column_privilege(target, c.name, 'INSERT'))
+    THEN
+        RAISE insufficient_privilege USING MESSAGE = format('permission denied for table %s', target);
+    END IF;
     SELECT i.stage, i.bytes INTO stage, bytes
     FROM aws_s3._import(target, columns, s3_info.bucket, s3_info.file_path, s3_info.region, options) AS i;
     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%I', target, names, expressions, stage);
