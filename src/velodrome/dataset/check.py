@@ -76,7 +76,9 @@ def _check_table(folder: Path, table: Table, keys: dict[str, set[str]]) -> Itera
 
 
 def _check_rows(table: Table, header: list[str], reader: _Reader, keys: dict[str, set[str]]) -> Iterator[Problem]:
-    columns = [(column, header.index(column.name), _checker(column)) for column in table.columns if column.name in header]
+    columns = [
+        (column, header.index(column.name), _checker(column)) for column in table.columns if column.name in header
+    ]
     # A reference into the table itself may point forward: it waits until all keys are known.
     references = [(c, i, keys[c.references]) for c, i, _ in columns if c.references and c.references != table.name]
     waiting: list[tuple[int, str]] = []
@@ -134,4 +136,3 @@ def _checker(column: Column) -> Callable[[str], str | None]:
         return f"{column.name} {shown!r} {reason}"
 
     return fault
-

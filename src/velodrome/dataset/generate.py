@@ -1,8 +1,8 @@
 """Writes a bike store's nine files from a seed: same seed, same bytes, on every Python.
 
-Shape: one completed order a customer up to March 2018; then a month of orders still pending or in process, and a few late rejected
-ones, all of them by early customers. Stores serve their state. Models of a year sell in that year and after. Half the customers'
-fields are as untidy as in life: no telephone, blanks behind the street, quotes and apostrophes in names.
+Shape: one completed order a customer up to March 2018; then a month of orders still pending or in process, and a few
+late rejected ones, all of them by early customers. Stores serve their state. Models of a year sell in that year and
+after. Fields are as untidy as in life: no telephone, blanks behind the street, quotes and apostrophes in names.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Dice:
-    """Random choices made from random.Random.random() alone: only its numbers are promised to be the same on every Python."""
+    """Random choices from random.Random.random() alone: only its numbers are the same on every Python."""
 
     def __init__(self, seed: int, purpose: str) -> None:
         self.roll = Random(f"{seed}/{purpose}").random
@@ -76,8 +76,10 @@ class Deal:
 
 
 class Sizes:
-    """Rows of each kind at a scale; 1 is the size of the original business. Customers and orders grow with it, stores and
-    products with its square root."""
+    """Rows of each kind at a scale.
+
+    Customers and orders grow with it, stores and products with its square root.
+    """
 
     def __init__(self, scale: float) -> None:
         if not 0.01 <= scale <= 10_000:
@@ -242,7 +244,7 @@ def _customers(seed: int, sizes: Sizes, states: bytearray) -> Iterator[Row]:
     dice, towns, count = Dice(seed, "customers"), _towns(seed), sizes.customers
     first_names = [stem + ending for stem in words.FIRST_STEMS for ending in words.FIRST_ENDINGS]
     last_names = [stem + ending for stem in words.LAST_STEMS for ending in words.LAST_ENDINGS]
-    # Each person's pair of names once, far apart in the list of all pairs: a step without a common divisor visits every pair.
+    # Each pair of names once, in leaps through the list of all: a step without a common divisor visits every pair.
     pairs = len(first_names) * len(last_names)
     step, place = pairs * 618 // 1000, dice.below(pairs)
     while gcd(step, pairs) > 1:
@@ -255,10 +257,10 @@ def _customers(seed: int, sizes: Sizes, states: bytearray) -> Iterator[Row]:
         first, last = first_names[place // len(last_names)], last_names[place % len(last_names)]
         if dice.roll() < 1 / 60:
             last = dice.of(words.LAST_WITH_APOSTROPHE)
-        # Few names have an apostrophe and recur, and more customers than pairs begin anew: the number keeps addresses apart.
+        # The few names with an apostrophe recur, and so does all after the last pair: the number keeps addresses apart.
         again = number + 1 if "'" in last or number >= pairs else ""
         state = states[number] = state_of.next()
-        town, zip_code = towns[state][int(dice.roll() * dice.roll() * len(towns[state]) * 0.999)]
+        town, zip_code = towns[state][int(len(towns[state]) * min(dice.roll(), 1.3 * dice.roll()) * 0.999)]
         phone = _phone(dice) if dice.roll() < (0.085 if state == 1 else 0.215) else NULL
         letter = dice.of("ABC") if dice.roll() < 0.03 else ""
         highest = dice.of((99, 999, 9999, 9999))
@@ -275,9 +277,9 @@ def _stocks(seed: int, sizes: Sizes) -> Iterator[Row]:
 
 
 def _days(dice: Dice, first: date, last: date, orders: int) -> Iterator[date]:
-    """A day for each of `orders`, in order; some days bring none and some bring many, the first and the last at least one."""
+    """A day for each of `orders`, in order; some days bring none, some many, the first and the last at least one."""
     days = (last - first).days + 1
-    weights = [dice.roll() + (2.5 * dice.roll() if dice.roll() < 0.08 else 0.0) for _ in range(days)]
+    weights = [dice.roll() + (dice.roll() if dice.roll() < 0.1 else 0.0) for _ in range(days)]
     total, passed, done = sum(weights), 0.0, 0
     for number, weight in enumerate(weights):
         passed += weight
@@ -309,7 +311,9 @@ def _orders(seed: int, sizes: Sizes, states: bytearray) -> Iterator[tuple[str, d
     firsts = array("L", range(1, sizes.customers + 1))
     dice.shuffle(firsts)
     first, again = iter(firsts), iter(_repeating(seed, sizes))
-    stores = [[s + 1 for s in range(sizes.stores) if s % len(words.STATES) == state] for state in range(len(words.STATES))]
+    stores = [
+        [s + 1 for s in range(sizes.stores) if s % len(words.STATES) == state] for state in range(len(words.STATES))
+    ]
 
     def placed(status: str, day: date, customer: int) -> tuple[str, date, int, int, int, int, str]:
         state = states[customer - 1]

@@ -112,7 +112,7 @@ class Date:
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `references` names the table whose key it holds; one that is not `needed` may be missing from the file."""
+    """One column. `references` names the table whose key it holds; if not `needed`, a file may come without it."""
 
     name: str
     type: Type

@@ -43,7 +43,7 @@ def take_port(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     # Connections of a killed predecessor linger in TIME_WAIT and would keep the port for a minute.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # A response goes out in several small writes; Nagle's algorithm would hold the later ones back. Accepted sockets inherit it.
+    # Nagle's algorithm would hold back the later of a response's small writes. Accepted sockets inherit this.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((HOST, port))
@@ -77,7 +77,7 @@ def hooks_folder(settings: Settings) -> Path:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """LocalStack's whole environment. Nothing is inherited: a variable of the user's could change its address or its store.
+    """LocalStack's whole environment. Nothing is inherited: a variable of the user's could change address or store.
 
     https://docs.localstack.cloud/references/configuration/
     """

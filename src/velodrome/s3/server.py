@@ -1,5 +1,8 @@
 """LocalStack's runtime on a socket that is already ours: one server, plain HTTP, and an end when a hook fails."""
 
+# LocalStack is installed only where it runs, has no types, and shares its name with a folder of this project.
+# mypy: disable-error-code="import-not-found, import-untyped, attr-defined, misc, method-assign, no-untyped-call"
+
 from __future__ import annotations
 
 import asyncio
@@ -19,7 +22,6 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.run import worker_serve
 from hypercorn.config import Config, Sockets
 from hypercorn.protocol.h11 import H11Protocol
-from localstack import config, constants
 from localstack.aws import spec
 from localstack.aws.components import AwsComponents
 from localstack.logging.setup import setup_hypercorn_logger, setup_logging_from_config
@@ -30,22 +32,25 @@ from localstack.runtime.server.core import RuntimeServer
 from localstack.services.s3 import provider
 from rolo.gateway.asgi import AsgiGateway
 
+from localstack import config, constants
+
 
 class LoopbackServer(RuntimeServer):
-    """Serves LocalStack's gateway on one listening socket, without the TLS certificate that LocalStack makes or downloads."""
+    """Serves LocalStack's gateway on one listening socket, without the certificate that LocalStack makes or loads."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
-        self._app: AsgiGateway | None = None
+        self._app: Any = None
         self._config = Config()
         self._config.h11_pass_raw_headers = True
         self._config.graceful_timeout = 1.0
         setup_hypercorn_logger(self._config)
-        self._config.log.error_logger.propagate = False  # it has a handler of its own; the root's would print each line twice
+        # It has a handler of its own; the root logger's would print each line a second time.
+        logging.getLogger("hypercorn.error").propagate = False
 
-    def register(self, gateway: Any, listen: Any = (), ssl_creds: tuple[str, str] | None = None) -> None:
+    def register(self, gateway: Any, listen: Any, ssl_creds: tuple[str, str] | None = None) -> None:
         """Set what is served; the address is the socket's."""
         self._app = AsgiGateway(gateway, event_loop=self._loop)
 
@@ -53,7 +58,8 @@ class LoopbackServer(RuntimeServer):
         """Serve until `shutdown`."""
         asyncio.set_event_loop(self._loop)
         sockets = Sockets(secure_sockets=[], insecure_sockets=[self._listener], quic_sockets=[])
-        serving = worker_serve(ASGIWrapper(self._app), self._config, sockets=sockets, shutdown_trigger=self._closing.wait)
+        app = ASGIWrapper(self._app)
+        serving = worker_serve(app, self._config, sockets=sockets, shutdown_trigger=self._closing.wait)
         self._loop.run_until_complete(serving)
 
     def shutdown(self) -> None:
@@ -65,7 +71,7 @@ class Runtime(LocalstackRuntime):
     """LocalStack's runtime, ready only when every ready.d hook succeeded."""
 
     def _init_gateway_server(self) -> None:
-        self.components.runtime_server.register(self.components.gateway)
+        self.components.runtime_server.register(self.components.gateway, self.config.GATEWAY_LISTEN)
 
     def _run_ready_monitor(self) -> None:
         # The socket listens already, so the hooks' requests wait in its queue until the loop runs.
@@ -90,8 +96,8 @@ class Runtime(LocalstackRuntime):
 def mend_expect_continue() -> None:
     """Give informational responses their reason phrase: `HTTP/1.1 100 Continue`.
 
-    hypercorn sends `HTTP/1.1 100 `, which RFC 9112 allows; botocore before 1.36 splits the line at blanks, wants three parts,
-    takes what it got for the final answer and fails each upload with ConnectionClosedError. S3 itself sends the phrase.
+    hypercorn sends `HTTP/1.1 100 `, which RFC 9112 allows. botocore 1.35 splits the line at blanks, wants three parts,
+    takes this one for the final answer and fails each upload with ConnectionClosedError. S3 itself sends the phrase.
     """
     send = H11Protocol._send_h11_event
 
@@ -107,7 +113,7 @@ def mend_expect_continue() -> None:
 
 
 def share_catalog(folder: Path) -> None:
-    """Keep LocalStack's index of all AWS services in the installation: making it takes four seconds, which it does per data folder."""
+    """Keep LocalStack's index of all AWS services in the installation: each data folder would take 4 s to make one."""
     file = folder / spec._get_catalog_filename()
     if not file.exists():
         draft = file.with_suffix(f".{os.getpid()}")
