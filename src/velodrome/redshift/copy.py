@@ -14,9 +14,9 @@ from typing import Any
 
 import obstore
 import pgpq
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
@@ -135,10 +135,15 @@ class Load:
             raise CopyError(f'column "{name}" of relation "{self.copy.table[-1]}" does not exist', code="42703")
         for column in self.columns:
             if column.identity and not self.copy.columns:
-                text = f'COPY into table "{self.copy.table[-1]}" with IDENTITY column "{column.name}" needs a column list here'
+                text = (
+                    f'COPY into table "{self.copy.table[-1]}" with identity column "{column.name}" needs a column list'
+                )
                 raise CopyError(text, code="0A000")
             if column.identity == "a":
-                raise CopyError(f'cannot set an identity column to a value: "{column.name}" (EXPLICIT_IDS is not supported here)', code="0A000")
+                raise CopyError(
+                    f'cannot set an identity column to a value: "{column.name}" (EXPLICIT_IDS is not supported here)',
+                    code="0A000",
+                )
             _arrow_type(column)
 
     def _check_file(self, file: pq.ParquetFile, key: str) -> None:
@@ -155,7 +160,7 @@ class Load:
                 raise _scan_error(
                     f"File '{path}' has an incompatible Parquet schema for column '{path}.{actual.name}'. "
                     f"Column type: {column.redshift_type}, Parquet schema:\n{_parquet_column(file, number, actual)}"
-                    f" (table column \"{column.name}\", position {number + 1})"
+                    f' (table column "{column.name}", position {number + 1})'
                 )
 
     def _converted(self, batch: pa.RecordBatch, schema: pa.Schema, key: str) -> pa.RecordBatch:
@@ -191,7 +196,10 @@ def _arrow_type(column: Column) -> pa.DataType:
     if column.type.startswith("timestamp"):
         return pa.timestamp("us")
     if column.type not in _ARROW:
-        raise CopyError(f'COPY of Parquet into column "{column.name}" of type {column.redshift_type} is not supported here', code="0A000")
+        raise CopyError(
+            f'COPY of Parquet into column "{column.name}" of type {column.redshift_type} is not supported here',
+            code="0A000",
+        )
     return _ARROW[column.type][1]
 
 
@@ -199,7 +207,9 @@ def _fits(actual: pa.DataType, column: Column) -> bool:
     if column.type == "numeric":
         if not pa.types.is_decimal(actual):
             return False
-        return column.precision is None or (actual.scale == column.precision[1] and actual.precision <= column.precision[0])
+        return column.precision is None or (
+            actual.scale == column.precision[1] and actual.precision <= column.precision[0]
+        )
     if column.type.startswith("timestamp"):
         return bool(pa.types.is_timestamp(actual))
     return actual in _ARROW[column.type][0]
@@ -237,7 +247,11 @@ def _store(bucket: str, profile: Profile) -> S3Store:
     return S3Store(
         bucket,
         **options,
-        client_options={"allow_http": bool(endpoint and endpoint.startswith("http:")), "connect_timeout": "5s", "timeout": "120s"},
+        client_options={
+            "allow_http": bool(endpoint and endpoint.startswith("http:")),
+            "connect_timeout": "5s",
+            "timeout": "120s",
+        },
         retry_config={"max_retries": 2},
     )
 

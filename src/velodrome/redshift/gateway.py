@@ -45,7 +45,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 
 async def serve(settings: Settings) -> int:
-    """Until SIGTERM or SIGINT (status 0), or until the server inside dies (status 1: the supervisor starts us again)."""
+    """Until SIGTERM or SIGINT (status 0), or until the server inside dies (1: the supervisor starts us again)."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -64,7 +64,9 @@ async def serve(settings: Settings) -> int:
         # Taken before anything is started, served only when all is ready.
         listener = await loop.create_server(session, host, port, start_serving=False, reuse_address=True)
     except OSError as error:
-        raise StartError(f"{host}:{port} cannot be used ({error.strerror}): change REDSHIFT_PORT, or stop what uses it") from None
+        raise StartError(
+            f"{host}:{port} cannot be used ({error.strerror}): change REDSHIFT_PORT, or stop what uses it"
+        ) from None
     try:
         running = await asyncio.to_thread(_started, settings)
         place = Place(inside.socket_path(running), profile.load, pool)

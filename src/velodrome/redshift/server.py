@@ -53,7 +53,7 @@ def server(settings: Settings) -> Inside:
     draft = hba.with_suffix(".new")
     draft.write_text(_HBA)
     draft.chmod(0o600)
-    os.replace(draft, hba)
+    draft.replace(hba)
     # The port is only part of the socket's name: nothing listens on it.
     found = Inside(
         data,
@@ -76,11 +76,15 @@ def prepare(running: Server, settings: Settings) -> None:
     user, database = settings["REDSHIFT_USER"], settings["REDSHIFT_DATABASE"]
     ensure_database(running, database, user, settings["REDSHIFT_PASSWORD"])
     with psycopg.connect(running.conninfo("postgres"), autocommit=True) as connection:
-        digest = connection.pgconn.encrypt_password(settings["REDSHIFT_PASSWORD"].encode(), user.encode(), b"md5").decode()
+        digest = connection.pgconn.encrypt_password(
+            settings["REDSHIFT_PASSWORD"].encode(), user.encode(), b"md5"
+        ).decode()
         role, verifier = sql.Identifier(user), sql.Literal(digest)
         connection.execute(sql.SQL("ALTER ROLE {} CREATEDB CREATEROLE PASSWORD {}").format(role, verifier))
         connection.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
-        rows = connection.execute("SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1')")
+        rows = connection.execute(
+            "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1')"
+        )
         names = [str(row[0]) for row in rows]
     for name in names:
         _install_catalog(running, name)
@@ -89,7 +93,11 @@ def prepare(running: Server, settings: Settings) -> None:
 def _install_catalog(running: Server, database: str) -> None:
     """One transaction a database, and only when the files have changed since."""
     folder = files("velodrome.redshift") / "catalog"
-    texts = [item.read_text(encoding="utf-8") for item in sorted(folder.iterdir(), key=lambda item: item.name) if item.name.endswith(".sql")]
+    texts = [
+        item.read_text(encoding="utf-8")
+        for item in sorted(folder.iterdir(), key=lambda item: item.name)
+        if item.name.endswith(".sql")
+    ]
     digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
     options = "-c standard_conforming_strings=on -c client_min_messages=warning -c allow_system_table_mods=on"
     with psycopg.connect(running.conninfo(database), options=options) as connection:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from velodrome.awsapi.profile import Profile
 from velodrome.redshift import wire
+from velodrome.redshift.backend import Backend, send_and_close
 from velodrome.redshift.copy import Column, CopyError, Load
 from velodrome.redshift.server import SUPERUSER
 from velodrome.redshift.sql.copy_statement import Copy
@@ -37,7 +38,18 @@ _HIDDEN = "velodrome_hidden"  # name of the prepared statement and portal of hid
 _LONGEST_INPUT = 1 << 20  # of a client that is held; beyond it, its socket is no longer read
 
 # What PostgreSQL understands of a startup packet; redshift_connector and Amazon's JDBC and ODBC drivers send more.
-_STARTUP_PARAMETERS = frozenset({"user", "database", "application_name", "client_encoding", "datestyle", "timezone", "extra_float_digits", "options"})
+_STARTUP_PARAMETERS = frozenset(
+    {
+        "user",
+        "database",
+        "application_name",
+        "client_encoding",
+        "datestyle",
+        "timezone",
+        "extra_float_digits",
+        "options",
+    }
+)
 
 # redshift_connector asks for intervals (1186) in binary and reads 12 bytes where PostgreSQL sends 16: a silent error.
 # Under SUPER's number (4000) it asks for text.
@@ -121,9 +133,9 @@ class Session(asyncio.Protocol):
             at = found[1]
             self._from_client(found[0], raw)
         del buffer[:at]
-        self._pace()
+        self.pace()
 
-    def _pace(self) -> None:
+    def pace(self) -> None:
         if self._client is None or self._phase == "closed":
             return
         full = (self._held or self._phase != "ready") and len(self._input) > _LONGEST_INPUT
@@ -168,7 +180,11 @@ class Session(asyncio.Protocol):
         user = given.get("user", "")
         self._amazon = "client_protocol_version" in given
         if not user or user == SUPERUSER or "replication" in given:
-            what = f'password authentication failed for user "{user}"' if user else "no PostgreSQL user name specified in startup packet"
+            what = (
+                f'password authentication failed for user "{user}"'
+                if user
+                else "no PostgreSQL user name specified in startup packet"
+            )
             self.end(wire.error("28P01" if user else "28000", what, severity="FATAL"))
             return
         if "standard_conforming_strings" in given.get("options", ""):
@@ -227,9 +243,7 @@ class Session(asyncio.Protocol):
             self._skipping = False
             self._portals.clear()
             self._send(Step("sync"), raw)
-        elif kind == 72:  # H
-            self.to_backend(raw)
-        elif kind == 88:  # X
+        elif kind == 72 or kind == 88:  # H
             self.to_backend(raw)
         elif kind in b"dcf":
             pass  # left over from a COPY … FROM STDIN, which was refused
@@ -330,7 +344,8 @@ class Session(asyncio.Protocol):
         step = self.steps[0] if self.steps else None
         hiding = step is not None and step.hiding
         if kind == 90:  # Z
-            return self._ready(step)
+            self._ready(step)
+            return None
         if kind == 69:  # E
             return self._failed(step, raw)
         if kind == 83:  # S
@@ -366,7 +381,6 @@ class Session(asyncio.Protocol):
         elif self._phase == "login":
             self._phase = "ready"
             self._loop.call_soon(self._resume)
-        return None
 
     def _complete(self, step: Step, answer: bytes | None) -> bytes | None:
         load = step.load
@@ -487,96 +501,10 @@ class Session(asyncio.Protocol):
             self._backend.close()
 
 
-class Backend(asyncio.Protocol):
-    """The backend's side: walks over the answers, passes them on in as few writes as possible."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._transport: asyncio.Transport | None = None
-        self._tail = b""
-        self.writable = asyncio.Event()
-        self.writable.set()
-
-    @property
-    def full(self) -> bool:
-        return not self.writable.is_set()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
-        self._transport.set_write_buffer_limits(high=4 << 20)  # type: ignore[union-attr]
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def pause(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def pause_writing(self) -> None:
-        self.writable.clear()
-        self._session._pace()
-
-    def resume_writing(self) -> None:
-        self.writable.set()
-        self._session._pace()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.writable.set()
-        self._session.backend_lost()
-
-    def data_received(self, data: bytes) -> None:
-        if self._tail:
-            data = self._tail + data
-        at = start = 0
-        session = self._session
-        parts: list[bytes] = []
-        while True:
-            if not session.hiding:
-                at = wire.skip_rows(data, at)
-            found = wire.frame(data, at)
-            if found is None or found[1] > len(data):
-                break
-            kind, end = found
-            answer = session.from_backend(kind, data[at:end])
-            if answer is not None:
-                parts += (data[start:at], answer)
-                start = end
-            at = end
-        self._tail = data[at:]
-        if parts:
-            parts.append(data[start:at])
-            session.to_client(b"".join(parts))
-        elif at:
-            session.to_client(data if at == len(data) else data[:at])
-
-
-async def send_and_close(socket: Path, data: bytes, then: Callable[[], None] | None = None) -> None:
-    """Delivers a cancel request as its own connection, and waits until the server has taken it."""
-    try:
-        reader, writer = await asyncio.open_unix_connection(str(socket))
-        writer.write(data)
-        await reader.read()
-        writer.close()
-    except OSError as error:
-        log.warning("a cancel request could not be delivered: %s", error)
-    finally:
-        if then is not None:
-            then()
-
-
 def _refusal(sql: str, refused: Refused) -> bytes:
     return wire.error(refused.code, refused.message, hint=refused.hint, position=position(sql, refused.start))
 
 
 def _target_sql(copy: Copy) -> str:
     listed = literal(json.dumps(copy.columns)) if copy.columns else "''"
-    return f"SELECT name, type, modifier, identity FROM velodrome.copy_target({literal(copy.target)}, {listed})"
+    return f"SELECT name, type, modifier, identity FROM velodrome.copy_target({literal(copy.target)}, {listed})"  # noqa: S608 (literals)

@@ -119,7 +119,7 @@ def read_startup(packet: bytes) -> Startup:
 
 
 def frame(buffer: bytes | bytearray, at: int) -> tuple[int, int] | None:
-    """(type, end) of the message at a position; None while its header is incomplete. `end` may lie beyond the buffer."""
+    """(type, end) of the message at a position; None while its header is incomplete. `end` may lie beyond it."""
     if len(buffer) - at < 5:
         return None
     length = int(_UINT.unpack_from(buffer, at + 1)[0])
@@ -277,7 +277,9 @@ def fields(kind: bytes, values: Mapping[str, str]) -> bytes:
     return message(kind, *(key.encode() + _text(value) for key, value in values.items()), b"\0")
 
 
-def error(code: str, text: str, *, detail: str = "", hint: str = "", position: int = 0, severity: str = "ERROR") -> bytes:
+def error(
+    code: str, text: str, *, detail: str = "", hint: str = "", position: int = 0, severity: str = "ERROR"
+) -> bytes:
     values = {"S": severity, "V": severity, "C": code, "M": text}
     values |= {"D": detail} if detail else {}
     values |= {"H": hint} if hint else {}

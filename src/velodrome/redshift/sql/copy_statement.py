@@ -1,6 +1,7 @@
 """Reads COPY … FROM 's3://…'; what it cannot do is refused by name.
 
-https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html, for columnar files …/copy-usage_notes-copy-from-columnar.html
+https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html
+https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-columnar.html
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from dataclasses import dataclass
 
 from velodrome.redshift.sql import refuse
 from velodrome.redshift.sql.ddl import quoted_name
-from velodrome.redshift.sql.tokens import STRING, Token, closing, name_end, name_parts, words
+from velodrome.redshift.sql.tokens import STRING, Token, closing, name_end, name_parts, vocabulary, words
 
 # Options of other formats, or that this COPY does not do; the name is what the error says.
-_OPTIONS_NOT_HERE = frozenset(
-    "MANIFEST FILLRECORD EXPLICIT_IDS ACCEPTINVCHARS SERIALIZETOJSON ENCRYPTED MAXERROR NOLOAD ACCEPTANYDATE BLANKSASNULL"
-    " DATEFORMAT DELIMITER EMPTYASNULL ENCODING ESCAPE FIXEDWIDTH GZIP LZOP BZIP2 ZSTD IGNOREALLERRORS IGNOREBLANKLINES"
-    " IGNOREHEADER NULL QUOTE READRATIO REMOVEQUOTES ROUNDEC SSH TIMEFORMAT TRIMBLANKS TRUNCATECOLUMNS COMPROWS"
-    " CSV JSON AVRO ORC SHAPEFILE ACCESS_KEY_ID SECRET_ACCESS_KEY CREDENTIALS SESSION_TOKEN MASTER_SYMMETRIC_KEY".split()
+_OPTIONS_NOT_HERE = vocabulary(
+    """
+    MANIFEST FILLRECORD EXPLICIT_IDS ACCEPTINVCHARS SERIALIZETOJSON ENCRYPTED MAXERROR NOLOAD ACCEPTANYDATE
+    BLANKSASNULL DATEFORMAT DELIMITER EMPTYASNULL ENCODING ESCAPE FIXEDWIDTH GZIP LZOP BZIP2 ZSTD
+    IGNOREALLERRORS IGNOREBLANKLINES IGNOREHEADER NULL QUOTE READRATIO REMOVEQUOTES ROUNDEC SSH TIMEFORMAT
+    TRIMBLANKS TRUNCATECOLUMNS COMPROWS CSV JSON AVRO ORC SHAPEFILE ACCESS_KEY_ID SECRET_ACCESS_KEY CREDENTIALS
+    SESSION_TOKEN MASTER_SYMMETRIC_KEY
+    """
 )
 
 
@@ -64,12 +68,14 @@ def read(sql: str, tokens: Sequence[Token]) -> Copy:
     if scheme != "s3" or not bucket:
         if scheme in ("emr", "ssh", "dynamodb"):
             raise refuse.not_here(sql, source, f"COPY from {scheme}://")
-        raise refuse.Refused(refuse.SYNTAX, f"COPY source {source.text} is not an S3 path: s3://bucket/prefix", source.start)
+        raise refuse.Refused(
+            refuse.SYNTAX, f"COPY source {source.text} is not an S3 path: s3://bucket/prefix", source.start
+        )
     role, parquet = _options(sql, tokens, at + 2)
     if not parquet:
         raise refuse.not_here(sql, tokens[0], "COPY of delimited text (only FORMAT AS PARQUET)")
     if not role:
-        text = "COPY from Amazon S3 requires an authorization: IAM_ROLE { default | 'arn:aws:iam::<account-id>:role/<role-name>' }"
+        text = "COPY from Amazon S3 requires an authorization: IAM_ROLE { default | 'arn:aws:iam::…:role/…' }"
         raise refuse.Refused(refuse.SYNTAX, text, last.start)
     return Copy(table, columns, bucket, prefix, role)
 

@@ -13,19 +13,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from velodrome.redshift.sql import refuse
-from velodrome.redshift.sql.tokens import NUMBER, STRING, Edit, Token, closing, identifier, name_end, name_parts, split_list, words
-
-_ATTRIBUTE_WORDS = frozenset(
-    "DEFAULT IDENTITY GENERATED ENCODE DISTKEY SORTKEY COLLATE NOT NULL UNIQUE PRIMARY REFERENCES CHECK CONSTRAINT".split()
+from velodrome.redshift.sql.tokens import (
+    NUMBER,
+    STRING,
+    Edit,
+    Token,
+    closing,
+    identifier,
+    name_end,
+    name_parts,
+    split_list,
+    vocabulary,
+    words,
 )
-_CONSTRAINT_WORDS = frozenset("PRIMARY UNIQUE FOREIGN CONSTRAINT CHECK EXCLUDE".split())
-_ENCODINGS = frozenset(
-    "AUTO RAW AZ64 BYTEDICT DELTA DELTA32K LZO MOSTLY8 MOSTLY16 MOSTLY32 RUNLENGTH TEXT255 TEXT32K ZSTD".split()
+
+_ATTRIBUTE_WORDS = vocabulary(
+    """
+    DEFAULT IDENTITY GENERATED ENCODE DISTKEY SORTKEY COLLATE NOT NULL UNIQUE PRIMARY REFERENCES CHECK
+    CONSTRAINT
+    """
+)
+_CONSTRAINT_WORDS = vocabulary("PRIMARY UNIQUE FOREIGN CONSTRAINT CHECK EXCLUDE")
+_ENCODINGS = vocabulary(
+    """
+    AUTO RAW AZ64 BYTEDICT DELTA DELTA32K LZO MOSTLY8 MOSTLY16 MOSTLY32 RUNLENGTH TEXT255 TEXT32K ZSTD
+    """
 )
 _DISTSTYLES = ("AUTO", "EVEN", "KEY", "ALL")
 
 # Lengths that Redshift assumes: https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html
-_CHARACTER_TYPES = {"VARCHAR": "varchar(256)", "NVARCHAR": "varchar(256)", "TEXT": "varchar(256)", "BPCHAR": "char(256)"}
+_CHARACTER_TYPES = {
+    "VARCHAR": "varchar(256)",
+    "NVARCHAR": "varchar(256)",
+    "TEXT": "varchar(256)",
+    "BPCHAR": "char(256)",
+}
 _SAME_TYPES = {"NVARCHAR": "varchar", "NCHAR": "char", "BPCHAR": "char"}
 
 
@@ -69,7 +91,7 @@ def create_table(sql: str, tokens: Sequence[Token]) -> tuple[list[Edit], str]:
     if tokens[at].text.startswith("#") and not temporary:
         edits.append(Edit(tokens[1].start, tokens[1].start, "TEMP "))
     temporary = temporary or tokens[at].text.startswith("#")
-    is_query = any(words(tokens, index, "AS") for index in range(end, _query_or_end(tokens, end) + 1))
+    is_query = words(tokens, _query_or_end(tokens, end), "AS")
     if words(tokens, end, "(") and not is_query:
         close = closing(tokens, end)
         edits += _columns(sql, tokens, end, close, notes)
@@ -260,9 +282,7 @@ def _collation(sql: str, tokens: Sequence[Token], at: int, end: int, edits: list
     raise refuse.not_here(sql, tokens[at], "COLLATE CASE_INSENSITIVE")
 
 
-def _references(
-    tokens: Sequence[Token], at: int, end: int, columns: list[str], notes: Notes, edits: list[Edit]
-) -> int:
+def _references(tokens: Sequence[Token], at: int, end: int, columns: list[str], notes: Notes, edits: list[Edit]) -> int:
     after = name_end(tokens, at + 1)
     target = name_parts(tokens, at + 1, after)
     referenced: list[str] = []
@@ -293,7 +313,9 @@ def _table_constraint(sql: str, tokens: Sequence[Token], first: int, end: int, n
             raise refuse.syntax_error(tokens[min(close + 1, end - 1)])
         close = _references(tokens, close + 1, end, columns, notes, []) - 1
     else:
-        notes.add("constraints", {"kind": "primary key" if kind == "PRIMARY" else "unique", "name": name, "columns": columns})
+        notes.add(
+            "constraints", {"kind": "primary key" if kind == "PRIMARY" else "unique", "name": name, "columns": columns}
+        )
     if close + 1 != end:
         raise refuse.syntax_error(tokens[close + 1])
     return set(columns) if kind == "PRIMARY" else set()

@@ -10,7 +10,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-WORD, QUOTED, STRING, DOLLAR, NUMBER, PARAMETER, SYMBOL = "word", "quoted", "string", "dollar", "number", "parameter", "symbol"
+WORD, QUOTED, STRING, DOLLAR, NUMBER, PARAMETER, SYMBOL = (
+    "word",
+    "quoted",
+    "string",
+    "dollar",
+    "number",
+    "parameter",
+    "symbol",
+)
 
 _LEXEME = re.compile(
     r"""(?P<space>\s+|--[^\n]*)
@@ -37,7 +45,7 @@ class LexicalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`word` is the text in capitals if it is an unquoted word, else empty; so a keyword test never meets a quoted name."""
+    """`word` is the text in capitals if it is an unquoted word, else empty: no keyword test meets a quoted name."""
 
     kind: str
     text: str
@@ -125,6 +133,11 @@ def apply(sql: str, start: int, end: int, edits: Iterable[Edit]) -> str:
         at = edit.end
     parts.append(sql[at:end])
     return "".join(parts)
+
+
+def vocabulary(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
 
 
 def words(tokens: Sequence[Token], at: int, *expected: str) -> bool:

@@ -1,8 +1,9 @@
 """Redshift's SQL into PostgreSQL's: what needs no change stays byte for byte.
 
-Three layers, each only as heavy as needed: edits of single tokens (names, types, date parts), DDL attributes (ddl.py),
-and sqlglot's syntax tree for what PostgreSQL cannot parse at all (QUALIFY, LISTAGG, DECODE, TOP …). Redshift's functions
-themselves are functions of the server inside (catalog/), so that views, defaults and procedures have them too.
+Three layers, each only as heavy as needed: edits of single tokens (names, types, date parts), DDL attributes
+(ddl.py), and sqlglot's syntax tree for what PostgreSQL cannot parse at all (QUALIFY, LISTAGG, DECODE, TOP …; tree.py).
+Redshift's functions themselves are functions of the server inside (catalog/), so that views, defaults and procedures
+have them too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from velodrome.redshift.sql.tokens import (
     name_end,
     statements,
     tokenize,
+    vocabulary,
     words,
 )
 
@@ -46,23 +48,26 @@ _FUNCTIONS = {
 
 # The first argument is a date part, which may stand without quotes.
 # https://docs.aws.amazon.com/redshift/latest/dg/r_Dateparts_for_datetime_functions.html
-_DATE_PART_FUNCTIONS = frozenset("DATEADD DATE_ADD DATEDIFF DATE_DIFF DATE_PART DATEPART DATE_TRUNC".split())
+_DATE_PART_FUNCTIONS = vocabulary("DATEADD DATE_ADD DATEDIFF DATE_DIFF DATE_PART DATEPART DATE_TRUNC")
 
 # Only a syntax tree can rewrite these.
-_TREE_FUNCTIONS = frozenset("LISTAGG DECODE NVL2 MEDIAN CONVERT".split())
+_TREE_FUNCTIONS = vocabulary("LISTAGG DECODE NVL2 MEDIAN CONVERT")
 
 # Settings of Redshift's own; kept as custom settings of the session, so that SET and SHOW agree.
 # https://docs.aws.amazon.com/redshift/latest/dg/cm_chap_ConfigurationRef.html
-_SETTINGS = frozenset(
-    "ANALYZE_THRESHOLD_PERCENT AUTO_ANALYZE AUTO_MV CAST_SUPER_NULL_ON_ERROR DATASHARE_BREAK_GLASS_SESSION_VAR"
-    " DESCRIBE_FIELD_NAME_IN_UPPERCASE ENABLE_CASE_SENSITIVE_IDENTIFIER ENABLE_NUMERIC_ROUNDING"
-    " ENABLE_RESULT_CACHE_FOR_SESSION ENABLE_VACUUM_BOOST ERROR_ON_NONDETERMINISTIC_UPDATE JSON_PARSE_DEDUP_ATTRIBUTES"
-    " JSON_PARSE_TRUNCATE_STRINGS MAX_CONCURRENCY_SCALING_CLUSTERS MAX_CURSOR_RESULT_SET_SIZE MV_ENABLE_AQMV_FOR_SESSION"
-    " NAVIGATE_SUPER_NULL_ON_ERROR PARSE_SUPER_NULL_ON_ERROR QUERY_GROUP SPECTRUM_ENABLE_PSEUDO_COLUMNS"
-    " SPECTRUM_QUERY_MAXERROR STORED_PROC_LOG_MIN_MESSAGES USE_FIPS_SSL WLM_QUERY_SLOT_COUNT".split()
+_SETTINGS = vocabulary(
+    """
+    ANALYZE_THRESHOLD_PERCENT AUTO_ANALYZE AUTO_MV CAST_SUPER_NULL_ON_ERROR DATASHARE_BREAK_GLASS_SESSION_VAR
+    DESCRIBE_FIELD_NAME_IN_UPPERCASE ENABLE_CASE_SENSITIVE_IDENTIFIER ENABLE_NUMERIC_ROUNDING
+    ENABLE_RESULT_CACHE_FOR_SESSION ENABLE_VACUUM_BOOST ERROR_ON_NONDETERMINISTIC_UPDATE
+    JSON_PARSE_DEDUP_ATTRIBUTES JSON_PARSE_TRUNCATE_STRINGS MAX_CONCURRENCY_SCALING_CLUSTERS
+    MAX_CURSOR_RESULT_SET_SIZE MV_ENABLE_AQMV_FOR_SESSION NAVIGATE_SUPER_NULL_ON_ERROR PARSE_SUPER_NULL_ON_ERROR
+    QUERY_GROUP SPECTRUM_ENABLE_PSEUDO_COLUMNS SPECTRUM_QUERY_MAXERROR STORED_PROC_LOG_MIN_MESSAGES USE_FIPS_SSL
+    WLM_QUERY_SLOT_COUNT
+    """
 )
 # Redshift has the value that the translation relies on; changing it would change what a string literal means.
-_FIXED_SETTINGS = frozenset("STANDARD_CONFORMING_STRINGS BACKSLASH_QUOTE SESSION_REPLICATION_ROLE".split())
+_FIXED_SETTINGS = vocabulary("STANDARD_CONFORMING_STRINGS BACKSLASH_QUOTE SESSION_REPLICATION_ROLE")
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,9 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         refuse.pieces(sql, tokens)
     edits += rewrites(sql, tokens)
     text = apply(sql, start, end, edits)
-    if any(token.word == "QUALIFY" for token in tokens) or any(_needs_tree(tokens, index) for index in range(len(tokens))):
+    if any(token.word == "QUALIFY" for token in tokens) or any(
+        _needs_tree(tokens, index) for index in range(len(tokens))
+    ):
         text = tree.rewrite(sql, tokens, text)
     # "The TRUNCATE command commits the transaction in which it is run": r_TRUNCATE.html
     return Statement(text + notes, then="COMMIT" if first == "TRUNCATE" else "")
@@ -205,8 +212,11 @@ def _setting(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     if at >= len(tokens):
         raise refuse.syntax_error(tokens[-1])
     name = tokens[at]
-    if tokens[0].word == "SHOW" and name.word in (
-        "TABLES SCHEMAS DATABASES COLUMNS TABLE VIEW PROCEDURES PROCEDURE FUNCTIONS PARAMETERS GRANTS CONSTRAINTS DATASHARES".split()
+    if tokens[0].word == "SHOW" and name.word in vocabulary(
+        """
+    TABLES SCHEMAS DATABASES COLUMNS TABLE VIEW PROCEDURES PROCEDURE FUNCTIONS PARAMETERS GRANTS CONSTRAINTS
+    DATASHARES
+    """
     ):
         raise refuse.not_here(sql, name, f"SHOW {name.word}")
     if tokens[0].word != "SHOW" and name.word in _FIXED_SETTINGS:
@@ -234,7 +244,7 @@ def _vanished_columns(tokens: Sequence[Token]) -> list[Edit]:
 
 
 def _vacuum(sql: str, tokens: Sequence[Token]) -> str:
-    """VACUUM [FULL | SORT ONLY | DELETE ONLY | REINDEX | RECLUSTER] [table] [TO n PERCENT] [BOOST]: r_VACUUM_command.html"""
+    """VACUUM [FULL | SORT ONLY | DELETE ONLY | …] [table] [TO n PERCENT] [BOOST]: r_VACUUM_command.html"""
     at = 1
     if at < len(tokens) and tokens[at].word in ("FULL", "REINDEX", "RECLUSTER"):
         at += 1
@@ -279,7 +289,9 @@ def _body(sql: str, inside: str, offset: int) -> list[Edit]:
     for at, token in enumerate(tokens):
         if token.word == "QUALIFY" or _needs_tree(tokens, at):
             raise refuse.not_here(sql, token, f"{token.word} inside a procedure")
-        if token.word in ("COPY", "UNLOAD", "VACUUM") and (at == 0 or tokens[at - 1].text in (";", "BEGIN", "THEN", "ELSE", "LOOP")):
+        if token.word in ("COPY", "UNLOAD", "VACUUM") and (
+            at == 0 or tokens[at - 1].text in (";", "BEGIN", "THEN", "ELSE", "LOOP")
+        ):
             raise refuse.not_here(sql, token, f"{token.word} inside a procedure")
     return edits + rewrites(sql, tokens)
 

@@ -87,7 +87,9 @@ def _qualify(node: exp.Expr) -> exp.Expr:
     outside = {key: inner.args.get(key) for key in ("order", "limit", "offset", "distinct", "with_", "with")}
     for key in ("qualify", *outside):
         inner.set(key, None)
-    inner.set("expressions", [exp.alias_(exp.column(alias, quoted=True), "_row"), exp.alias_(condition.copy(), "_keep")])
+    inner.set(
+        "expressions", [exp.alias_(exp.column(alias, quoted=True), "_row"), exp.alias_(condition.copy(), "_keep")]
+    )
     if outside["order"] is not None:
         raise _QualifyError
     star = exp.Dot(this=exp.Paren(this=exp.column("_row", table="_rows")), expression=exp.Star())

@@ -1,0 +1,88 @@
+"""The warehouse's dialect: every pair of rewrites.sql and every statement of refusals.sql is a case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from velodrome.redshift.sql.refuse import Refused
+from velodrome.redshift.sql.tokens import LexicalError, literal, statements, tokenize
+from velodrome.redshift.sql.translate import translate
+
+CASES = Path(__file__).parent / "redshift_cases"
+
+
+def blocks(name: str) -> list[tuple[str, str]]:
+    """(comment, text) of each block of a case file; the first block explains the file."""
+    found = (CASES / name).read_text(encoding="utf-8").strip().split("\n\n")[1:]
+    return [(block.split("\n", 1)[0].removeprefix("-- "), block.split("\n", 1)[1]) for block in found]
+
+
+@pytest.mark.parametrize(("name", "pair"), blocks("rewrites.sql"))
+def test_rewrite(name: str, pair: str) -> None:
+    source, expected = pair.split("\n-- =>\n")
+    assert ";\n".join(statement.sql for statement in translate(source)) == expected, name
+    if name.startswith("unchanged"):
+        assert translate(source)[0].sql is source
+
+
+@pytest.mark.parametrize(("expected", "source"), blocks("refusals.sql"))
+def test_refusal(expected: str, source: str) -> None:
+    with pytest.raises(Refused) as caught:
+        translate(source)
+    assert f"{caught.value.code} {caught.value.start} {caught.value.message}" == expected
+
+
+def test_a_refusal_is_the_same_the_second_time() -> None:
+    for _ in range(2):
+        with pytest.raises(Refused, match='syntax error at or near "DO"'):
+            translate("DO $$ BEGIN END $$")
+
+
+def test_statements_of_one_text() -> None:
+    found = translate("DELETE t; COPY t FROM 's3://b/x/' IAM_ROLE default FORMAT PARQUET; TRUNCATE t;; SELECT ';' -- end;")
+    assert [statement.sql for statement in found] == [
+        "DELETE FROM t",
+        'COPY "t" FROM STDIN (FORMAT binary)',
+        "TRUNCATE t",
+        "SELECT ';'",
+    ]
+    assert [statement.then for statement in found] == ["", "", "COMMIT", ""]
+    assert found[1].copy is not None
+    assert (found[1].copy.bucket, found[1].copy.prefix, found[1].copy.role) == ("b", "x/", "default")
+
+
+def test_notes_cannot_end_their_comment() -> None:
+    (found,) = translate('CREATE TABLE t ("a*/b" INT DISTKEY, "/*" INT ENCODE raw)')
+    assert found.sql.count("*/") == 2 and found.sql.endswith(":velodrome*/")  # the column's name, and the end
+
+
+@given(st.text(max_size=40))
+def test_literals_read_back(text: str) -> None:
+    (token,) = tokenize(literal(text))
+    assert token.value == text
+
+
+@given(st.text(alphabet="ab1 '\"$;/*-\\#.(\n", max_size=60))
+def test_tokens_cover_the_text_in_order(text: str) -> None:
+    try:
+        tokens = tokenize(text)
+    except LexicalError as error:
+        assert 0 <= error.position < len(text)
+        return
+    at = 0
+    for token in tokens:
+        assert token.start >= at and text[token.start : token.end] == token.text
+        at = token.end
+    assert sum(len(part) for part in statements(tokens)) == len([t for t in tokens if t.text != ";"])
+
+
+@given(st.text(max_size=80))
+def test_no_text_breaks_the_translation(text: str) -> None:
+    try:
+        translate(text)
+    except Refused as refused:
+        assert 0 <= refused.start <= len(text)

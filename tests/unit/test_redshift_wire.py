@@ -1,0 +1,84 @@
+"""Bytes of the protocol: what is written reads back, and what is too short, too long or malformed is refused."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from velodrome.redshift import wire
+
+TEXT = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
+
+
+@given(TEXT, TEXT, st.lists(st.integers(0, 2**31 - 1), max_size=4))
+def test_parse_reads_back(name: str, query: str, types: list[int]) -> None:
+    ((kind, body),) = wire.messages(wire.parse(name, query, types))
+    assert kind == ord("P")
+    assert wire.read_parse(body) == wire.Parse(name, query, tuple(types))
+
+
+@given(st.dictionaries(TEXT.filter(bool), TEXT, max_size=4))
+def test_startup_reads_back(parameters: dict[str, str]) -> None:
+    packet = wire.startup(parameters)
+    assert wire.startup_length(packet) == len(packet)
+    assert wire.read_startup(packet).parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (wire.read_query, b"select 1"),
+        (wire.read_query, b"select 1\0x"),
+        (wire.read_query, b"\xff\0"),
+        (wire.read_parse, b"\0select 1\0\0\1"),
+        (wire.read_parse, b"\0select 1\0\0\0\0"),
+        (wire.read_bind, b"\0\0\0\0\0\1\0\0\0\5ab\0\0"),
+        (wire.read_execute, b"\0\0\0"),
+        (wire.read_target, b"Xname\0"),
+        (wire.read_row, b"\0\1\0\0\0\4ab"),
+        (wire.read_fields, b"Mtext\0"),
+        (wire.read_empty, b"x"),
+    ],
+)
+def test_a_malformed_body_is_refused(read: object, body: bytes) -> None:
+    assert callable(read)
+    with pytest.raises(wire.ProtocolError):
+        read(body)
+
+
+@pytest.mark.parametrize("length", [0, 7, wire.LONGEST_STARTUP + 1, -1])
+def test_a_startup_packet_of_impossible_length(length: int) -> None:
+    with pytest.raises(wire.ProtocolError, match="invalid length of startup packet"):
+        wire.startup_length(struct.pack("!i", length))
+
+
+def test_an_old_protocol_is_refused() -> None:
+    with pytest.raises(wire.ProtocolError, match=r"unsupported frontend protocol 2\.0"):
+        wire.read_startup(struct.pack("!ii", 8, 2 << 16))
+
+
+@given(st.binary(max_size=60))
+def test_frames_never_read_beyond_what_they_have(data: bytes) -> None:
+    try:
+        found = wire.frame(data, 0)
+    except wire.ProtocolError:
+        return
+    assert found is None or found[1] >= 5
+
+
+def test_rows_are_walked_over_to_the_first_other_or_incomplete_message() -> None:
+    row = wire.message(b"D", b"\0\0")
+    assert wire.skip_rows(row * 3 + wire.command_complete("SELECT 3"), 0) == 3 * len(row)
+    assert wire.skip_rows(row * 2 + row[:-1], 0) == 2 * len(row)
+    assert wire.skip_rows(b"D\0\0\0\0" + row, 0) == 0
+
+
+def test_types_of_a_row_description_are_replaced() -> None:
+    def described(oid: int) -> bytes:
+        return wire.message(b"T", struct.pack("!h", 1), b"a\0", struct.pack("!ihihih", 0, 0, oid, 16, -1, 0))
+
+    assert wire.retyped(described(1186), {1186: 4000}) == described(4000)
+    assert wire.retyped(described(23), {1186: 4000}) is None
