@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from velodrome.awsapi import profile as profiles
 from velodrome.settings import Settings
-from velodrome.testing import RunningService, run_service
+from velodrome.testing import RunningService, free_port, run_service
 
 ROLE = "arn:aws:iam::000000000000:role/velodrome-emr-runtime"
 SPARK = {"sparkSubmit": {"entryPoint": "s3://nowhere/job.py"}}
@@ -299,3 +301,20 @@ def test_applications_survive_a_restart(tmp_path: Path) -> None:
         running.kill()
         with run_service("emr-serverless", tmp_path, running.settings) as again:
             assert state(client(again.settings), application) == "STARTED"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"EMR Serverless cannot listen on 127\.0\.0\.1:\d+ \(EMR_SERVERLESS_PORT\): .*in use"),
+        ({"EMR_SERVERLESS_PORT": ""}, r"another EMR Serverless is using .*emr-serverless \(VELODROME_HOME\)"),
+    ],
+)
+def test_a_second_copy_is_refused(service: RunningService, changes: dict[str, str], message: str) -> None:
+    values = dict(service.settings) | {name: value or str(free_port()) for name, value in changes.items()}
+    python = service.settings.installs / "emr-serverless" / "bin" / "python"
+    command = [str(python), "-m", "velodrome.emr_serverless"]
+    ended = subprocess.run(command, env=values, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert re.search(f"error: {message}", ended.stderr), ended.stderr
+    assert client(service.settings).list_applications()["ResponseMetadata"]["HTTPStatusCode"] == 200

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,6 +29,10 @@ from .support import RELEASE
 
 _HOST = "127.0.0.1"
 _SECONDS_TO_CLOSE = 5
+
+
+class StartError(Exception):
+    """The service cannot start; the message names the setting."""
 
 
 def build(settings: Settings) -> Starlette:
@@ -58,6 +66,30 @@ def build(settings: Settings) -> Starlette:
     return create_app(api, store.answers, lifespan)
 
 
+def listen(port: int) -> socket.socket:
+    """The socket to serve on, bound before anything is touched that another copy may be using."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_HOST, port))
+    except OSError as error:
+        listener.close()
+        raise StartError(f"EMR Serverless cannot listen on {_HOST}:{port} (EMR_SERVERLESS_PORT): {error}") from error
+    return listener
+
+
+def lock(data: Path) -> IO[str]:
+    """Keep the data folder to this process, or refuse: recovery would end another copy's jobs."""
+    data.mkdir(parents=True, exist_ok=True)
+    file = (data / "lock").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise StartError(f"another EMR Serverless is using {data} (VELODROME_HOME)") from None
+    return file
+
+
 def main() -> int:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -66,12 +98,14 @@ def main() -> int:
         settings = load()
         app = build(settings)
         port = settings.integer("EMR_SERVERLESS_PORT")
-    except (SettingError, profiles.ProfileError, OSError) as error:
+        listener = listen(port)
+        locked = lock(settings.home / "data" / "emr-serverless")
+    except (SettingError, profiles.ProfileError, StartError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    uvicorn.run(
-        app, host=_HOST, port=port, log_level="info", access_log=False, timeout_graceful_shutdown=_SECONDS_TO_CLOSE
-    )
+    config = uvicorn.Config(app, log_level="info", access_log=False, timeout_graceful_shutdown=_SECONDS_TO_CLOSE)
+    with listener, locked:
+        uvicorn.Server(config).run(sockets=[listener])
     return 0
 
 

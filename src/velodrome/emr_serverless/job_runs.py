@@ -115,7 +115,8 @@ class JobRuns:
         log.info("job run %s is being cancelled", id)
         if grace is not None:
             self._graces[id] = grace
-        self._cancelled[id].set()
+        if event := self._cancelled.get(id):  # gone if the job ended by itself meanwhile
+            event.set()
 
     def recover(self) -> None:
         """End what a killed service left: a job run is never stuck, and its driver never goes on by itself."""
