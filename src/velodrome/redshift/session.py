@@ -269,7 +269,7 @@ class Session(asyncio.Protocol):
         except Refused as refused:
             self._send(Step("query", error=_refusal(sql, refused)), wire.query(_REFUSED_SQL))
             return
-        if len(found) == 1 and found[0].sql is sql:
+        if len(found) == 1 and found[0].is_all_of(sql):
             self._send(Step("query"), raw)
             return
         texts: list[str] = []
@@ -297,7 +297,7 @@ class Session(asyncio.Protocol):
             self._send(Step("parse", error=error), wire.parse(message.name, _REFUSED_SQL))
             return
         single = found[0] if len(found) == 1 else None
-        if single is not None and single.sql is message.query:
+        if single is not None and single.is_all_of(message.query):
             self._remember(self._special, message.name, None)
             self._send(Step("parse"), raw)
             return

@@ -27,7 +27,7 @@ class Airflow:
     """A logged-in session with Airflow's API. Use as a context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        self.url = f"http://{settings['AIRFLOW_HOST']}:{settings['AIRFLOW_PORT']}"
+        self.url = settings["AIRFLOW_URL"]
         self._login = {"username": settings["AIRFLOW_USER"], "password": settings["AIRFLOW_PASSWORD"]}
         # A server that is being restarted refuses connections for some seconds; retries back off up to 30 s in all.
         transport = httpx.HTTPTransport(retries=6)

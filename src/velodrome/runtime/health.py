@@ -85,7 +85,7 @@ def emr_serverless(settings: Settings, since: float) -> None:
 
 def _airflow(settings: Settings, component: str, heartbeat: str | None, since: float) -> None:
     # The answer is always HTTP 200; only its body tells. A heartbeat from before this start is an earlier process's.
-    body = _get(f"http://{settings['AIRFLOW_HOST']}:{settings['AIRFLOW_PORT']}/api/v2/monitor/health")
+    body = _get(f"{settings['AIRFLOW_URL']}/api/v2/monitor/health")
     state = body.get(component) or {}
     if state.get("status") != "healthy":
         raise NotHealthy(f"Airflow says of its {component}: {state.get('status')}")

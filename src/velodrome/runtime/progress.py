@@ -82,7 +82,7 @@ class Progress:
             raise
         view.seconds = time.monotonic() - view.started
         view.state = "done"
-        self._line(f"{title}: {view.detail or 'done'} ({view.seconds:.1f} s)")
+        self._line(f"{title}: done ({view.seconds:.1f} s)")
 
     def _line(self, text: str) -> None:
         if self._live is None:

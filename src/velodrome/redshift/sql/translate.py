@@ -78,6 +78,10 @@ class Statement:
     then: str = ""
     copy: Copy | None = None
 
+    def is_all_of(self, sql: str) -> bool:
+        """Whether the text can be sent as the client wrote it."""
+        return self.copy is None and not self.then and self.sql == sql
+
 
 def translate(sql: str) -> tuple[Statement, ...]:
     """The statements of a text; raises Refused."""
