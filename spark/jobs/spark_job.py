@@ -315,9 +315,9 @@ def stg_date(tables: dict[str, DataFrame], time_zone: str) -> DataFrame:
 
 def write_staging(table: DataFrame, path: str) -> None:
     """One Parquet file; without Spark's _SUCCESS mark, since COPY reads whatever lies under the prefix."""
-    table.coalesce(1).write.mode("overwrite").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(
-        path
-    )
+    table.coalesce(1).write.mode("overwrite").option(
+        "mapreduce.fileoutputcommitter.marksuccessfuljobs", "false"
+    ).parquet(path)
 
 
 def path_exists(spark: SparkSession, path: str) -> bool:
@@ -388,6 +388,9 @@ def run(spark: SparkSession, raw: str, processed: str, window: str, run_id: str,
     aside = [put_aside(checked[table], table, window, run_id) for table in STAGING if counts[table]["quarantined"]]
     quarantine = functools.reduce(DataFrame.unionAll, aside) if aside else None
     write_quarantine(spark, quarantine, f"{processed}/quarantine", window)
+    if aside:
+        total = sum(counts[table]["quarantined"] or 0 for table in STAGING)
+        print(f"put {total} rows aside in {processed}/quarantine", flush=True)
 
 
 def session() -> SparkSession:

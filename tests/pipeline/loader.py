@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from datetime import UTC
 from pathlib import Path
@@ -29,6 +30,7 @@ def render(file: Path, **context: Any) -> str:
     return environment.from_string(file.read_text(encoding="utf-8")).render(**context)
 
 
+@functools.cache
 def statements(text: str) -> list[str]:
     """The statements of a file, cut as Airflow's SQL operator cuts them."""
     return [one for one in sqlparse.split(sqlparse.format(text, strip_comments=True)) if one.strip()]

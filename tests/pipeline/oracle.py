@@ -226,9 +226,7 @@ class Warehouse:
     def load(self, window: Window) -> None:
         for table, (key, columns) in DIMENSIONS.items():
             for row in window.get(table, ()):
-                values = tuple(
-                    row[name].replace('"', "") if name == "product_name" else row[name] for name in columns
-                )
+                values = tuple(row[name].replace('"', "") if name == "product_name" else row[name] for name in columns)
                 versions = self.versions[table].setdefault(row[key], [])
                 observe(versions, values, self.day(row), row["is_active"] == "Y")
                 self.dates.add(self.day(row))

@@ -79,10 +79,7 @@ class Loads:
             "SELECT phone, eff_date, exp_date, active_flag FROM serving.dim_customers"
             f" WHERE customer_id = '{customer}' ORDER BY eff_date"
         )
-        return [
-            (phone, eff.day, None if exp == EVER else exp.day, flag)
-            for phone, eff, exp, flag in rows
-        ]
+        return [(phone, eff.day, None if exp == EVER else exp.day, flag) for phone, eff, exp, flag in rows]
 
 
 @pytest.fixture
@@ -245,7 +242,10 @@ def test_history(loads: Loads, case: str) -> None:
 @pytest.mark.parametrize(
     ("table", "rows"),
     [
-        ("customers", [customer(1, "A"), customer(2, "B"), customer(2, "A"), customer(3, None), customer(4, None, "N")]),
+        (
+            "customers",
+            [customer(1, "A"), customer(2, "B"), customer(2, "A"), customer(3, None), customer(4, None, "N")],
+        ),
         ("products", [product(1), product(2, "9.99"), product(2), product(3, "11.00"), product(4, "11.00", "N")]),
         ("staffs", [staff(1), staff(2, "2"), staff(2), staff(3, None), staff(4, None, "N")]),
         ("stores", [store(1), store(2, "Rowlett"), store(2), store(3, None), store(4, None, "N")]),
@@ -337,7 +337,9 @@ def test_missing_key_is_named_and_the_window_leaves_nothing_behind(loads: Loads,
 def test_missing_date_is_named(loads: Loads) -> None:
     tables = loader.staged(everything())
     loader.fill_staging(loads.connection, {**tables, "stg_date": []})
-    with pytest.raises(psycopg.Error, match="serving.dim_date has no row with date_key = 20240101, which order 1 needs"):
+    with pytest.raises(
+        psycopg.Error, match="serving.dim_date has no row with date_key = 20240101, which order 1 needs"
+    ):
         loader.load(loads.connection, 0, 10)
 
 
