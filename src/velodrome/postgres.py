@@ -37,6 +37,7 @@ _PARAMETERS = {
     "wal_level": "minimal",  # no replica will ever read this log
     "max_wal_senders": "0",
     "max_worker_processes": "4",
+    "max_logical_replication_workers": "0",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -87,7 +87,10 @@ def test_round_trip_of_awkward_values(db: psycopg.Connection[Any], s3: Any) -> N
     result = db.execute(EXPORT, [query, BUCKET, "round/trip.csv", REGION, "format csv, header true"]).fetchone()
     data = body(s3, "round/trip.csv")
     assert result == (4, 1, len(data))
-    assert list(csv.reader(io.StringIO(data.decode(), newline="")))[:2] == [["id", "a", "b"], ["1", 'a "quoted", one', ""]]
+    assert list(csv.reader(io.StringIO(data.decode(), newline="")))[:2] == [
+        ["id", "a", "b"],
+        ["1", 'a "quoted", one', ""],
+    ]
     answer = db.execute(IMPORT, ["back", "", "(FORMAT csv, HEADER true)", BUCKET, "round/trip.csv", REGION]).fetchone()
     assert answer == (f'4 rows imported into relation "back" from file round/trip.csv of {len(data)} bytes',)
     assert db.execute("SELECT * FROM back ORDER BY id").fetchall() == AWKWARD
@@ -115,7 +118,15 @@ def test_options_are_those_of_copy(db: psycopg.Connection[Any], s3: Any, options
 
 @pytest.mark.parametrize(
     "options",
-    ["format csv) TO '/tmp/x", "format csv; DROP TABLE x", "freeze true", "format 'csv", "format csv header", "header (", "'"],
+    [
+        "format csv) TO '/tmp/x",
+        "format csv; DROP TABLE x",
+        "freeze true",
+        "format 'csv",
+        "format csv header",
+        "header (",
+        "'",
+    ],
 )
 def test_other_options_are_refused(db: psycopg.Connection[Any], options: str) -> None:
     with pytest.raises((errors.SyntaxError, errors.FeatureNotSupported, errors.InvalidParameterValue)):
@@ -175,7 +186,9 @@ def test_a_missing_key_leaves_no_row(db: psycopg.Connection[Any]) -> None:
 
 def test_a_query_that_fails_leaves_no_object(db: psycopg.Connection[Any], s3: Any) -> None:
     with pytest.raises(errors.DivisionByZero):
-        db.execute(EXPORT, ["SELECT 1 / (n - 90000) FROM generate_series(1, 100000) n", BUCKET, "fails/x", REGION, None])
+        db.execute(
+            EXPORT, ["SELECT 1 / (n - 90000) FROM generate_series(1, 100000) n", BUCKET, "fails/x", REGION, None]
+        )
     assert keys(s3, "fails/") == []
 
 
@@ -241,7 +254,7 @@ def test_columns_defaults_and_other_types(db: psycopg.Connection[Any], s3: Any) 
         ' "Mood" mood, s small, price decimal(10, 2), twice decimal GENERATED ALWAYS AS (price * 2) STORED)'
     )
     db.execute(IMPORT, ["typed", '"Mood", S , price', "format csv", BUCKET, "typed", REGION])
-    assert db.execute("SELECT id, note, \"Mood\"::text, s, price::text, twice::text FROM typed").fetchall() == [
+    assert db.execute('SELECT id, note, "Mood"::text, s, price::text, twice::text FROM typed').fetchall() == [
         (1, "n", "good", 2, "7.50", "15.00")
     ]
 
@@ -313,9 +326,15 @@ class TestRights:
             connection.rollback()
 
     def test_a_table_that_is_not_his(self, guest: psycopg.Connection[Any]) -> None:
-        with pytest.raises(errors.InsufficientPrivilege, match="permission denied for table secret"), guest.transaction():
+        with (
+            pytest.raises(errors.InsufficientPrivilege, match="permission denied for table secret"),
+            guest.transaction(),
+        ):
             guest.execute(EXPORT, ["SELECT * FROM secret", BUCKET, "k", REGION, None])
-        with pytest.raises(errors.InsufficientPrivilege, match="permission denied for table secret"), guest.transaction():
+        with (
+            pytest.raises(errors.InsufficientPrivilege, match="permission denied for table secret"),
+            guest.transaction(),
+        ):
             guest.execute(IMPORT, ["secret", "", "", BUCKET, "k", REGION])
 
     def test_no_shell_and_no_files(self, guest: psycopg.Connection[Any]) -> None:

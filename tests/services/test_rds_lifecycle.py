@@ -8,19 +8,24 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.conninfo import make_conninfo
 
 from velodrome.settings import Settings
 from velodrome.testing import run_service
 
 
-def connect(settings: Settings) -> psycopg.Connection[Any]:
-    return psycopg.connect(
+def conninfo(settings: Settings, *, user: str, password: str) -> str:
+    return make_conninfo(
         host=settings["SOURCE_HOST"],
         port=settings["SOURCE_PORT"],
         dbname=settings["SOURCE_DATABASE"],
-        user=settings["SOURCE_USER"],
-        password=settings["SOURCE_PASSWORD"],
+        user=user,
+        password=password,
     )
+
+
+def connect(settings: Settings) -> psycopg.Connection[Any]:
+    return psycopg.connect(conninfo(settings, user=settings["SOURCE_USER"], password=settings["SOURCE_PASSWORD"]))
 
 
 def test_it_is_set_up_as_rds_and_survives_what_happens_to_it(tmp_path: Path) -> None:
@@ -33,7 +38,9 @@ def test_it_is_set_up_as_rds_and_survives_what_happens_to_it(tmp_path: Path) -> 
             )
             assert db.execute("SELECT pg_has_role('rds_superuser', 'member')").fetchone() == (True,)
             db.execute("CREATE EXTENSION aws_s3 CASCADE")
-            assert db.execute("SELECT extname, extversion FROM pg_extension WHERE extname LIKE 'aws%' ORDER BY 1").fetchall() == [
+            assert db.execute(
+                "SELECT extname, extversion FROM pg_extension WHERE extname LIKE 'aws%' ORDER BY 1"
+            ).fetchall() == [
                 ("aws_commons", "1.2"),
                 ("aws_s3", "1.1"),
             ]
@@ -46,7 +53,7 @@ def test_it_is_set_up_as_rds_and_survives_what_happens_to_it(tmp_path: Path) -> 
         with pytest.raises(psycopg.OperationalError, match="password"):
             connect(settings)
         with pytest.raises(psycopg.OperationalError, match="password"):
-            psycopg.connect(host="127.0.0.1", port=settings["SOURCE_PORT"], user="rdsadmin", dbname="postgres", password="")
+            psycopg.connect(conninfo(settings, user="rdsadmin", password="guess"))
         assert settings["SOURCE_PASSWORD"] not in source.log
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -24,10 +26,18 @@ Server(Path(sys.argv[1]), port=int(sys.argv[2]), superuser="admin", password=Non
 """
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once; each test works on a copy."""
+    data = tmp_path_factory.mktemp("cluster") / "data"
+    Server(data, port=1, superuser="admin", password="it's \\ secret").initialize()
+    return data
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path, cluster: Path) -> Iterator[Server]:
+    shutil.copytree(cluster, tmp_path / "data")
     server = Server(tmp_path / "data", port=free_port(), superuser="admin", password="it's \\ secret")
-    server.initialize()
     yield server
     server.stop()
 
@@ -85,7 +95,7 @@ def test_another_major_version_is_named(server: Server) -> None:
 @pytest.mark.parametrize("password", ["it's \\ secret", "wrong", ""])
 def test_tcp_needs_the_password(server: Server, password: str) -> None:
     server.start()
-    address = {"host": "127.0.0.1", "port": server.port, "user": "admin", "dbname": "postgres"}
+    address: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "user": "admin", "dbname": "postgres"}
     if password == server.password:
         psycopg.connect(**address, password=password).close()
     else:
@@ -93,9 +103,9 @@ def test_tcp_needs_the_password(server: Server, password: str) -> None:
             psycopg.connect(**address, password=password)
 
 
-def test_without_an_address_it_has_only_its_socket(tmp_path: Path) -> None:
+def test_without_an_address_it_has_only_its_socket(tmp_path: Path, cluster: Path) -> None:
+    shutil.copytree(cluster, tmp_path / "data")
     server = Server(tmp_path / "data", port=free_port(), superuser="admin", password=None, listen="")
-    server.initialize()
     server.start()
     try:
         assert one(server, "SELECT 1") == 1
@@ -105,10 +115,10 @@ def test_without_an_address_it_has_only_its_socket(tmp_path: Path) -> None:
         server.stop()
 
 
-@pytest.mark.parametrize("name", ["x" * 90, "a,b", "it's \"here\""])
-def test_folders_that_a_socket_cannot_be_in(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["x" * 90, "a,b", 'it\'s "here"'])
+def test_folders_that_a_socket_cannot_be_in(tmp_path: Path, cluster: Path, name: str) -> None:
+    shutil.copytree(cluster, tmp_path / name)
     server = Server(tmp_path / name, port=free_port(), superuser="admin", password=None)
-    server.initialize()
     server.start()
     try:
         assert one(server, "SELECT 1") == 1
@@ -129,10 +139,11 @@ def test_stop_does_not_wait_for_clients(server: Server) -> None:
 
 def test_in_the_foreground_it_keeps_its_process_id_and_ends_on_sigint(server: Server) -> None:
     process = foreground(server)
-    with psycopg.connect(server.conninfo("postgres")) as connection:
-        connection.execute("SELECT 1")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+    assert int((server.data / "postmaster.pid").read_text().splitlines()[0]) == process.pid
+    connection = psycopg.connect(server.conninfo("postgres"))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+    connection.close()
 
 
 def test_one_data_folder_has_one_server(server: Server) -> None:
@@ -188,10 +199,10 @@ def test_a_server_whose_parent_was_killed_is_taken_over(server: Server) -> None:
     assert int((server.data / "postmaster.pid").read_text().splitlines()[0]) != left_over
 
 
-def test_a_taken_port_is_an_error_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
+def test_a_taken_port_is_an_error_and_leaves_nothing(server: Server, tmp_path: Path, cluster: Path) -> None:
     server.start()
+    shutil.copytree(cluster, tmp_path / "other")
     other = Server(tmp_path / "other", port=server.port, superuser="admin", password=None)
-    other.initialize()
     with pytest.raises(PostgresError, match="ended with status 1"):
         other.start()
     assert not (other.data / "postmaster.pid").exists()
@@ -200,9 +211,9 @@ def test_a_taken_port_is_an_error_and_leaves_nothing(server: Server, tmp_path: P
 def test_a_database_is_made_once_and_its_password_follows_the_setting(server: Server) -> None:
     server.start()
     name = 'o"dd; name'
+    address: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "user": "own er", "dbname": name}
     for password in ("first", "sec'ond"):
         ensure_database(server, name, "own er", password)
-        address = {"host": "127.0.0.1", "port": server.port, "user": "own er", "dbname": name}
         with psycopg.connect(**address, password=password) as connection:
             connection.execute("CREATE SCHEMA IF NOT EXISTS mine")
     with pytest.raises(psycopg.OperationalError, match="password"):

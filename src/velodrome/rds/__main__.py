@@ -72,7 +72,10 @@ def ensure_rds_superuser(server: Server, user: str) -> None:
 def main() -> None:
     """Whatever is interrupted here is done again at the next start: every step looks at what is there."""
     settings = load()
+    user = settings["SOURCE_USER"]
     try:
+        if user in (_SUPERUSER, "rds_superuser"):
+            raise PostgresError(f"SOURCE_USER {user} is a name of RDS's own: choose another")
         server = server_of(settings)
         server.initialize()
         write_pipe(server, settings)
@@ -80,7 +83,6 @@ def main() -> None:
         private = server_of(settings, listen="")
         private.start()
         try:
-            user = settings["SOURCE_USER"]
             ensure_database(private, settings["SOURCE_DATABASE"], user, settings["SOURCE_PASSWORD"])
             ensure_rds_superuser(private, user)
         finally:

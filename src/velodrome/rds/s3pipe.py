@@ -2,8 +2,8 @@
 
 `put` uploads what it reads but does not complete the object: when a COPY breaks off, its pipe ends as it does when all
 is well. So the upload waits in a process of its own until `finish` says that COPY has succeeded, and is given up if
-nobody says so. `get` writes an object to standard output. Either leaves `<backend>.json` with the bytes, or the error, for the
-function that started it. Starts for every single table, hence imports as little as it can.
+nobody says so. `get` writes an object to standard output. Either leaves `<backend>.json` with the bytes, or the error,
+for the function that started it. Starts for every single table, hence imports as little as it can.
 """
 
 from __future__ import annotations
