@@ -1,4 +1,4 @@
-"""EMR Serverless job: one window's CSV extracts from the raw bucket to staging tables (Parquet) in the processed bucket.
+"""EMR Serverless job: one window's CSV extracts in the raw bucket to staging tables (Parquet) in the processed one.
 
     spark_job.py --raw s3://… --processed s3://… --window LO-HI --run-id ID --time-zone UTC
 
@@ -6,8 +6,8 @@ Reads   RAW/<table>/<window>/*.csv                         customers, stores, st
 Writes  PROCESSED/staging/<window>/<staging table>/        one Parquet file each, columns and types of the staging table
         PROCESSED/quarantine/                              Delta, only rows that were put aside
 
-A window is one file per table, so each table stays in one partition from end to end: nothing is shuffled, and the tables
-are worked on side by side.
+A window is one file per table, so each table stays in one partition from end to end: nothing is shuffled, and the
+tables are worked on side by side.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Runs the job several times in one JVM: `job_driver.py SPARK_JOBS_FOLDER RESULTS JSON`, JSON a list of argument lists.
 
-Spark's own Python runs this. Per run it notes the error, or null, and the rows of quarantine if the window has any there.
+Spark's own Python runs this. Per run it notes the error, or null, and quarantine's rows if the window has any there.
 """
 
 import json

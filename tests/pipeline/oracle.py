@@ -1,4 +1,4 @@
-"""What the warehouse must hold, in plain Python straight from the data set's files; nothing here comes from the SQL or the job.
+"""What the warehouse must hold, in plain Python straight from the data set; nothing here comes from the SQL or the job.
 
 `expected(dataset)` is the warehouse after the full load. For what happens afterwards, load windows into a `Warehouse`:
 
@@ -336,7 +336,7 @@ def fetch(connection: Any, table: str, columns: Sequence[str]) -> list[tuple[Any
 
 
 def compare(connection: Any, expected: Mapping[str, pd.DataFrame], limit: int = 5) -> list[str]:
-    """What differs between the warehouse and what it should hold, in words; at most `limit` rows a table and direction."""
+    """What differs between the warehouse and what it should hold, in words: at most `limit` rows a table and way."""
     differences = []
     for table, rows in expected.items():
         columns = list(rows.columns)

@@ -338,7 +338,7 @@ def test_missing_date_is_named(loads: Loads) -> None:
     tables = loader.staged(everything())
     loader.fill_staging(loads.connection, {**tables, "stg_date": []})
     with pytest.raises(
-        psycopg.Error, match="serving.dim_date has no row with date_key = 20240101, which order 1 needs"
+        psycopg.Error, match=r"serving\.dim_date has no row with date_key = 20240101, which order 1 needs"
     ):
         loader.load(loads.connection, 0, 10)
 
@@ -370,7 +370,7 @@ def test_deleted_order_and_order_without_items_leave_no_line(loads: Loads) -> No
 
 def test_line_staged_twice_is_named(loads: Loads) -> None:
     loads.stage(everything(orders=order(1, {7: 1}) + order(1, {7: 2})))
-    with pytest.raises(psycopg.Error, match="staging.stg_sales has order_id 1, item_id 7 more than once"):
+    with pytest.raises(psycopg.Error, match=r"staging\.stg_sales has order_id 1, item_id 7 more than once"):
         loader.load(loads.connection, 0, 10)
 
 
