@@ -1,0 +1,117 @@
+"""The warehouse's life: kill -9 of either part, SIGTERM, a second start, a taken port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from velodrome.settings import Settings
+from velodrome.testing import own_settings, run_service, start_service, wait_until
+
+
+def connect(settings: Settings) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        host=settings["REDSHIFT_HOST"],
+        port=settings.integer("REDSHIFT_PORT"),
+        dbname=settings["REDSHIFT_DATABASE"],
+        user=settings["REDSHIFT_USER"],
+        password=settings["REDSHIFT_PASSWORD"],
+    )
+
+
+def inner_process(settings: Settings) -> int:
+    """The PostgreSQL inside, by its own lock file."""
+    return int((settings.home / "data" / "redshift" / "postmaster.pid").read_text().split("\n", 1)[0])
+
+
+def alive(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{number}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def count(settings: Settings) -> int:
+    with connect(settings) as connection:
+        row = connection.execute("select count(*) from kept").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def test_data_outlives_kills(tmp_path: Path) -> None:
+    settings = own_settings(tmp_path)
+    first = start_service("redshift", settings)
+    try:
+        with connect(settings) as connection:
+            connection.execute("create table kept (a int identity(1,1), b int)")
+            connection.execute("insert into kept (b) values (1), (2)")
+        unfinished = connect(settings)
+        unfinished.execute("insert into kept (b) values (3)")
+        orphan = inner_process(settings)
+    finally:
+        first.kill()
+    assert alive(orphan)
+    with run_service("redshift", tmp_path, settings) as second:
+        assert not alive(orphan)
+        assert count(settings) == 2
+        os.kill(inner_process(settings), signal.SIGKILL)
+        wait_until("the gateway to end after its server", lambda: second.process.poll() is not None)
+        assert second.process.returncode == 1
+    with run_service("redshift", tmp_path, settings):
+        assert count(settings) == 2
+    unfinished.close()
+
+
+def test_sigterm_ends_everything_at_once(tmp_path: Path) -> None:
+    settings = own_settings(tmp_path)
+    running = start_service("redshift", settings)
+    inside = inner_process(settings)
+    idle, busy = connect(settings), connect(settings)
+    busy.pgconn.send_query(b"select count(*) from generate_series(1, 100000000000) a")
+    began = time.monotonic()
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(10) == 0
+    assert time.monotonic() - began < 5
+    assert not alive(inside)
+    with pytest.raises(psycopg.OperationalError, match="terminating connection due to administrator command"):
+        idle.execute("select 1")
+    idle.close()
+    busy.close()
+
+
+def test_a_killed_backend_ends_only_its_own_client(tmp_path: Path) -> None:
+    with run_service("redshift", tmp_path) as running:
+        with connect(running.settings) as one, connect(running.settings) as other:
+            other.execute("select pg_terminate_backend(%s)", [one.info.backend_pid])
+            with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+                one.execute("select 1")
+            assert other.execute("select 1").fetchone() == (1,)
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = own_settings(tmp_path, {"REDSHIFT_PORT": str(taken.getsockname()[1])})
+        with pytest.raises(RuntimeError, match=r"cannot be used \(.*\): change REDSHIFT_PORT, or stop what uses it"):
+            start_service("redshift", settings)
+
+
+def test_a_changed_password_counts_from_the_next_start(tmp_path: Path) -> None:
+    settings = own_settings(tmp_path)
+    with run_service("redshift", tmp_path, settings):
+        pass
+    changed = own_settings(tmp_path, {"REDSHIFT_PASSWORD": "another one"})
+    with run_service("redshift", tmp_path, changed):
+        connect(changed).close()
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            connect(Settings({**settings, "REDSHIFT_PORT": changed["REDSHIFT_PORT"]}))
