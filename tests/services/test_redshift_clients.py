@@ -69,7 +69,9 @@ class TestRedshiftConnector:
 
     def test_a_transaction_rolled_back_leaves_nothing(self, amazon: redshift_connector.Connection) -> None:
         cursor = amazon.cursor()
-        cursor.execute("create table gone (id int identity(1,1), name varchar(10) encode zstd) diststyle all sortkey (id)")
+        cursor.execute(
+            "create table gone (id int identity(1,1), name varchar(10) encode zstd) diststyle all sortkey (id)"
+        )
         cursor.execute("insert into gone (name) values (%s), (%s)", ("a", None))
         cursor.execute("select id, name from gone order by id")
         assert cursor.fetchall() == ([1, "a"], [2, None])
@@ -158,7 +160,9 @@ class TestPsycopg:
             ("7 / 2", 3),
         ],
     )
-    def test_functions_answer_as_redshift_does(self, three: psycopg.Connection[Any], sql: str, expected: object) -> None:
+    def test_functions_answer_as_redshift_does(
+        self, three: psycopg.Connection[Any], sql: str, expected: object
+    ) -> None:
         assert three.execute(f"select {sql}").fetchone() == (expected,)
 
     def test_getdate_has_no_fraction_and_no_zone(self, three: psycopg.Connection[Any]) -> None:
@@ -168,7 +172,9 @@ class TestPsycopg:
     def test_qualify(self, three: psycopg.Connection[Any]) -> None:
         three.execute("create temp table q (a int, b int)")
         three.execute("insert into q values (1, 1), (1, 2), (2, 3)")
-        rows = three.execute("select * from q qualify row_number() over (partition by a order by b desc) = 1 ").fetchall()
+        rows = three.execute(
+            "select * from q qualify row_number() over (partition by a order by b desc) = 1 "
+        ).fetchall()
         assert sorted(rows) == [(1, 2), (2, 3)]
 
     def test_merge(self, three: psycopg.Connection[Any]) -> None:
@@ -193,7 +199,8 @@ class TestPsycopg:
         three.execute("create table laid (a int encode az64, b varchar(5)) distkey (b) sortkey (b, a)")
         three.execute("alter table laid alter encode auto")
         rows = three.execute(
-            'select "column", type, encoding, distkey, sortkey from pg_table_def where tablename = %s order by 1', ["laid"]
+            'select "column", type, encoding, distkey, sortkey from pg_table_def where tablename = %s order by 1',
+            ["laid"],
         ).fetchall()
         assert rows == [("a", "integer", "az64", False, 2), ("b", "character varying(5)", "none", True, 1)]
 
@@ -331,7 +338,9 @@ def test_who_cannot_log_in(warehouse: Settings, user: str, code: str, message: s
     ]
 
 
-@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x08\0\0\0\0", b"\xff" * 64, b"\0\0\0\x10\0\3\0\0user\0x\0y"])
+@pytest.mark.parametrize(
+    "garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x08\0\0\0\0", b"\xff" * 64, b"\0\0\0\x10\0\3\0\0user\0x\0y"]
+)
 def test_garbage_ends_the_connection(warehouse: Settings, garbage: bytes) -> None:
     answer = talk(warehouse, garbage)
     ((_, body),) = wire.messages(answer)

@@ -150,7 +150,9 @@ def test_no_table_and_no_bucket(connection: Any) -> None:
         cursor.execute(copy_sql("two/", "nowhere"))
     connection.rollback()
     cursor.execute("create table stage (a int)")
-    with pytest.raises(Exception, match="S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket"):
+    with pytest.raises(
+        Exception, match="S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket"
+    ):
         cursor.execute("copy stage from 's3://no-such-bucket-here/x' iam_role default parquet")
 
 
@@ -199,7 +201,9 @@ def test_several_statements_with_copies_among_them(warehouse: Settings) -> None:
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(f"create table mixed ({COLUMNS})")
-        cursor.execute(f"delete from mixed; {copy_sql('two/', 'mixed')}; {copy_sql('empty/', 'mixed')}; select count(*) from mixed")
+        cursor.execute(
+            f"delete from mixed; {copy_sql('two/', 'mixed')}; {copy_sql('empty/', 'mixed')}; select count(*) from mixed"
+        )
         assert cursor.fetchall() == [(6,)]
         with pytest.raises(psycopg2.Error, match="Column type: INT"):
             cursor.execute(f"delete from mixed; {copy_sql('wide/', 'mixed')}")

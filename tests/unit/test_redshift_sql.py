@@ -43,7 +43,9 @@ def test_a_refusal_is_the_same_the_second_time() -> None:
 
 
 def test_statements_of_one_text() -> None:
-    found = translate("DELETE t; COPY t FROM 's3://b/x/' IAM_ROLE default FORMAT PARQUET; TRUNCATE t;; SELECT ';' -- end;")
+    found = translate(
+        "DELETE t; COPY t FROM 's3://b/x/' IAM_ROLE default FORMAT PARQUET; TRUNCATE t;; SELECT ';' -- end;"
+    )
     assert [statement.sql for statement in found] == [
         "DELETE FROM t",
         'COPY "t" FROM STDIN (FORMAT binary)',

@@ -101,6 +101,7 @@ class Session(asyncio.Protocol):
         self.steps: deque[Step] = deque()
         self._skipping = False  # an error has been seen, the backend waits for a Sync that the client has not sent yet
         self._columns: list[Column] = []
+        self._told = False  # the backend itself has said why it ends
         self._special: dict[str, Statement] = {}
         self._portals: dict[str, Statement] = {}
         self._task: asyncio.Task[None] | None = None
@@ -401,6 +402,7 @@ class Session(asyncio.Protocol):
     def _failed(self, step: Step | None, raw: bytes) -> bytes | None:
         answer: bytes | None = None
         self._columns = []
+        self._told = b"SFATAL\0" in raw or b"SPANIC\0" in raw
         if step is not None:
             if step.hiding:  # the words are meant for the client, where they come from is not
                 found = wire.read_fields(raw[5:])
@@ -472,8 +474,8 @@ class Session(asyncio.Protocol):
 
     def backend_lost(self) -> None:
         if self._phase != "closed":
-            # What the backend said last has been passed on; if it could not, the client hears it here.
-            self.end(wire.error("57P01", "terminating connection: the backend process has ended", severity="FATAL"))
+            text = "terminating connection: the backend process has ended"
+            self.end(b"" if self._told else wire.error("57P01", text, severity="FATAL"))
 
     def end(self, message: bytes = b"") -> None:
         """Says why, and closes both sides."""
