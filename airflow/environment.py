@@ -41,14 +41,14 @@ CONFIGURATION = {
     "AIRFLOW__CORE__DAGS_FOLDER": "{here}/dags",
     "AIRFLOW__CORE__PLUGINS_FOLDER": "{home}/plugins",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+    "AIRFLOW__CORE__EXECUTOR": "stopping_executor.StoppingLocalExecutor",
     "AIRFLOW__CORE__PARALLELISM": "{AIRFLOW_PARALLELISM}",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "{AIRFLOW_URL}/execution/",
     "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "{AIRFLOW_USER}:admin",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "{home}/passwords.json",
-    # A service that fails for a moment: the default would leave the run waiting for minutes.
-    "AIRFLOW__CORE__HOSTNAME_CALLABLE": "airflow.utils.net.get_host_ip_address",
+    # The default asks the name server who this machine is.
+    "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "{AIRFLOW_DATABASE_URL}",
     "AIRFLOW__API__HOST": "{AIRFLOW_HOST}",
     "AIRFLOW__API__PORT": "{AIRFLOW_PORT}",
@@ -83,7 +83,7 @@ CONFIGURATION = {
     "AIRFLOW_VAR_EMR_WAITER_DELAY": "{EMR_WAITER_DELAY}",
     "AIRFLOW_VAR_REDSHIFT_ROLE_ARN": "{REDSHIFT_ROLE_ARN}",
     "AIRFLOW_VAR_BUSINESS_TIME_ZONE": "{BUSINESS_TIME_ZONE}",
-    # airflow_local_settings.py
+    # airflow_local_settings.py, stopping_executor.py
     "PYTHONPATH": "{here}/config",
     # glibc gives every thread a heap of its own; two are enough, and save 100 MB.
     "MALLOC_ARENA_MAX": "2",

@@ -1,6 +1,7 @@
 """How long `make up` takes cold and warm, an incremental pipeline run, and what the idle stack holds in memory.
 
-usage: python bench/up.py [--cold] [--runs 3]     (with the velodrome command's Python, on a machine that does nothing else)
+usage: python bench/up.py [--cold] [--runs 3]     (with the velodrome command's Python, on a machine that does
+nothing else)
 Cold means: nothing installed and nothing cached; it is run once, since registries answer at their own pace.
 """
 
@@ -81,8 +82,8 @@ def main() -> None:
                 incremental.append(timed([*make, "run"], environ)[0])
                 timed([*make, "down"], environ)
                 warm.append(timed([*make, "up"], environ)[0])
-            print(f"make run, incremental: median {statistics.median(incremental):.1f} s of {sorted(map(round, incremental))}")
-            print(f"make up after make down: median {statistics.median(warm):.1f} s of {sorted(map(round, warm))}")
+            for title, seconds in (("make run, incremental", incremental), ("make up after make down", warm)):
+                print(f"{title}: median {statistics.median(seconds):.1f} s of {sorted(map(round, seconds))}")
         finally:
             subprocess.run([*make, "down"], env=environ, cwd=ROOT, check=False)
 

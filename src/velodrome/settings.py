@@ -31,8 +31,8 @@ def _role(name: str) -> str:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("VELODROME_PROJECT", "", "the folder with airflow/, spark/, warehouse/ …; empty: found from where you are"),
-    Setting("VELODROME_HOME", "${VELODROME_PROJECT}/.velodrome", "where data, logs, secrets and installs of this copy lie"),
-    Setting("VELODROME_INSTALLS", "${VELODROME_HOME}/installs", "the services' virtual environments and jars; copies can share it"),
+    Setting("VELODROME_HOME", "${VELODROME_PROJECT}/.velodrome", "where this copy's data, logs and secrets lie"),
+    Setting("VELODROME_INSTALLS", "${VELODROME_HOME}/installs", "virtual environments and jars; copies can share it"),
     Setting("PROFILE", "local", "which profile file is read: env/<PROFILE>.env"),
     Setting("DATASET", "", "folder with the nine CSV files; empty: a data set is generated"),
     Setting("DATASET_SEED", "1", "seed number of the generated data set"),
@@ -41,7 +41,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("AWS_CONFIG_FILE", "${VELODROME_HOME}/aws/config", "AWS shared config; made from env/aws/config"),
     Setting("AWS_REGION", "us-east-1", "the region of every service"),
     Setting("AWS_ACCOUNT_ID", "000000000000", "the account in every ARN"),
-    Setting("AWS_LOCAL_SECRET_ACCESS_KEY", "", "secret key of the local profile; its key id is 'velodrome'", secret=True),
+    Setting("AWS_LOCAL_SECRET_ACCESS_KEY", "", "secret key of the local profile ('velodrome')", secret=True),
     Setting("S3_PORT", "4566", "port of S3, IAM and STS"),
     Setting("S3_ENDPOINT_URL", "http://127.0.0.1:${S3_PORT}", "endpoint of S3, IAM and STS"),
     Setting("SOURCE_BUCKET", "bike-store-source", "bucket of the data set, the job and the prepared input"),
@@ -74,7 +74,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("AIRFLOW_URL", "http://127.0.0.1:${AIRFLOW_PORT}", "where Airflow's UI and API are reached"),
     Setting("AIRFLOW_PARALLELISM", "8", "tasks that run at once; the pipeline's widest place has seven"),
     Setting("AIRFLOW_REFRESH_INTERVAL", "10", "seconds between two looks at the folder of DAGs"),
-    Setting("AIRFLOW_DEFERRABLE", "false", "whether operators wait in the triggerer instead of in a worker: true or false"),
+    Setting("AIRFLOW_DEFERRABLE", "false", "whether operators wait in the triggerer, not in a worker: true or false"),
     Setting("AIRFLOW_USER", "admin", "who logs in to Airflow"),
     Setting("AIRFLOW_PASSWORD", "", "password of AIRFLOW_USER", secret=True),
     Setting("AIRFLOW_SECRET_KEY", "", "signs Airflow's sessions and tokens", secret=True),
@@ -171,7 +171,8 @@ class Settings(Mapping[str, str]):
 
 
 def find_project(environ: Mapping[str, str], start: Path) -> Path | None:
-    """VELODROME_PROJECT, else the nearest folder above `start` with env/local.env, else the checkout this package is in."""
+    """VELODROME_PROJECT, else the nearest folder above `start` with env/local.env, else the checkout this package is
+    in."""
     if environ.get("VELODROME_PROJECT"):
         return Path(environ["VELODROME_PROJECT"]).absolute()
     for folder in (start, *start.parents, *Path(__file__).resolve().parents):
@@ -221,7 +222,8 @@ def load(environ: Mapping[str, str] | None = None, start: Path | None = None) ->
 
 
 def keep_settings(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Remember in VELODROME_HOME/settings.env what the environment sets, so that a copy started on other ports is found there
+    """Remember in VELODROME_HOME/settings.env what the environment sets, so that a copy started on other ports is
+    found there
     again by a command that is told nothing but its VELODROME_HOME."""
     file = settings.home / KEPT_FILE
     kept = read_env_file(file) if file.is_file() else {}
@@ -234,7 +236,9 @@ def keep_settings(settings: Settings, environ: Mapping[str, str]) -> None:
     kept = {name: value for name, value in kept.items() if name in _TABLE}
     if kept:
         lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(kept.items()))
-        write_private(file, f"# What this copy was started with; an environment variable overrules it, reset forgets it.\n{lines}")
+        write_private(
+            file, f"# What this copy was started with; an environment variable overrules it, reset forgets it.\n{lines}"
+        )
 
 
 def write_private(file: Path, text: str) -> None:
@@ -265,7 +269,8 @@ def generate_secrets(settings: Settings) -> Settings:
 
 
 def user_environ() -> dict[str, str]:
-    """The user's environment without AWS's own variables: a shell set up for an account must never steer a local stack."""
+    """The user's environment without AWS's own variables: a shell set up for an account must never steer a local
+    stack."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_") or name == "AWS_CA_BUNDLE"}
 
 

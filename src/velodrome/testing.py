@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -75,10 +75,8 @@ class RunningService:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-        try:
+        with suppress(ProcessLookupError):  # nothing is left, as it should be
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # nothing was left, as it should be
         self.process.wait()
 
 
@@ -88,7 +86,9 @@ def _wait_healthy(running: RunningService, since: float) -> None:
     def answers() -> bool:
         nonlocal last
         if running.process.poll() is not None:
-            raise RuntimeError(f"{running.service.name} ended with code {running.process.returncode}:\n{running.log[-4000:]}")
+            raise RuntimeError(
+                f"{running.service.name} ended with code {running.process.returncode}:\n{running.log[-4000:]}"
+            )
         try:
             if running.service.healthy is not None:
                 running.service.healthy(running.settings, since)

@@ -1,4 +1,5 @@
-"""Changes to the source as a bike store makes them, and the window that they are: the same change said twice, in SQL and as rows."""
+"""Changes to the source as a bike store makes them, and the window that they are: the same change said twice, in SQL
+and as rows."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def _renewed(rows: list[Row], chosen: Callable[[Row], bool], **values: Any) -> l
 
 
 def day_in_the_store(source: psycopg.Connection[Any], loaded: Window) -> Window:
-    """Insert, update and delete in the source, one transaction each; returns the window that the warehouse must take up.
+    """Insert, update and delete in the source, one transaction each; returns the window that the warehouse must take
+    up.
 
     `loaded` is what the warehouse was loaded with: the rows that stay as they were come from there.
     """
@@ -34,11 +36,13 @@ def day_in_the_store(source: psycopg.Connection[Any], loaded: Window) -> Window:
     brand = next(row["brand_name"] for row in loaded["products"] if row["product_id"] != product)
     with source.transaction():
         source.execute(
-            "INSERT INTO store.customers (customer_id, first_name, last_name, email, state) VALUES (%s, %s, %s, %s, %s)",
+            "INSERT INTO store.customers (customer_id, first_name, last_name, email, state)"
+            " VALUES (%s, %s, %s, %s, %s)",
             ("90001", "Zoë", 'O"Neil, Jr.', "zoe@example.com", "NY"),
         )
         source.execute(
-            "INSERT INTO store.orders (order_id, customer_id, order_status_id, order_date, required_date, store_id, staff_id)"
+            "INSERT INTO store.orders"
+            " (order_id, customer_id, order_status_id, order_date, required_date, store_id, staff_id)"
             " VALUES ('90001', '90001', 1, %s, %s, %s, %s)",
             (today, today, orders[0]["store_id"], orders[0]["staff_id"]),
         )
@@ -59,7 +63,9 @@ def day_in_the_store(source: psycopg.Connection[Any], loaded: Window) -> Window:
     with source.transaction():
         source.execute("DELETE FROM store.order_items WHERE order_id = %s AND item_id = 2", (shortened,))
     with source.transaction():
-        source.execute("UPDATE store.orders SET order_status_id = 3, shipped_date = %s WHERE order_id = %s", (today, shipped))
+        source.execute(
+            "UPDATE store.orders SET order_status_id = 3, shipped_date = %s WHERE order_id = %s", (today, shipped)
+        )
 
     head = {
         "order_id": "90001",
@@ -82,7 +88,10 @@ def day_in_the_store(source: psycopg.Connection[Any], loaded: Window) -> Window:
     customer |= {"customer_id": "90001", "first_name": "Zoë", "last_name": 'O"Neil, Jr.', "email": "zoe@example.com"}
     customer |= {"state": "NY", "updated_at": datetime.now(UTC), "is_active": "Y"}
     products = _renewed(
-        [row | ({"list_price": Decimal("1234.56")} if row["product_id"] == product else {}) for row in loaded["products"]],
+        [
+            row | ({"list_price": Decimal("1234.56")} if row["product_id"] == product else {})
+            for row in loaded["products"]
+        ],
         lambda row: row["product_id"] == product or row["brand_name"] == brand,
     )
     for row in products:

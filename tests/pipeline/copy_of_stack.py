@@ -36,19 +36,30 @@ class Copy:
         """Run any command in this copy's environment, in the checkout."""
         environ = self.environ | settings
         return subprocess.run(
-            argv, env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+            argv,
+            env=environ,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
 
     def check(self, *arguments: str, **settings: str) -> str:
         """Run `velodrome ARGUMENTS`, which must succeed; returns its output."""
         result = self.run(*arguments, **settings)
-        assert result.returncode == 0, f"velodrome {' '.join(arguments)}:\n{result.stdout}\n{result.stderr}\n{self.logs()}"
+        assert result.returncode == 0, (
+            f"velodrome {' '.join(arguments)}:\n{result.stdout}\n{result.stderr}\n{self.logs()}"
+        )
         return result.stdout
 
     def logs(self) -> str:
         """The last lines of every service's log: evidence for whoever reads a failure."""
         files = sorted((self.home / "logs").glob("*.log"))
-        return "\n".join(f"--- {file.name}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-15:]) for file in files)
+        return "\n".join(
+            f"--- {file.name}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-15:]) for file in files
+        )
 
     def process_ids(self) -> dict[str, int]:
         """The process id of each running service, as `velodrome status` knows it."""
@@ -56,4 +67,3 @@ class Copy:
 
         supervisor = Supervisor(self.settings)
         return {name: int(supervisor.info(name)["pid"]) for name, service in SERVICES.items() if service.healthy}
-

@@ -1,4 +1,5 @@
-"""The whole house as people use it: from nothing to a filled warehouse, changes, crashes, stops; each test goes on where the
+"""The whole house as people use it: from nothing to a filled warehouse, changes, crashes, stops; each test goes on
+where the
 one before it ended."""
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 import redshift_connector
 from changes import day_in_the_store
-from copy_of_stack import ROOT, Copy
+from copy_of_stack import Copy
 from oracle import Warehouse, compare, full_load, revenue
 
 from velodrome.runtime.airflow_api import PIPELINE_DAG, Airflow
@@ -95,7 +96,9 @@ def test_secrets_are_private_and_in_no_command_line(stack: Copy) -> None:
     settings = stack.settings
     for file in ("secrets.env", "aws/config", "data/airflow/passwords.json"):
         assert stat.S_IMODE((stack.home / file).stat().st_mode) == 0o600, file
-    secrets = [settings[name] for name in ("SOURCE_PASSWORD", "REDSHIFT_PASSWORD", "AIRFLOW_PASSWORD", "AIRFLOW_SECRET_KEY")]
+    secrets = [
+        settings[name] for name in ("SOURCE_PASSWORD", "REDSHIFT_PASSWORD", "AIRFLOW_PASSWORD", "AIRFLOW_SECRET_KEY")
+    ]
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = entry.read_bytes().decode(errors="replace")
@@ -110,7 +113,9 @@ def test_secrets_are_private_and_in_no_command_line(stack: Copy) -> None:
 
 def test_a_shell_gets_what_it_needs(stack: Copy) -> None:
     result = stack.command(["bash", "-c", 'eval "$(make -s env)" && printenv AWS_PROFILE AIRFLOW_URL SOURCE_BUCKET'])
-    assert result.stdout.splitlines() == ["local", stack.settings["AIRFLOW_URL"], stack.settings["SOURCE_BUCKET"]], result.stderr
+    assert result.stdout.splitlines() == ["local", stack.settings["AIRFLOW_URL"], stack.settings["SOURCE_BUCKET"]], (
+        result.stderr
+    )
 
 
 def test_airflow_and_emr_write_their_logs_to_s3(stack: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,9 +154,7 @@ def test_changes_reach_the_warehouse_and_nothing_else_does(
     assert compare(warehouse, model.frames()) == []
 
 
-def test_after_a_stop_the_databases_are_there_and_the_next_run_is_incremental(
-    stack: Copy, model: Warehouse
-) -> None:
+def test_after_a_stop_the_databases_are_there_and_the_next_run_is_incremental(stack: Copy, model: Warehouse) -> None:
     stack.check("down")
     output = stack.check("up")
     assert output.count("already installed") == 6
@@ -179,7 +182,9 @@ def test_after_all_crashes_the_pipeline_still_works(stack: Copy) -> None:
         source.execute("UPDATE store.customers SET phone = '(555) 010-0002' WHERE customer_id = '2'")
     stack.check("run")
     with psycopg.connect(database_url(stack.settings, "REDSHIFT")) as warehouse:
-        phones = warehouse.execute("SELECT phone FROM serving.dim_customers WHERE customer_id = '2' AND active_flag = 'Y'")
+        phones = warehouse.execute(
+            "SELECT phone FROM serving.dim_customers WHERE customer_id = '2' AND active_flag = 'Y'"
+        )
         assert phones.fetchall() == [("(555) 010-0002",)]
 
 
@@ -230,11 +235,13 @@ def test_a_wrong_data_set_is_named_with_file_line_and_reason(tmp_path: Path, sta
 
 def test_an_index_that_does_not_answer_is_one_clear_message(tmp_path: Path) -> None:
     copy = Copy(tmp_path / "home", DATASET_SCALE="0.1")
-    nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_CACHE_DIR": str(tmp_path / "cache"), "UV_HTTP_RETRIES": "0"}
+    nowhere = {
+        "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple",
+        "UV_CACHE_DIR": str(tmp_path / "cache"),
+        "UV_HTTP_RETRIES": "0",
+    }
     result = copy.run("up", VELODROME_INSTALLS=str(tmp_path / "installs"), **nowhere)
     copy.run("down")
     assert result.returncode == 1
     assert "could not install" in result.stderr and "Does the package index answer?" in result.stderr
     assert "Traceback" not in result.stderr
-
-

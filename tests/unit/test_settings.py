@@ -38,7 +38,8 @@ def test_a_profile_file_holds_no_unknown_name_and_no_password(profile: str) -> N
 
 
 def test_nothing_but_the_settings_reads_the_environment() -> None:
-    # profile.py reads what every AWS client reads, with nothing imported: a helper that must start in milliseconds uses it.
+    # profile.py reads what every AWS client reads, with nothing imported: a helper that must start in milliseconds
+    # uses it.
     allowed = {"src/velodrome/settings.py", "src/velodrome/awsapi/profile.py"}
     readers = {
         str(file.relative_to(ROOT))
@@ -113,12 +114,16 @@ def test_a_wrong_value_is_named(project: Path, environ: dict[str, str], name: st
 
 
 def test_settings_that_refer_to_each_other_are_refused(project: Path) -> None:
-    (project / "env" / "local.env").write_text("S3_ENDPOINT_URL='${EMR_SERVERLESS_ENDPOINT_URL}'\nEMR_SERVERLESS_ENDPOINT_URL='${S3_ENDPOINT_URL}'\n")
+    (project / "env" / "local.env").write_text(
+        "S3_ENDPOINT_URL='${EMR_SERVERLESS_ENDPOINT_URL}'\nEMR_SERVERLESS_ENDPOINT_URL='${S3_ENDPOINT_URL}'\n"
+    )
     with pytest.raises(SettingError, match="refers to itself"):
         load({}, project)
 
 
-def test_a_shell_set_up_for_an_account_does_not_steer_the_local_stack(monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
+def test_a_shell_set_up_for_an_account_does_not_steer_the_local_stack(
+    monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     environ = module.service_environ(load(module.user_environ(), project))

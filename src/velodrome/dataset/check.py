@@ -57,6 +57,7 @@ def check(folder: Path, limit: int = 100) -> list[Problem]:
 
 def _check_table(folder: Path, table: Table, keys: dict[str, set[str]]) -> Iterator[Problem]:
     # utf-8-sig: spreadsheets write a mark in front of the header.
+    complete = False
     with (folder / table.file).open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.reader(lines, strict=True)
         try:
@@ -69,10 +70,25 @@ def _check_table(folder: Path, table: Table, keys: dict[str, set[str]]) -> Itera
                 yield Problem(table.file, 1, f"column {', '.join(names)} is missing")
                 return
             yield from _check_rows(table, header, reader, keys)
+            complete = True
         except csv.Error as error:
             yield Problem(table.file, reader.line_num, f"is not CSV: {error}")
         except UnicodeDecodeError:
-            yield Problem(table.file, reader.line_num + 1, "is not UTF-8")
+            yield Problem(table.file, _line_that_is_not_utf8(folder / table.file), "is not UTF-8")
+    if not complete:
+        # What its unread rows hold is unknown: nothing that refers to them can be called wrong.
+        keys.pop(table.name, None)
+
+
+def _line_that_is_not_utf8(file: Path) -> int | None:
+    # The decoder reads ahead, so the row that was reached says nothing.
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return None
 
 
 def _check_rows(table: Table, header: list[str], reader: _Reader, keys: dict[str, set[str]]) -> Iterator[Problem]:
@@ -80,7 +96,7 @@ def _check_rows(table: Table, header: list[str], reader: _Reader, keys: dict[str
         (column, header.index(column.name), _checker(column)) for column in table.columns if column.name in header
     ]
     # A reference into the table itself may point forward: it waits until all keys are known.
-    references = [(c, i, keys[c.references]) for c, i, _ in columns if c.references and c.references != table.name]
+    references = [(c, i, keys[c.references]) for c, i, _ in columns if c.references in keys]
     waiting: list[tuple[int, str]] = []
     own = next(((c, i) for c, i, _ in columns if c.references == table.name), None)
     key_columns = [(c, i) for name in table.key for c, i, _ in columns if c.name == name]
@@ -97,12 +113,15 @@ def _check_rows(table: Table, header: list[str], reader: _Reader, keys: dict[str
         faults = [reason for _, i, checker in columns if (reason := checker(values[i]))]
         if faults:
             yield from (Problem(table.file, first, reason) for reason in faults)
+            # Its key is there all the same, or each row that refers to it would be a fault as well.
+            if all(checker(values[i]) is None for column, i, checker in columns if column.name in table.key):
+                seen.add("\0".join(column.type.key(values[i]) for column, i in key_columns))
             continue
         parts = [column.type.key(values[i]) for column, i in key_columns]
         key = "\0".join(parts)
         if key in seen:
             name = ", ".join(table.key)
-            yield Problem(table.file, first, f"{name} {', '.join(parts)!r} is there twice")
+            yield Problem(table.file, first, f"{name} {', '.join(map(repr, parts))} is there twice")
         seen.add(key)
         for column, i, known in references:
             if values[i] not in NULLS and column.type.key(values[i]) not in known:

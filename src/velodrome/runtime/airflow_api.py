@@ -40,7 +40,9 @@ class Airflow:
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._client.close()
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
@@ -71,22 +73,34 @@ class Airflow:
         """Start a run; returns its id."""
         return str(self._call("POST", f"/dags/{dag}/dagRuns", json={"logical_date": None})["dag_run_id"])
 
+    def newest_run(self, dag: str) -> str:
+        """The id of the run that was started last."""
+        runs = self._call("GET", f"/dags/{dag}/dagRuns", params={"order_by": "-run_after", "limit": 1})
+        return str(runs["dag_runs"][0]["dag_run_id"])
+
     def tasks(self, dag: str, run: str) -> list[dict[str, Any]]:
         """The task instances of a run."""
-        return list(self._call("GET", f"/dags/{dag}/dagRuns/{run}/taskInstances", params={"limit": 100})["task_instances"])
+        return list(
+            self._call("GET", f"/dags/{dag}/dagRuns/{run}/taskInstances", params={"limit": 100})["task_instances"]
+        )
 
     def run_state(self, dag: str, run: str) -> str:
         """queued, running, success or failed."""
         return str(self._call("GET", f"/dags/{dag}/dagRuns/{run}")["state"])
 
-    def follow(self, dag: str, run: str, report: Callable[[str], None], timeout: float = 1800, interval: float = 0.3) -> None:
-        """Wait until a run has ended, telling `report` what runs; raises AirflowError that names the tasks that failed."""
+    def follow(
+        self, dag: str, run: str, report: Callable[[str], None], timeout: float = 1800, interval: float = 0.3
+    ) -> None:
+        """Wait until a run has ended, telling `report` what runs; raises AirflowError that names the tasks that
+        failed."""
         deadline = time.monotonic() + timeout
         told = ""
         while (state := self.run_state(dag, run)) not in ENDED:
             if time.monotonic() > deadline:
                 raise AirflowError(f"{dag} has not ended after {timeout:.0f} s: {self.run_url(dag, run)}")
-            active = sorted(task["task_id"] for task in self.tasks(dag, run) if task["state"] in ("running", "up_for_retry"))
+            active = sorted(
+                task["task_id"] for task in self.tasks(dag, run) if task["state"] in ("running", "up_for_retry")
+            )
             if active and (text := ", ".join(active)) != told:
                 report(told := text)
             time.sleep(interval)

@@ -17,7 +17,8 @@ class Step:
 
 
 def run_steps(steps: Iterable[Step], workers: int = 16) -> None:
-    """Run all steps; after the first failure no other is begun, and that failure is raised when those running have ended."""
+    """Run all steps; after the first failure no other is begun, and that failure is raised when those running have
+    ended."""
     left = {step.name: step for step in steps}
     unknown = {need for step in left.values() for need in step.needs} - left.keys()
     if unknown:

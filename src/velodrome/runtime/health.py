@@ -1,4 +1,5 @@
-"""How each service shows that it works: a real request through its own protocol, raising NotHealthy until it answers."""
+"""How each service shows that it works: a real request through its own protocol, raising NotHealthy until it
+answers."""
 
 from __future__ import annotations
 

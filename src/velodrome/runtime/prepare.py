@@ -22,7 +22,8 @@ def render_aws_config(settings: Settings) -> Path:
 
 
 def prepare_home(settings: Settings) -> Settings:
-    """Make VELODROME_HOME's folders, generate secrets that are missing, render the AWS config; returns the full settings.
+    """Make VELODROME_HOME's folders, generate secrets that are missing, render the AWS config; returns the full
+    settings.
 
     DATASET is empty in them: what it named lies in VELODROME_HOME/dataset by then.
     """

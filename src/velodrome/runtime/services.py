@@ -1,4 +1,5 @@
-"""The table of services: start script, virtual environment, port, what each needs, how each shows that it is healthy."""
+"""The table of services: start script, virtual environment, port, what each needs, how each shows that it is
+healthy."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from velodrome.settings import Settings
 
 @dataclass(frozen=True)
 class Install:
-    """One virtual environment: requirement files (relative to the project), and whether the velodrome package is in it."""
+    """One virtual environment: requirement files (relative to the project), and whether the velodrome package is in
+    it."""
 
     name: str
     requirements: tuple[str, ...]
@@ -21,7 +23,8 @@ class Install:
 
 @dataclass(frozen=True)
 class Service:
-    """One process of the stack. `healthy(settings, since)` raises NotHealthy until it answers for itself; `since` is its
+    """One process of the stack. `healthy(settings, since)` raises NotHealthy until it answers for itself; `since` is
+    its
     start in seconds since the epoch. A service without it runs once to its end before those that need it start."""
 
     name: str
@@ -53,7 +56,9 @@ SERVICES: dict[str, Service] = {
     service.name: service
     for service in (
         Service("source", ("postgres-init/start.sh",), "source", (), "SOURCE_PORT", health.source, "INT"),
-        Service("airflow-db", ("airflow/database.sh",), "source", (), "AIRFLOW_DATABASE_PORT", health.airflow_db, "INT"),
+        Service(
+            "airflow-db", ("airflow/database.sh",), "source", (), "AIRFLOW_DATABASE_PORT", health.airflow_db, "INT"
+        ),
         Service("s3", ("localstack/start.sh",), "s3", (), "S3_PORT", health.s3),
         Service("redshift", ("warehouse/start.sh",), "redshift", (), "REDSHIFT_PORT", health.redshift),
         Service(
@@ -73,7 +78,9 @@ SERVICES: dict[str, Service] = {
             "AIRFLOW_PORT",
             health.airflow_api_server,
         ),
-        Service("airflow-scheduler", (_AIRFLOW, "scheduler"), "airflow", ("airflow-init",), None, health.airflow_scheduler),
+        Service(
+            "airflow-scheduler", (_AIRFLOW, "scheduler"), "airflow", ("airflow-init",), None, health.airflow_scheduler
+        ),
         Service(
             "airflow-dag-processor",
             (_AIRFLOW, "dag-processor"),
@@ -82,7 +89,9 @@ SERVICES: dict[str, Service] = {
             None,
             health.airflow_dag_processor,
         ),
-        Service("airflow-triggerer", (_AIRFLOW, "triggerer"), "airflow", ("airflow-init",), None, health.airflow_triggerer),
+        Service(
+            "airflow-triggerer", (_AIRFLOW, "triggerer"), "airflow", ("airflow-init",), None, health.airflow_triggerer
+        ),
     )
 }
 

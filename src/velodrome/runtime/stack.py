@@ -1,10 +1,12 @@
-"""Brings the whole stack up: installs, starts every service when those it needs are healthy, and fills the warehouse."""
+"""Brings the whole stack up: installs, starts every service when those it needs are healthy, and fills the
+warehouse."""
 
 from __future__ import annotations
 
 import shutil
 import socket
 import time
+from functools import partial
 from pathlib import Path
 
 from velodrome.dataset import check as dataset_check
@@ -27,7 +29,8 @@ STACK_INSTALLS = ("airflow", "spark", "s3", "redshift", "source", "emr-serverles
 
 
 class StackError(RuntimeError):
-    """The stack cannot be brought up; the message names the service, the setting to change, and its log's last lines."""
+    """The stack cannot be brought up; the message names the service, the setting to change, and its log's last
+    lines."""
 
 
 def tail(file: Path, lines: int = 15) -> str:
@@ -49,7 +52,8 @@ def check_dataset(folder: Path) -> None:
 
 
 def take_dataset(settings: Settings) -> str:
-    """Put the data set into VELODROME_HOME/dataset: DATASET's files, else a generated one; says which, or nothing when it is
+    """Put the data set into VELODROME_HOME/dataset: DATASET's files, else a generated one; says which, or nothing
+    when it is
     there already. A copy that has loaded one data set does not change to another: that is refused with what to do."""
     target = settings.home / "dataset"
     stamp = target / ".origin"
@@ -102,7 +106,8 @@ def check_port(service: Service, settings: Settings) -> None:
         except OSError as error:
             raise StackError(
                 f"{service.name}: port {settings[service.port]} cannot be had ({error.strerror}); "
-                f"another program listens there. Set {service.port} to a free one (env/{settings['PROFILE']}.env, or in front of the command)"
+                f"another program listens there. Set {service.port} to a free one "
+                f"(env/{settings['PROFILE']}.env, or in front of the command)"
             ) from None
 
 
@@ -117,7 +122,7 @@ class Stack:
     def _install(self, name: str) -> None:
         title = f"install {name}"
         with self.progress.step(title):
-            if not install.ensure(name, self.settings, lambda text: self.progress.say(title, text)):
+            if not install.ensure(name, self.settings, partial(self.progress.say, title)):
                 self.progress.say(title, "already installed")
 
     def _start(self, service: Service) -> None:
@@ -156,10 +161,10 @@ class Stack:
 
     def steps(self) -> list[Step]:
         """Installs and starts, each with what it needs."""
-        steps = [Step(f"install {name}", lambda name=name: self._install(name)) for name in STACK_INSTALLS]  # type: ignore[misc]
+        steps = [Step(f"install {name}", partial(self._install, name)) for name in STACK_INSTALLS]
         for service in SERVICES.values():
             needs = (f"install {service.install}", *(f"start {need}" for need in service.needs))
-            steps.append(Step(f"start {service.name}", lambda service=service: self._start(service), needs))  # type: ignore[misc]
+            steps.append(Step(f"start {service.name}", partial(self._start, service), needs))
         return steps
 
     def up(self) -> None:
@@ -194,7 +199,7 @@ class Stack:
                     else:
                         airflow.unpause(dag)
                         self.progress.say(title, "triggered")
-                        airflow.follow(dag, airflow.trigger(dag), lambda text, title=title: self.progress.say(title, text))  # type: ignore[misc]
+                        airflow.follow(dag, airflow.trigger(dag), partial(self.progress.say, title))
                         self.progress.say(title, "succeeded")
 
     def run_pipeline(self) -> None:
@@ -202,7 +207,7 @@ class Stack:
         title = f"run {PIPELINE_DAG}"
         with Airflow(self.settings) as airflow, self.progress.step(title):
             airflow.unpause(PIPELINE_DAG)
-            airflow.follow(PIPELINE_DAG, airflow.trigger(PIPELINE_DAG), lambda text: self.progress.say(title, text))
+            airflow.follow(PIPELINE_DAG, airflow.trigger(PIPELINE_DAG), partial(self.progress.say, title))
             self.progress.say(title, "succeeded")
 
     def _wait_for_dag(self, airflow: Airflow, dag: str) -> None:

@@ -81,13 +81,19 @@ def show(console: Console, settings: Settings, seconds: float) -> None:
     environ = client_environ(settings)
     secrets = settings.home / SECRETS_FILE
     places = Table(title=f"Up in {seconds:.0f} s", title_justify="left", show_header=False)
-    places.add_row("Airflow", environ["AIRFLOW_URL"], f"user {settings['AIRFLOW_USER']}, password: AIRFLOW_PASSWORD in secrets.env")
+    places.add_row(
+        "Airflow", environ["AIRFLOW_URL"], f"user {settings['AIRFLOW_USER']}, password: AIRFLOW_PASSWORD in secrets.env"
+    )
     places.add_row("S3", settings["S3_ENDPOINT_URL"], f"buckets {settings['SOURCE_BUCKET']}, …")
     places.add_row("EMR Serverless", settings["EMR_SERVERLESS_ENDPOINT_URL"], settings["EMR_RELEASE_LABEL"])
     places.add_row("Redshift", f"{settings['REDSHIFT_HOST']}:{settings['REDSHIFT_PORT']}", f"database {settings['REDSHIFT_DATABASE']}, user {settings['REDSHIFT_USER']}")  # fmt: skip  # noqa: E501
     places.add_row("PostgreSQL", f"{settings['SOURCE_HOST']}:{settings['SOURCE_PORT']}", f"database {settings['SOURCE_DATABASE']}, user {settings['SOURCE_USER']}")  # fmt: skip  # noqa: E501
     console.print(places)
-    console.print(f"Passwords are in {secrets} (only you can read it); `make env` prints the logins.\n", markup=False, highlight=False)
+    console.print(
+        f"Passwords are in {secrets} (only you can read it); `make env` prints the logins.\n",
+        markup=False,
+        highlight=False,
+    )
     console.print(
         "Next:\n"
         "  make redshift           ask the warehouse something: SELECT * FROM serving.fact_sales LIMIT 10;\n"

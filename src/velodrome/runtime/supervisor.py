@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import xmlrpc.client
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,13 @@ class Supervisor:
         mark_file.write_text(mark)
         argv = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config_file)]
         result = subprocess.run(
-            argv, env=environ, cwd=self.settings.project, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            argv,
+            env=environ,
+            cwd=self.settings.project,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if result.returncode:
             raise SupervisorError(f"supervisord does not start: {(result.stderr or result.stdout).strip()}")
@@ -143,11 +150,7 @@ class Supervisor:
         for wave in reversed(waves):
             for name in wave:
                 self._quietly("stopProcess", name, False)
-            self._wait(
-                lambda wave=wave: all(self.state(name) not in RUNNING_STATES for name in wave),  # type: ignore[misc]
-                f"{', '.join(wave)} to stop",
-                40,
-            )
+            self._wait(partial(self._all_stopped, wave), f"{', '.join(wave)} to stop", 40)
         rpc.shutdown()
         self._wait(lambda: not _alive(pid), "supervisord to stop", 30)
 
@@ -157,6 +160,9 @@ class Supervisor:
         except xmlrpc.client.Fault as fault:
             if not fault.faultString.startswith(("NOT_RUNNING", "ALREADY_STARTED")):
                 raise SupervisorError(f"{method}{arguments}: {fault.faultString}") from fault
+
+    def _all_stopped(self, names: list[str]) -> bool:
+        return all(self.state(name) not in RUNNING_STATES for name in names)
 
     def start_process(self, name: str) -> None:
         """Start a service unless it runs; returns at once."""
@@ -176,9 +182,10 @@ class Supervisor:
         groups: set[int] = set()
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if marker in (entry / "environ").read_bytes().split(b"\0") and b"SUPERVISOR_PROCESS_NAME=" in (
-                    entry / "environ"
-                ).read_bytes():
+                if (
+                    marker in (entry / "environ").read_bytes().split(b"\0")
+                    and b"SUPERVISOR_PROCESS_NAME=" in (entry / "environ").read_bytes()
+                ):
                     groups.add(os.getpgid(int(entry.name)))
             except (OSError, ValueError):
                 continue  # it ended meanwhile, or is somebody else's
