@@ -25,8 +25,8 @@ BUCKET = "warehouse-copy-test"
 COLUMNS = "id int not null, name varchar(10), price decimal(15,2), day date, moment timestamp"
 
 
-def copy_sql(prefix: str, table: str = "stage", more: str = "") -> str:
-    return f"copy {table} from 's3://{BUCKET}/{prefix}' iam_role 'arn:aws:iam::000000000000:role/r' format as parquet {more}"
+def copy_sql(prefix: str, table: str = "stage") -> str:
+    return f"copy {table} from 's3://{BUCKET}/{prefix}' iam_role 'arn:aws:iam::000000000000:role/r' format as parquet"
 
 
 ROWS = pa.table(

@@ -89,12 +89,15 @@ def test_sigterm_ends_everything_at_once(tmp_path: Path) -> None:
 
 
 def test_a_killed_backend_ends_only_its_own_client(tmp_path: Path) -> None:
-    with run_service("redshift", tmp_path) as running:
-        with connect(running.settings) as one, connect(running.settings) as other:
-            other.execute("select pg_terminate_backend(%s)", [one.info.backend_pid])
-            with pytest.raises(psycopg.OperationalError, match="terminating connection"):
-                one.execute("select 1")
-            assert other.execute("select 1").fetchone() == (1,)
+    with (
+        run_service("redshift", tmp_path) as running,
+        connect(running.settings) as one,
+        connect(running.settings) as other,
+    ):
+        other.execute("select pg_terminate_backend(%s)", [one.info.backend_pid])
+        with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+            one.execute("select 1")
+        assert other.execute("select 1").fetchone() == (1,)
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

@@ -270,6 +270,11 @@ SELECT ARRAY(SELECT 1) AS "X" FROM pg_catalog.pg_class c WHERE c.relhasoids
 -- =>
 SELECT ARRAY(SELECT 1) AS "X" FROM pg_catalog.pg_class c WHERE false
 
+-- catalog queries know Redshift's functions
+SELECT NVL(relname, 'x'), SYSDATE FROM pg_class
+-- =>
+SELECT COALESCE(relname, 'x'), pg_catalog.sysdate() FROM pg_class
+
 -- copy
 COPY s.t (a, "B") FROM 's3://bucket/a/b' IAM_ROLE 'arn:aws:iam::000000000000:role/r' FORMAT AS PARQUET STATUPDATE ON
 -- =>

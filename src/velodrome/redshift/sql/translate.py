@@ -50,6 +50,9 @@ _FUNCTIONS = {
 # https://docs.aws.amazon.com/redshift/latest/dg/r_Dateparts_for_datetime_functions.html
 _DATE_PART_FUNCTIONS = vocabulary("DATEADD DATE_ADD DATEDIFF DATE_DIFF DATE_PART DATEPART DATE_TRUNC")
 
+# Rewritten in queries of the system catalog too; everything else there is PostgreSQL's own.
+_CATALOG_FUNCTIONS = vocabulary("NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF")
+
 # Only a syntax tree can rewrite these.
 _TREE_FUNCTIONS = vocabulary("LISTAGG DECODE NVL2 MEDIAN CONVERT")
 
@@ -242,7 +245,7 @@ def _vanished_columns(tokens: Sequence[Token]) -> list[Edit]:
         if token.word in _VANISHED:
             qualified = words(tokens, at - 1, ".") and at >= 2
             edits.append(Edit(tokens[at - 2].start if qualified else token.start, token.end, _VANISHED[token.word]))
-        elif token.word == "SYSDATE":
+        elif token.word == "SYSDATE" or (token.word in _CATALOG_FUNCTIONS and words(tokens, at + 1, "(")):
             edits += _word(tokens, at)
     return edits
 
