@@ -152,6 +152,8 @@ def _training(spark: SparkInstall, base: Path, top: Path, work: Path) -> list[st
         "org.apache.spark.deploy.SparkSubmit",
         *("--master", "local[1]"),
         *("--conf", "spark.ui.enabled=false"),
+        *("--conf", "spark.sql.shuffle.partitions=2"),
+        *("--conf", "spark.databricks.delta.snapshotPartitions=1"),
         *("--conf", "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension"),
         *("--conf", "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog"),
         *("--conf", "spark.hadoop.fs.s3.impl=org.apache.hadoop.fs.s3a.S3AFileSystem"),
