@@ -54,8 +54,6 @@ CONFIGURATION = {
     "AIRFLOW__API__PORT": "{AIRFLOW_PORT}",
     "AIRFLOW__API__WORKERS": "1",
     "AIRFLOW__API__BASE_URL": "{AIRFLOW_URL}",
-    # Also how long a stop waits for open connections.
-    "AIRFLOW__API__WORKER_TIMEOUT": "5",
     "AIRFLOW__LOGGING__BASE_LOG_FOLDER": "{home}/logs",
     "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": "{home}/logs/dag_processor",
     "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
@@ -89,9 +87,10 @@ CONFIGURATION = {
     "MALLOC_ARENA_MAX": "2",
 }
 
+# Task logs are read from the shared folder or S3: no log server, no port more.
 PROCESSES = {
-    # Task logs are read from the shared folder or S3: no log server, no port more.
-    "api-server": ("api-server",),
+    # The timeout is also how long a stop waits for open connections.
+    "api-server": ("api-server", "--worker-timeout", "5"),
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
