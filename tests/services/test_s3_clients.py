@@ -78,7 +78,9 @@ class TestBoto3:
         names = [f"list/{folder}/{number:02d}" for folder in "ab" for number in range(8)]
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda name: s3.put_object(Bucket=bucket, Key=name, Body=b"x"), names))
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="list/", PaginationConfig={"PageSize": 3})
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix="list/", PaginationConfig={"PageSize": 3}
+        )
         assert [entry["Key"] for page in pages for entry in page["Contents"]] == names
         folders = s3.list_objects_v2(Bucket=bucket, Prefix="list/", Delimiter="/")["CommonPrefixes"]
         assert [folder["Prefix"] for folder in folders] == ["list/a/", "list/b/"]

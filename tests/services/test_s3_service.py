@@ -107,7 +107,9 @@ class TestWhereItLives:
     def test_its_files_lie_in_its_home(self, service: RunningService) -> None:
         s3 = client(service.settings)
         s3.put_object(Bucket=service.settings["RAW_BUCKET"], Key="large", Body=b"x" * 2_000_000)
-        opened = [link for link in _open_paths(service.process.pid) if link.startswith("/") and "/site-packages/" not in link]
+        opened = [
+            link for link in _open_paths(service.process.pid) if link.startswith("/") and "/site-packages/" not in link
+        ]
         home, installs = str(service.settings.home), str(service.settings.installs)
         allowed = (home, installs, "/dev/", "/proc/", sys.base_prefix)
         assert [path for path in opened if not path.startswith(allowed)] == []
@@ -181,7 +183,7 @@ class TestRefusals:
         assert (code, text) == (1, f"s3: port {port} is taken by another program; set S3_PORT to a free one\n")
 
     def test_a_port_taken_on_all_addresses_is_named(self, tmp_path: Path) -> None:
-        with socket.create_server(("0.0.0.0", 0)) as taken:
+        with socket.create_server(("", 0)) as taken:
             settings = own_settings(tmp_path, {"S3_PORT": str(taken.getsockname()[1])})
             code, text = refusal(settings)
         assert (code, "set S3_PORT to a free one" in text) == (1, True)
@@ -227,7 +229,13 @@ class TestRefusals:
 
 def test_the_environment_of_the_caller_does_not_reach_it(tmp_path: Path) -> None:
     settings = own_settings(tmp_path)
-    misleading = {"GATEWAY_LISTEN": "0.0.0.0:1", "PERSISTENCE": "1", "DEBUG": "1", "SERVICES": "sqs", "TMPDIR": "/nowhere"}
+    misleading = {
+        "GATEWAY_LISTEN": "0.0.0.0:1",
+        "PERSISTENCE": "1",
+        "DEBUG": "1",
+        "SERVICES": "sqs",
+        "TMPDIR": "/nowhere",
+    }
     kept = {name: os.environ.get(name) for name in misleading}
     os.environ.update(misleading)
     try:

@@ -91,9 +91,7 @@ def test_a_completed_order_needs_its_shipped_date(folder: Path) -> None:
     lines = lines_of(folder / "orders.csv")
     line = next(number for number, text in enumerate(lines, 1) if text.split(",")[2] == schema.COMPLETED)
     set_value(folder, "orders", line, "shipped_date", "NULL")
-    assert faults(folder) == [
-        f"orders.csv, line {line}: shipped_date has no value, but order_status is 4 (completed)"
-    ]
+    assert faults(folder) == [f"orders.csv, line {line}: shipped_date has no value, but order_status is 4 (completed)"]
 
 
 def test_a_pair_of_keys_is_there_once(folder: Path) -> None:

@@ -37,7 +37,7 @@ class Activity:
 
 
 def simulate(connection: psycopg.Connection[Any], day: date, seed: int = 1, size: int = 10) -> Activity:
-    """Do the business of `day`: `size` new orders and what goes with them. One transaction, committed.
+    """Do the business of `day`: `size` new orders and what goes with them. One transaction, or part of the caller's.
 
     The same seed and day on the same database does the same.
     """
@@ -151,14 +151,16 @@ class _Day:
         """Of waiting orders: a quantity changes, a line comes, a line goes."""
         for change in range(max(1, self.size // 3)):
             order = self.pick(
-                """SELECT o.order_id, max(i.item_id), count(*)
+                """SELECT o.order_id, max(i.item_id)
                    FROM store.orders o JOIN store.order_items i USING (order_id)
-                   WHERE o.is_active = 'Y' AND o.order_status_id = %s GROUP BY o.order_id ORDER BY o.order_id""",
+                   WHERE o.is_active = 'Y' AND o.order_status_id = %s
+                   GROUP BY o.order_id HAVING count(*) >= %s ORDER BY o.order_id""",
                 PENDING,
+                2 if change % 3 == 2 else 1,  # an order keeps its last line
             )
             if not order:
                 return
-            number, highest, count = order
+            number, highest = order
             if change % 3 == 0:
                 self.connection.execute(
                     "UPDATE store.order_items SET quantity = quantity + 1 WHERE order_id = %s AND item_id = %s",
@@ -167,7 +169,7 @@ class _Day:
                 self.done.items_changed += 1
             elif change % 3 == 1:
                 self.add_item(number, highest + 1)
-            elif count > 1:
+            else:
                 self.connection.execute(
                     "DELETE FROM store.order_items WHERE order_id = %s AND item_id = %s", (number, highest)
                 )
