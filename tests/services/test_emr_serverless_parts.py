@@ -86,7 +86,7 @@ def test_coordinates(tmp_path: Path) -> None:
     file.write_text("# why\na:b:1\n-c:d  # left out\n\n", encoding="utf-8")
     assert read_coordinates(file) == (["a:b:1"], ["c:d"])
     file.write_text("a:b:1\na:b\n", encoding="utf-8")
-    with pytest.raises(InstallError, match=r"jars\.txt:2: expected group:artifact:version or -group:artifact, not 'a:b'"):
+    with pytest.raises(InstallError, match=r"jars\.txt:2: expected .*, not 'a:b'"):
         read_coordinates(file)
 
 
