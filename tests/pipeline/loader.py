@@ -66,7 +66,7 @@ def staged(window: oracle.Window, time_zone: str = "UTC") -> dict[str, list[orac
     tables: dict[str, list[oracle.Row]] = {f"stg_{table}": [] for table in oracle.DIMENSIONS}
     for table, (key, columns) in oracle.DIMENSIONS.items():
         for row in window.get(table, ()):
-            values = {name: row[name] for name in (key, *columns)}
+            values = {name: oracle.kept(row, name) for name in (key, *columns)}
             tables[f"stg_{table}"].append({**values, "eff_date": rules.day(row), **audit(row)})
     tables["stg_sales"] = [sales_row(rules, row) for row in window.get("orders", ())]
     rules.load(window)

@@ -162,6 +162,11 @@ class Version:
         return self.exp_date == EVER
 
 
+def kept(row: Row, column: str) -> Any:
+    """A value as the warehouse keeps it: double quotes leave product names."""
+    return row[column].replace('"', "") if column == "product_name" else row[column]
+
+
 def observe(versions: list[Version], values: tuple[Any, ...], day: date, active: bool) -> None:
     """Takes up what a window says of a key: from `day` on it has these values, or is deleted."""
     latest = versions[-1] if versions else None
@@ -226,7 +231,7 @@ class Warehouse:
     def load(self, window: Window) -> None:
         for table, (key, columns) in DIMENSIONS.items():
             for row in window.get(table, ()):
-                values = tuple(row[name].replace('"', "") if name == "product_name" else row[name] for name in columns)
+                values = tuple(kept(row, name) for name in columns)
                 versions = self.versions[table].setdefault(row[key], [])
                 observe(versions, values, self.day(row), row["is_active"] == "Y")
                 self.dates.add(self.day(row))

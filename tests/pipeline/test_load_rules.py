@@ -456,7 +456,7 @@ def later_windows(draw: st.DrawFn) -> list[dict[str, list[oracle.Row]]]:
     return windows
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(later_windows(), DAYS)
 def test_any_windows_give_what_the_rules_say(
     connection: Connection, windows: list[dict[str, list[oracle.Row]]], first_day: int

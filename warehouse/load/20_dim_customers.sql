@@ -2,19 +2,12 @@
 --
 -- customer_changes: one row per customer whose staged row says something new. The row takes effect on change_date, its
 -- eff_date, though never before the latest version's own last change: windows load in order, so a later window is newer
--- whatever its clock said. Then, against the latest version (age 1) and the one before it (age 2):
---   kept_key null         a version of its own; the latest one, if it reaches that far, ends the day before
---   kept_key = latest_key the latest version goes on: reopened, closed by a deletion, or rewritten on the day it began
---   kept_key = age 2's    changed back on the very day: the latest version never was
+-- whatever its clock said. What becomes of the customer's latest version:
+--   kept_key null          a version of its own follows it; the latest, if it reaches that far, ends the day before
+--   kept_key = latest_key  it goes on: reopened, closed by a deletion, or rewritten on the day it began
+--   another kept_key       it never was: on the day it began the customer changed back to the version before
 CREATE TEMP TABLE customer_changes AS
-WITH staged AS (
-    SELECT
-        *,
-        ROW_NUMBER() OVER (PARTITION BY customer_id ORDER BY updated_at DESC) AS recency
-    FROM staging.stg_customers
-),
-
-compared AS (
+WITH compared AS (
     SELECT
         staged.customer_id,
         staged.first_name,
@@ -25,6 +18,7 @@ compared AS (
         staged.city,
         staged.state,
         staged.zip_code,
+        staged.updated_at,
         staged.is_active,
         version.customer_key,
         version.eff_date,
@@ -35,7 +29,6 @@ compared AS (
             version.eff_date,
             CASE WHEN version.active_flag = 'N' THEN version.exp_date END
         ) AS change_date,
-        ROW_NUMBER() OVER (PARTITION BY staged.customer_id ORDER BY version.eff_date DESC) AS age,
         -- DECODE takes two nulls as equal
         DECODE(version.first_name, staged.first_name, 0, 1)
             + DECODE(version.last_name, staged.last_name, 0, 1)
@@ -45,41 +38,47 @@ compared AS (
             + DECODE(version.city, staged.city, 0, 1)
             + DECODE(version.state, staged.state, 0, 1)
             + DECODE(version.zip_code, staged.zip_code, 0, 1) AS differences
-    FROM staged
+    FROM staging.stg_customers AS staged
     LEFT JOIN serving.dim_customers AS version ON staged.customer_id = version.customer_id
-    WHERE staged.recency = 1
+),
+
+-- per customer: the latest version first, and beside it the one before
+ranked AS (
+    SELECT
+        *,
+        ROW_NUMBER() OVER (PARTITION BY customer_id ORDER BY updated_at DESC, eff_date DESC) AS recency,
+        LEAD(customer_key) OVER (PARTITION BY customer_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_key,
+        LEAD(exp_date) OVER (PARTITION BY customer_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_exp_date,
+        LEAD(differences) OVER (PARTITION BY customer_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_differences
+    FROM compared
 )
 
 SELECT
-    latest.customer_id,
-    latest.first_name,
-    latest.last_name,
-    latest.phone,
-    latest.email,
-    latest.street,
-    latest.city,
-    latest.state,
-    latest.zip_code,
-    latest.is_active,
-    latest.change_date,
-    CASE WHEN latest.is_active = 'Y' THEN CAST('9999-12-31' AS DATE) ELSE latest.change_date END AS last_date,
-    latest.customer_key AS latest_key,
+    customer_id,
+    first_name,
+    last_name,
+    phone,
+    email,
+    street,
+    city,
+    state,
+    zip_code,
+    is_active,
+    change_date,
+    CASE WHEN is_active = 'Y' THEN CAST('9999-12-31' AS DATE) ELSE change_date END AS last_date,
+    customer_key AS latest_key,
     CASE
-        WHEN latest.differences = 0 AND latest.exp_date >= latest.change_date THEN latest.customer_key
-        WHEN latest.eff_date = latest.change_date THEN COALESCE(earlier.customer_key, latest.customer_key)
+        WHEN differences = 0 AND exp_date >= change_date THEN customer_key
+        WHEN eff_date = change_date AND earlier_exp_date = change_date - 1 AND earlier_differences = 0 THEN earlier_key
+        WHEN eff_date = change_date THEN customer_key
     END AS kept_key
-FROM compared AS latest
-LEFT JOIN compared AS earlier
-    ON latest.customer_id = earlier.customer_id
-    AND earlier.age = 2
-    AND earlier.differences = 0
-    AND earlier.exp_date = latest.change_date - 1
-WHERE latest.age = 1
+FROM ranked
+WHERE recency = 1
     AND (
-        latest.customer_key IS NULL
+        customer_key IS NULL
         -- what a deleted customer goes through later is no version, and neither is an unchanged one
-        OR (latest.differences > 0 AND (latest.is_active = 'Y' OR latest.exp_date >= latest.change_date))
-        OR latest.active_flag <> latest.is_active
+        OR (differences > 0 AND (is_active = 'Y' OR exp_date >= change_date))
+        OR active_flag <> is_active
     );
 
 UPDATE serving.dim_customers
@@ -160,3 +159,5 @@ WHERE fact_sales.customer_key = present.customer_key
     AND present.customer_key <> valid.customer_key;
 
 DROP TABLE customer_changes;
+
+ANALYZE serving.dim_customers;

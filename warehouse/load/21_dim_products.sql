@@ -2,19 +2,12 @@
 --
 -- product_changes: one row per product whose staged row says something new. The row takes effect on change_date, its
 -- eff_date, though never before the latest version's own last change: windows load in order, so a later window is newer
--- whatever its clock said. Then, against the latest version (age 1) and the one before it (age 2):
---   kept_key null         a version of its own; the latest one, if it reaches that far, ends the day before
---   kept_key = latest_key the latest version goes on: reopened, closed by a deletion, or rewritten on the day it began
---   kept_key = age 2's    changed back on the very day: the latest version never was
+-- whatever its clock said. What becomes of the product's latest version:
+--   kept_key null          a version of its own follows it; the latest, if it reaches that far, ends the day before
+--   kept_key = latest_key  it goes on: reopened, closed by a deletion, or rewritten on the day it began
+--   another kept_key       it never was: on the day it began the product changed back to the version before
 CREATE TEMP TABLE product_changes AS
-WITH staged AS (
-    SELECT
-        *,
-        ROW_NUMBER() OVER (PARTITION BY product_id ORDER BY updated_at DESC) AS recency
-    FROM staging.stg_products
-),
-
-compared AS (
+WITH compared AS (
     SELECT
         staged.product_id,
         staged.product_name,
@@ -22,6 +15,7 @@ compared AS (
         staged.category_name,
         staged.model_year,
         staged.list_price,
+        staged.updated_at,
         staged.is_active,
         version.product_key,
         version.eff_date,
@@ -32,45 +26,50 @@ compared AS (
             version.eff_date,
             CASE WHEN version.active_flag = 'N' THEN version.exp_date END
         ) AS change_date,
-        ROW_NUMBER() OVER (PARTITION BY staged.product_id ORDER BY version.eff_date DESC) AS age,
         -- DECODE takes two nulls as equal
         DECODE(version.product_name, staged.product_name, 0, 1)
             + DECODE(version.brand_name, staged.brand_name, 0, 1)
             + DECODE(version.category_name, staged.category_name, 0, 1)
             + DECODE(version.model_year, staged.model_year, 0, 1)
             + DECODE(version.list_price, staged.list_price, 0, 1) AS differences
-    FROM staged
+    FROM staging.stg_products AS staged
     LEFT JOIN serving.dim_products AS version ON staged.product_id = version.product_id
-    WHERE staged.recency = 1
+),
+
+-- per product: the latest version first, and beside it the one before
+ranked AS (
+    SELECT
+        *,
+        ROW_NUMBER() OVER (PARTITION BY product_id ORDER BY updated_at DESC, eff_date DESC) AS recency,
+        LEAD(product_key) OVER (PARTITION BY product_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_key,
+        LEAD(exp_date) OVER (PARTITION BY product_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_exp_date,
+        LEAD(differences) OVER (PARTITION BY product_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_differences
+    FROM compared
 )
 
 SELECT
-    latest.product_id,
-    latest.product_name,
-    latest.brand_name,
-    latest.category_name,
-    latest.model_year,
-    latest.list_price,
-    latest.is_active,
-    latest.change_date,
-    CASE WHEN latest.is_active = 'Y' THEN CAST('9999-12-31' AS DATE) ELSE latest.change_date END AS last_date,
-    latest.product_key AS latest_key,
+    product_id,
+    product_name,
+    brand_name,
+    category_name,
+    model_year,
+    list_price,
+    is_active,
+    change_date,
+    CASE WHEN is_active = 'Y' THEN CAST('9999-12-31' AS DATE) ELSE change_date END AS last_date,
+    product_key AS latest_key,
     CASE
-        WHEN latest.differences = 0 AND latest.exp_date >= latest.change_date THEN latest.product_key
-        WHEN latest.eff_date = latest.change_date THEN COALESCE(earlier.product_key, latest.product_key)
+        WHEN differences = 0 AND exp_date >= change_date THEN product_key
+        WHEN eff_date = change_date AND earlier_exp_date = change_date - 1 AND earlier_differences = 0 THEN earlier_key
+        WHEN eff_date = change_date THEN product_key
     END AS kept_key
-FROM compared AS latest
-LEFT JOIN compared AS earlier
-    ON latest.product_id = earlier.product_id
-    AND earlier.age = 2
-    AND earlier.differences = 0
-    AND earlier.exp_date = latest.change_date - 1
-WHERE latest.age = 1
+FROM ranked
+WHERE recency = 1
     AND (
-        latest.product_key IS NULL
+        product_key IS NULL
         -- what a deleted product goes through later is no version, and neither is an unchanged one
-        OR (latest.differences > 0 AND (latest.is_active = 'Y' OR latest.exp_date >= latest.change_date))
-        OR latest.active_flag <> latest.is_active
+        OR (differences > 0 AND (is_active = 'Y' OR exp_date >= change_date))
+        OR active_flag <> is_active
     );
 
 UPDATE serving.dim_products
@@ -142,3 +141,5 @@ WHERE fact_sales.product_key = present.product_key
     AND present.product_key <> valid.product_key;
 
 DROP TABLE product_changes;
+
+ANALYZE serving.dim_products;

@@ -2,19 +2,12 @@
 --
 -- staff_changes: one row per staff whose staged row says something new. The row takes effect on change_date, its
 -- eff_date, though never before the latest version's own last change: windows load in order, so a later window is newer
--- whatever its clock said. Then, against the latest version (age 1) and the one before it (age 2):
---   kept_key null         a version of its own; the latest one, if it reaches that far, ends the day before
---   kept_key = latest_key the latest version goes on: reopened, closed by a deletion, or rewritten on the day it began
---   kept_key = age 2's    changed back on the very day: the latest version never was
+-- whatever its clock said. What becomes of the staff's latest version:
+--   kept_key null          a version of its own follows it; the latest, if it reaches that far, ends the day before
+--   kept_key = latest_key  it goes on: reopened, closed by a deletion, or rewritten on the day it began
+--   another kept_key       it never was: on the day it began the staff changed back to the version before
 CREATE TEMP TABLE staff_changes AS
-WITH staged AS (
-    SELECT
-        *,
-        ROW_NUMBER() OVER (PARTITION BY staff_id ORDER BY updated_at DESC) AS recency
-    FROM staging.stg_staffs
-),
-
-compared AS (
+WITH compared AS (
     SELECT
         staged.staff_id,
         staged.first_name,
@@ -22,6 +15,7 @@ compared AS (
         staged.email,
         staged.phone,
         staged.manager_id,
+        staged.updated_at,
         staged.is_active,
         version.staff_key,
         version.eff_date,
@@ -32,45 +26,50 @@ compared AS (
             version.eff_date,
             CASE WHEN version.active_flag = 'N' THEN version.exp_date END
         ) AS change_date,
-        ROW_NUMBER() OVER (PARTITION BY staged.staff_id ORDER BY version.eff_date DESC) AS age,
         -- DECODE takes two nulls as equal
         DECODE(version.first_name, staged.first_name, 0, 1)
             + DECODE(version.last_name, staged.last_name, 0, 1)
             + DECODE(version.email, staged.email, 0, 1)
             + DECODE(version.phone, staged.phone, 0, 1)
             + DECODE(version.manager_id, staged.manager_id, 0, 1) AS differences
-    FROM staged
+    FROM staging.stg_staffs AS staged
     LEFT JOIN serving.dim_staffs AS version ON staged.staff_id = version.staff_id
-    WHERE staged.recency = 1
+),
+
+-- per staff: the latest version first, and beside it the one before
+ranked AS (
+    SELECT
+        *,
+        ROW_NUMBER() OVER (PARTITION BY staff_id ORDER BY updated_at DESC, eff_date DESC) AS recency,
+        LEAD(staff_key) OVER (PARTITION BY staff_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_key,
+        LEAD(exp_date) OVER (PARTITION BY staff_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_exp_date,
+        LEAD(differences) OVER (PARTITION BY staff_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_differences
+    FROM compared
 )
 
 SELECT
-    latest.staff_id,
-    latest.first_name,
-    latest.last_name,
-    latest.email,
-    latest.phone,
-    latest.manager_id,
-    latest.is_active,
-    latest.change_date,
-    CASE WHEN latest.is_active = 'Y' THEN CAST('9999-12-31' AS DATE) ELSE latest.change_date END AS last_date,
-    latest.staff_key AS latest_key,
+    staff_id,
+    first_name,
+    last_name,
+    email,
+    phone,
+    manager_id,
+    is_active,
+    change_date,
+    CASE WHEN is_active = 'Y' THEN CAST('9999-12-31' AS DATE) ELSE change_date END AS last_date,
+    staff_key AS latest_key,
     CASE
-        WHEN latest.differences = 0 AND latest.exp_date >= latest.change_date THEN latest.staff_key
-        WHEN latest.eff_date = latest.change_date THEN COALESCE(earlier.staff_key, latest.staff_key)
+        WHEN differences = 0 AND exp_date >= change_date THEN staff_key
+        WHEN eff_date = change_date AND earlier_exp_date = change_date - 1 AND earlier_differences = 0 THEN earlier_key
+        WHEN eff_date = change_date THEN staff_key
     END AS kept_key
-FROM compared AS latest
-LEFT JOIN compared AS earlier
-    ON latest.staff_id = earlier.staff_id
-    AND earlier.age = 2
-    AND earlier.differences = 0
-    AND earlier.exp_date = latest.change_date - 1
-WHERE latest.age = 1
+FROM ranked
+WHERE recency = 1
     AND (
-        latest.staff_key IS NULL
+        staff_key IS NULL
         -- what a deleted staff goes through later is no version, and neither is an unchanged one
-        OR (latest.differences > 0 AND (latest.is_active = 'Y' OR latest.exp_date >= latest.change_date))
-        OR latest.active_flag <> latest.is_active
+        OR (differences > 0 AND (is_active = 'Y' OR exp_date >= change_date))
+        OR active_flag <> is_active
     );
 
 UPDATE serving.dim_staffs
@@ -142,3 +141,5 @@ WHERE fact_sales.staff_key = present.staff_key
     AND present.staff_key <> valid.staff_key;
 
 DROP TABLE staff_changes;
+
+ANALYZE serving.dim_staffs;

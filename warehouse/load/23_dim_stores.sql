@@ -2,19 +2,12 @@
 --
 -- store_changes: one row per store whose staged row says something new. The row takes effect on change_date, its
 -- eff_date, though never before the latest version's own last change: windows load in order, so a later window is newer
--- whatever its clock said. Then, against the latest version (age 1) and the one before it (age 2):
---   kept_key null         a version of its own; the latest one, if it reaches that far, ends the day before
---   kept_key = latest_key the latest version goes on: reopened, closed by a deletion, or rewritten on the day it began
---   kept_key = age 2's    changed back on the very day: the latest version never was
+-- whatever its clock said. What becomes of the store's latest version:
+--   kept_key null          a version of its own follows it; the latest, if it reaches that far, ends the day before
+--   kept_key = latest_key  it goes on: reopened, closed by a deletion, or rewritten on the day it began
+--   another kept_key       it never was: on the day it began the store changed back to the version before
 CREATE TEMP TABLE store_changes AS
-WITH staged AS (
-    SELECT
-        *,
-        ROW_NUMBER() OVER (PARTITION BY store_id ORDER BY updated_at DESC) AS recency
-    FROM staging.stg_stores
-),
-
-compared AS (
+WITH compared AS (
     SELECT
         staged.store_id,
         staged.store_name,
@@ -24,6 +17,7 @@ compared AS (
         staged.city,
         staged.state,
         staged.zip_code,
+        staged.updated_at,
         staged.is_active,
         version.store_key,
         version.eff_date,
@@ -34,7 +28,6 @@ compared AS (
             version.eff_date,
             CASE WHEN version.active_flag = 'N' THEN version.exp_date END
         ) AS change_date,
-        ROW_NUMBER() OVER (PARTITION BY staged.store_id ORDER BY version.eff_date DESC) AS age,
         -- DECODE takes two nulls as equal
         DECODE(version.store_name, staged.store_name, 0, 1)
             + DECODE(version.phone, staged.phone, 0, 1)
@@ -43,40 +36,46 @@ compared AS (
             + DECODE(version.city, staged.city, 0, 1)
             + DECODE(version.state, staged.state, 0, 1)
             + DECODE(version.zip_code, staged.zip_code, 0, 1) AS differences
-    FROM staged
+    FROM staging.stg_stores AS staged
     LEFT JOIN serving.dim_stores AS version ON staged.store_id = version.store_id
-    WHERE staged.recency = 1
+),
+
+-- per store: the latest version first, and beside it the one before
+ranked AS (
+    SELECT
+        *,
+        ROW_NUMBER() OVER (PARTITION BY store_id ORDER BY updated_at DESC, eff_date DESC) AS recency,
+        LEAD(store_key) OVER (PARTITION BY store_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_key,
+        LEAD(exp_date) OVER (PARTITION BY store_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_exp_date,
+        LEAD(differences) OVER (PARTITION BY store_id ORDER BY updated_at DESC, eff_date DESC) AS earlier_differences
+    FROM compared
 )
 
 SELECT
-    latest.store_id,
-    latest.store_name,
-    latest.phone,
-    latest.email,
-    latest.street,
-    latest.city,
-    latest.state,
-    latest.zip_code,
-    latest.is_active,
-    latest.change_date,
-    CASE WHEN latest.is_active = 'Y' THEN CAST('9999-12-31' AS DATE) ELSE latest.change_date END AS last_date,
-    latest.store_key AS latest_key,
+    store_id,
+    store_name,
+    phone,
+    email,
+    street,
+    city,
+    state,
+    zip_code,
+    is_active,
+    change_date,
+    CASE WHEN is_active = 'Y' THEN CAST('9999-12-31' AS DATE) ELSE change_date END AS last_date,
+    store_key AS latest_key,
     CASE
-        WHEN latest.differences = 0 AND latest.exp_date >= latest.change_date THEN latest.store_key
-        WHEN latest.eff_date = latest.change_date THEN COALESCE(earlier.store_key, latest.store_key)
+        WHEN differences = 0 AND exp_date >= change_date THEN store_key
+        WHEN eff_date = change_date AND earlier_exp_date = change_date - 1 AND earlier_differences = 0 THEN earlier_key
+        WHEN eff_date = change_date THEN store_key
     END AS kept_key
-FROM compared AS latest
-LEFT JOIN compared AS earlier
-    ON latest.store_id = earlier.store_id
-    AND earlier.age = 2
-    AND earlier.differences = 0
-    AND earlier.exp_date = latest.change_date - 1
-WHERE latest.age = 1
+FROM ranked
+WHERE recency = 1
     AND (
-        latest.store_key IS NULL
+        store_key IS NULL
         -- what a deleted store goes through later is no version, and neither is an unchanged one
-        OR (latest.differences > 0 AND (latest.is_active = 'Y' OR latest.exp_date >= latest.change_date))
-        OR latest.active_flag <> latest.is_active
+        OR (differences > 0 AND (is_active = 'Y' OR exp_date >= change_date))
+        OR active_flag <> is_active
     );
 
 UPDATE serving.dim_stores
@@ -154,3 +153,5 @@ WHERE fact_sales.store_key = present.store_key
     AND present.store_key <> valid.store_key;
 
 DROP TABLE store_changes;
+
+ANALYZE serving.dim_stores;
