@@ -29,15 +29,6 @@ CRASHING = [name for name, service in SERVICES.items() if service.healthy]
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
-    copy = Copy(tmp_path_factory.mktemp("stack") / "home", DATASET_SCALE="0.5")
-    try:
-        yield copy
-    finally:
-        copy.run("down")
-
-
-@pytest.fixture(scope="module")
 def model() -> Warehouse:
     return Warehouse()
 
@@ -199,13 +190,6 @@ def test_two_copies_run_side_by_side(stack: Copy, tmp_path: Path) -> None:
         second.run("down")
 
 
-def test_reset_forgets_the_data_and_keeps_the_installs(stack: Copy) -> None:
-    stack.check("reset")
-    assert not (stack.home / "data").exists() and not (stack.home / "secrets.env").exists()
-    assert (stack.settings.installs / "airflow").is_dir()
-    assert "Nothing runs" in stack.run("status").stdout
-
-
 def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
     copy = Copy(tmp_path / "home", DATASET_SCALE="0.1")
     with socket.socket() as other:
@@ -229,7 +213,7 @@ def test_a_wrong_data_set_is_named_with_file_line_and_reason(tmp_path: Path, sta
     (folder / "stocks.csv").unlink()
     result = copy.run("up", DATASET=str(folder))
     assert result.returncode == 1
-    assert "orders.csv:3" in result.stderr and "stocks.csv" in result.stderr
+    assert "orders.csv, line 3" in result.stderr and "stocks.csv" in result.stderr
     assert not (copy.home / "data").exists()
 
 
