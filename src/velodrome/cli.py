@@ -26,7 +26,7 @@ from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, log_file
 from velodrome.runtime.stack import Stack, StackError
 from velodrome.runtime.supervisor import Supervisor, SupervisorError
-from velodrome.settings import SettingError, Settings, keep_settings, load, service_environ, user_environ
+from velodrome.settings import SettingError, Settings, load, service_environ, user_environ
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The AWS data pipeline stack on this machine.")
 console = Console(soft_wrap=not sys.stdout.isatty())
@@ -73,10 +73,7 @@ def up(
         begin = time.monotonic()
         with Progress(console) as progress:
             stack = Stack(settings, progress)
-            stack.up()
-            keep_settings(stack.settings, user_environ())
-            if fill:
-                stack.fill()
+            stack.up(fill)
         summary.show(console, stack.settings, time.monotonic() - begin)
 
 

@@ -20,7 +20,7 @@ from velodrome.runtime.prepare import prepare_home
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service, log_file
 from velodrome.runtime.supervisor import RUNNING_STATES, Supervisor
-from velodrome.settings import Settings
+from velodrome.settings import Settings, keep_settings, user_environ
 
 START_TIMEOUT = 180.0  # seconds, for one service on a busy machine
 LEAST_FREE_SPACE = 4 << 30  # bytes; the installs take about 3 GiB
@@ -125,6 +125,12 @@ class Stack:
             if not install.ensure(name, self.settings, partial(self.progress.say, title)):
                 self.progress.say(title, "already installed")
 
+    def _archive_classes(self) -> None:
+        title = "archive Spark's classes"
+        with self.progress.step(title):
+            if not install.ensure_class_archive(self.settings, partial(self.progress.say, title)):
+                self.progress.say(title, "nothing to do")
+
     def _start(self, service: Service) -> None:
         title = f"start {service.name}"
         with self.progress.step(title):
@@ -162,23 +168,26 @@ class Stack:
     def steps(self) -> list[Step]:
         """Installs and starts, each with what it needs."""
         steps = [Step(f"install {name}", partial(self._install, name)) for name in STACK_INSTALLS]
+        steps.append(Step("archive Spark's classes", self._archive_classes, ("install spark",)))
         for service in SERVICES.values():
             needs = (f"install {service.install}", *(f"start {need}" for need in service.needs))
             steps.append(Step(f"start {service.name}", partial(self._start, service), needs))
         return steps
 
-    def up(self) -> None:
-        """Install what is missing, start what does not run, wait until all is healthy."""
+    def up(self, fill: bool) -> None:
+        """Install what is missing, start what does not run, wait until all is healthy; with `fill`, run the setup and
+        the pipeline DAG, each unless it has succeeded before."""
         check_space(self.settings)
         with self.progress.step("prepare data set"):
             self.progress.say("prepare data set", take_dataset(self.settings) or "already there")
         self.settings = prepare_home(self.settings)
+        keep_settings(self.settings, user_environ())
         self.supervisor = Supervisor(self.settings)
         self.supervisor.start()
         for service in SERVICES.values():  # before minutes of installing, not after
             if self.supervisor.state(service.name) not in RUNNING_STATES:
                 check_port(service, self.settings)
-        steps = self.steps()
+        steps = [*self.steps(), *(self.fill_steps() if fill else ())]
         self.progress.plan(*(step.name for step in steps))
         run_steps(steps)
 
@@ -187,20 +196,28 @@ class Stack:
         with self.progress.step("stop all services"):
             self.supervisor.stop()
 
-    def fill(self) -> None:
-        """Run the setup DAG and the pipeline DAG, each unless it has succeeded before."""
-        with Airflow(self.settings) as airflow:
-            for dag in (SETUP_DAG, PIPELINE_DAG):
-                title = f"run {dag}"
-                with self.progress.step(title):
-                    self._wait_for_dag(airflow, dag)
-                    if airflow.succeeded(dag):
-                        self.progress.say(title, "has run before")
-                    else:
-                        airflow.unpause(dag)
-                        self.progress.say(title, "triggered")
-                        airflow.follow(dag, airflow.trigger(dag), partial(self.progress.say, title))
-                        self.progress.say(title, "succeeded")
+    def fill_steps(self) -> list[Step]:
+        """The runs of the two DAGs, when every service is up."""
+        starts = tuple(f"start {name}" for name in SERVICES)
+        return [
+            Step(f"run {SETUP_DAG}", partial(self._run_unless_done, SETUP_DAG), starts),
+            Step(
+                f"run {PIPELINE_DAG}",
+                partial(self._run_unless_done, PIPELINE_DAG),
+                (f"run {SETUP_DAG}", "install spark"),
+            ),
+        ]
+
+    def _run_unless_done(self, dag: str) -> None:
+        title = f"run {dag}"
+        with Airflow(self.settings) as airflow, self.progress.step(title):
+            self._wait_for_dag(airflow, dag)
+            if airflow.succeeded(dag):
+                self.progress.say(title, "has run before")
+                return
+            airflow.unpause(dag)
+            airflow.follow(dag, airflow.trigger(dag), partial(self.progress.say, title))
+            self.progress.say(title, "succeeded")
 
     def run_pipeline(self) -> None:
         """Run the pipeline DAG once more and follow it."""
