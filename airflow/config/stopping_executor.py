@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from contextlib import suppress
 
@@ -12,9 +14,21 @@ from airflow.executors.local_executor import LocalExecutor
 SECONDS_TO_CLEAN_UP = 3.0
 SECONDS_TO_REPORT = 4.0
 
+STOPS = {signal.SIGINT, signal.SIGTERM}
+# A worker is forked with its stops held, see below; nothing can be pending in a new process.
+os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS))
+
 
 class StoppingLocalExecutor(LocalExecutor):
     """Tasks get SIGTERM, upon which an operator cancels what it started (on_kill), then SIGKILL."""
+
+    def _spawn_worker(self) -> None:
+        # Python ignores what is raised within a fork's hooks, such as the SystemExit of a SIGTERM that comes just then.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        try:
+            super()._spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def end(self) -> None:
         workers = [worker for worker in self.workers.values() if worker.is_alive()]
