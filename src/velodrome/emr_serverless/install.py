@@ -96,7 +96,8 @@ def build_class_archive(spark_venv: Path, jars: Path, progress: Progress) -> boo
             _training(spark, base, top, work),
         ):
             try:
-                _run(command, spark, work)
+                # At low priority: the archive is for later jobs, and must not slow down what runs meanwhile.
+                _run(["nice", "-n", "15", *command], spark, work)
             except (subprocess.SubprocessError, OSError) as error:
                 progress(f"No class archive, jobs start slower: {_last_line(error)}")
                 return False
@@ -180,8 +181,7 @@ def _run(command: list[str], spark: SparkInstall, work: Path) -> None:
         "LANG": "C.UTF-8",
     }
     # Settings of the user's own for Java and Ivy (a proxy, a mirror) stay; the rest of the environment is not needed.
-    # At low priority: the archive is for later jobs, and must not slow down what runs meanwhile.
-    wrapped = ["nice", "-n", "15", "env", *(f"{name}={value}" for name, value in environment.items()), *command]
+    wrapped = ["/usr/bin/env", *(f"{name}={value}" for name, value in environment.items()), *command]
     subprocess.run(wrapped, check=True, capture_output=True, text=True, timeout=_TIMEOUT, cwd=work)
 
 

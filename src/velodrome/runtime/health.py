@@ -95,7 +95,8 @@ def _airflow(settings: Settings, component: str, heartbeat: str | None, since: f
 
 
 def airflow_api_server(settings: Settings, since: float) -> None:
-    """Airflow's API answers and reaches its database, and so does the part of it that tasks report to: made at its first
+    """Airflow's API answers and reaches its database, and so does the part of it that tasks report to: made at its
+    first
     request, it would cost the first run ten seconds."""
     _airflow(settings, "metadatabase", None, since)
     _get(f"{settings['AIRFLOW_URL']}/execution/health")

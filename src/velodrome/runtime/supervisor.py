@@ -27,7 +27,8 @@ class SupervisorError(RuntimeError):
 
 
 def socket_file(home: Path) -> Path:
-    """supervisord's socket: in VELODROME_HOME, or, where its path is longer than a Unix socket's may be (107 bytes), in a
+    """supervisord's socket: in VELODROME_HOME, or, where its path is longer than a Unix socket's may be (107 bytes),
+    in a
     private folder of the system's temporary one."""
     near = home / "run" / "supervisor.sock"
     if len(os.fsencode(near)) < 90:  # supervisord binds a longer name first, with its process id in it
