@@ -8,7 +8,7 @@ export VELODROME_HOME VELODROME_INSTALLS
 CLI := $(VELODROME_INSTALLS)/cli
 TEST := $(VELODROME_INSTALLS)/test
 VELODROME := $(CLI)/bin/velodrome
-TESTS ?= tests
+TESTS ?= tests/unit tests/services tests/pipeline
 
 .DEFAULT_GOAL := help
 .PHONY: help up run down status logs psql redshift env reset clean test lint bench

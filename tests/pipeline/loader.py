@@ -26,8 +26,10 @@ STAGING_TABLES = ("stg_customers", "stg_products", "stg_staffs", "stg_stores", "
 
 def render(file: Path, **context: Any) -> str:
     """The file as Airflow renders it."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701  SQL, not HTML
-    return environment.from_string(file.read_text(encoding="utf-8")).render(**context)
+    environment = jinja2.Environment(  # noqa: S701  SQL, not HTML
+        loader=jinja2.FileSystemLoader(WAREHOUSE), undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    return environment.get_template(str(file.relative_to(WAREHOUSE))).render(**context)
 
 
 @functools.cache
