@@ -164,7 +164,9 @@ def redshift() -> None:
 def env() -> None:
     """Print what a shell needs to use this copy: eval "$(velodrome env)"."""
     with _clear_errors():
-        for name, value in summary.client_environ(_settings()).items():
+        settings = _settings()
+        settings.required("SOURCE_PASSWORD")
+        for name, value in summary.client_environ(settings).items():
             print(f"export {name}={shlex.quote(value)}")
 
 

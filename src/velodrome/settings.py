@@ -132,7 +132,8 @@ class Settings(Mapping[str, str]):
         """The setting's value, which must not be empty."""
         value = self[name]
         if not value:
-            raise SettingError(f"setting {name} has no value: {_TABLE[name].help}")
+            when = " yet (`velodrome up` generates it)" if _TABLE[name].secret else ""
+            raise SettingError(f"setting {name} has no value{when}: {_TABLE[name].help}")
         return value
 
     def integer(self, name: str) -> int:

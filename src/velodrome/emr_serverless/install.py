@@ -134,9 +134,11 @@ def _resolve(spark: SparkInstall, packages: list[str], excluded: list[str], work
     try:
         _run(command, spark, work)
     except subprocess.CalledProcessError as error:
-        lines = (error.stderr or "").splitlines()
-        causes = [line.strip() for line in lines if "Server access error" in line or "not found" in line]
-        return (causes or [_last_line(error)])[0][:300]
+        # What ended it, and which address did not answer; below them stands only where in Spark it was thrown.
+        lines = [line.strip() for line in (error.stderr or "").splitlines()]
+        ended = [line for line in lines if line.startswith("Exception in thread")]
+        unreached = [line for line in lines if "Server access error" in line]
+        return "; ".join(line[:300] for line in (*ended[:1], *unreached[:1])) or _last_line(error)
     except (subprocess.SubprocessError, OSError) as error:
         return _last_line(error)
     if not list((work / "ivy" / "jars").glob("*.jar")):
