@@ -26,8 +26,10 @@ STAGING_TABLES = ("stg_customers", "stg_products", "stg_staffs", "stg_stores", "
 
 def render(file: Path, **context: Any) -> str:
     """The file as Airflow renders it."""
-    environment = jinja2.Environment(  # noqa: S701  SQL, not HTML
-        loader=jinja2.FileSystemLoader(WAREHOUSE), undefined=jinja2.StrictUndefined, autoescape=False
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(WAREHOUSE),
+        undefined=jinja2.StrictUndefined,
+        autoescape=jinja2.select_autoescape(),  # HTML only: SQL is not
     )
     return environment.get_template(str(file.relative_to(WAREHOUSE))).render(**context)
 

@@ -47,10 +47,7 @@ def _interpreter() -> Path:
 def _fingerprint(install: Install, settings: Settings) -> str:
     digest = hashlib.sha256(str(_interpreter()).encode())
     if install.with_velodrome:
-        root = _package_root()
-        digest.update(str(root).encode())
-        if root is not None:
-            digest.update((root / "pyproject.toml").read_bytes())
+        digest.update(str(_package_root()).encode())
     for name in install.requirements:
         digest.update((settings.project / name).read_bytes())
     return digest.hexdigest()
