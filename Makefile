@@ -63,6 +63,6 @@ $(VELODROME): requirements.txt pyproject.toml
 	@$(PYTHON) -m venv --clear $(CLI)
 	@$(CLI)/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^uv==' requirements.txt) \
 	  || { echo "velodrome: could not install uv. Does the package index answer (PIP_INDEX_URL)?" >&2; rm -rf $(CLI); exit 1; }
-	@VIRTUAL_ENV=$(CLI) $(CLI)/bin/uv pip install --quiet --compile-bytecode -r requirements.txt -e . \
+	@VIRTUAL_ENV=$(CLI) $(CLI)/bin/uv pip install --quiet -r requirements.txt -e . \
 	  || { echo "velodrome: could not install requirements.txt. Does the package index answer (UV_DEFAULT_INDEX)?" >&2; rm -rf $(CLI); exit 1; }
 	@touch $(VELODROME)

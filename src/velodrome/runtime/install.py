@@ -75,8 +75,9 @@ def _lock(file: Path) -> Iterator[None]:
 
 
 def _make_venv(install: Install, settings: Settings, folder: Path) -> None:
-    # Byte code is compiled now: Airflow boots in half the time with it.
-    environ = user_environ() | {"VIRTUAL_ENV": str(folder), "UV_COMPILE_BYTECODE": "1", "UV_NO_PROGRESS": "1"}
+    environ = user_environ() | {"VIRTUAL_ENV": str(folder), "UV_NO_PROGRESS": "1"}
+    if install.compile:
+        environ["UV_COMPILE_BYTECODE"] = "1"
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     _uv(["venv", "--quiet", "--clear", "--python", str(_interpreter()), str(folder)], install, environ)
     requirements = [word for name in install.requirements for word in ("-r", str(settings.project / name))]

@@ -13,12 +13,14 @@ from velodrome.settings import Settings
 
 @dataclass(frozen=True)
 class Install:
-    """One virtual environment: requirement files (relative to the project), and whether the velodrome package is in
-    it."""
+    """One virtual environment: requirement files (relative to the project), whether the velodrome package is in it, and
+    whether all byte code is compiled at once. Python compiles what it imports at its first start anyway, which is less;
+    but Airflow's four processes start together, each importing most of it."""
 
     name: str
     requirements: tuple[str, ...]
     with_velodrome: bool = True
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ INSTALLS: dict[str, Install] = {
         Install("spark", ("spark/requirements.txt",), with_velodrome=False),
         Install("emr-serverless", ("spark/requirements-server.txt",)),
         Install("redshift", ("warehouse/requirements.txt",)),
-        Install("airflow", ("airflow/requirements.txt",), with_velodrome=False),
+        Install("airflow", ("airflow/requirements.txt",), with_velodrome=False, compile=True),
         Install("test", ("tests/requirements.txt",)),
     )
 }
