@@ -280,3 +280,8 @@ COPY s.t (a, "B") FROM 's3://bucket/a/b' IAM_ROLE 'arn:aws:iam::000000000000:rol
 -- =>
 COPY "s"."t" ("a", "b") FROM STDIN (FORMAT binary)
 
+
+-- a column of the catalog that is gone
+SELECT p.proisagg is_aggregate, proisagg FROM pg_catalog.pg_proc p
+-- =>
+SELECT (prokind = 'a') is_aggregate, (prokind = 'a') FROM pg_catalog.pg_proc p

@@ -235,8 +235,13 @@ def _setting(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     return []
 
 
-# Columns that old and new tools ask the catalog for, gone from PostgreSQL 12 on: what they always held by then.
-_VANISHED = {"RELHASOIDS": "false", "ADSRC": "pg_catalog.pg_get_expr(adbin, adrelid)", "CONSRC": "NULL::text"}
+# Columns that old and new tools ask the catalog for, gone from PostgreSQL 11 or 12 on: what they held until then.
+_VANISHED = {
+    "RELHASOIDS": "false",
+    "ADSRC": "pg_catalog.pg_get_expr(adbin, adrelid)",
+    "CONSRC": "NULL::text",
+    "PROISAGG": "(prokind = 'a')",
+}
 
 
 def _vanished_columns(tokens: Sequence[Token]) -> list[Edit]:
