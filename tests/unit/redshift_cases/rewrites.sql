@@ -284,4 +284,4 @@ COPY "s"."t" ("a", "b") FROM STDIN (FORMAT binary)
 -- a column of the catalog that is gone
 SELECT p.proisagg is_aggregate, proisagg FROM pg_catalog.pg_proc p
 -- =>
-SELECT (prokind = 'a') is_aggregate, (prokind = 'a') FROM pg_catalog.pg_proc p
+SELECT (p.prokind = 'a') is_aggregate, (prokind = 'a') FROM pg_catalog.pg_proc p

@@ -235,12 +235,14 @@ def _setting(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     return []
 
 
-# Columns that old and new tools ask the catalog for, gone from PostgreSQL 11 or 12 on: what they held until then.
+# Columns that old and new tools ask the catalog for, gone from PostgreSQL 9 to 12 on: what they held until then. {} is
+# the table's name or alias with its dot, where the column has one.
 _VANISHED = {
     "RELHASOIDS": "false",
-    "ADSRC": "pg_catalog.pg_get_expr(adbin, adrelid)",
+    "RELTRIGGERS": "{}relhastriggers::int",
+    "ADSRC": "pg_catalog.pg_get_expr({}adbin, {}adrelid)",
     "CONSRC": "NULL::text",
-    "PROISAGG": "(prokind = 'a')",
+    "PROISAGG": "({}prokind = 'a')",
 }
 
 
@@ -249,7 +251,9 @@ def _vanished_columns(tokens: Sequence[Token]) -> list[Edit]:
     for at, token in enumerate(tokens):
         if token.word in _VANISHED:
             qualified = words(tokens, at - 1, ".") and at >= 2
-            edits.append(Edit(tokens[at - 2].start if qualified else token.start, token.end, _VANISHED[token.word]))
+            table = tokens[at - 2].text + "." if qualified else ""
+            held = _VANISHED[token.word].replace("{}", table)
+            edits.append(Edit(tokens[at - 2].start if qualified else token.start, token.end, held))
         elif token.word == "SYSDATE" or (token.word in _CATALOG_FUNCTIONS and words(tokens, at + 1, "(")):
             edits += _word(tokens, at)
     return edits
