@@ -208,12 +208,15 @@ def test_a_wrong_data_set_is_named_with_file_line_and_reason(tmp_path: Path, sta
     generated = stack.command([sys.executable, "-m", "velodrome.dataset", "generate", str(folder), "--scale", "0.1"])
     assert generated.returncode == 0, generated.stderr
     lines = (folder / "orders.csv").read_text().splitlines()
-    lines[2] = lines[2].replace(lines[2].split(",")[1], "no such customer", 1)
+    lines[2] = lines[2].replace(lines[2].split(",")[1], "nobody", 1)
     (folder / "orders.csv").write_text("\n".join(lines) + "\n")
+    result = copy.run("up", DATASET=str(folder))
+    assert result.returncode == 1
+    assert "orders.csv, line 3: customer_id" in result.stderr and "nobody" in result.stderr
     (folder / "stocks.csv").unlink()
     result = copy.run("up", DATASET=str(folder))
     assert result.returncode == 1
-    assert "orders.csv, line 3" in result.stderr and "stocks.csv" in result.stderr
+    assert "stocks.csv: is missing" in result.stderr
     assert not (copy.home / "data").exists()
 
 

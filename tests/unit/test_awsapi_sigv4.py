@@ -18,7 +18,6 @@ from velodrome.awsapi.http import Request
 from velodrome.awsapi.sigv4 import Verifier
 
 VERIFIER = Verifier("key", "secret", "us-east-1", "emr-serverless")
-NOW = datetime.datetime.now(datetime.UTC)
 
 
 def signed(path: str = "/applications", **changes: str) -> Request:
@@ -80,4 +79,4 @@ def test_what_is_wrong_is_refused(case: str) -> None:
 def test_time_of_signing(minutes: int, message: str) -> None:
     request = signed()
     with pytest.raises(AwsError, match=message):
-        VERIFIER.verify(request, NOW + datetime.timedelta(minutes=minutes))
+        VERIFIER.verify(request, datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes))
