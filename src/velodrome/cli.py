@@ -176,8 +176,10 @@ def reset() -> None:
     with _clear_errors():
         settings = _settings()
         with Progress(console) as progress:
-            Stack(settings, progress).down()
+            stack = Stack(settings, progress)
+            stack.down()
             with progress.step("remove data"):
+                stack.supervisor.forget()
                 for entry in ("data", "logs", "run", "dataset", "aws"):
                     shutil.rmtree(settings.home / entry, ignore_errors=True)
                 for file in ("secrets.env", "settings.env"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,11 @@ class Supervisor:
             self._wait(partial(self._all_stopped, wave), f"{', '.join(wave)} to stop", 40)
         rpc.shutdown()
         self._wait(lambda: not _alive(pid), "supervisord to stop", 30)
+
+    def forget(self) -> None:
+        """Remove what lies outside VELODROME_HOME: the socket's folder, when the home's own path is too long for one."""
+        if self._run not in self._socket.parents:
+            shutil.rmtree(self._socket.parent, ignore_errors=True)
 
     def _quietly(self, method: str, *arguments: object) -> None:
         try:
