@@ -161,7 +161,8 @@ class Supervisor:
         self._wait(lambda: not _alive(pid), "supervisord to stop", 30)
 
     def forget(self) -> None:
-        """Remove what lies outside VELODROME_HOME: the socket's folder, when the home's own path is too long for one."""
+        """Remove what lies outside VELODROME_HOME: the socket's folder, when the home's own path is too long for
+        one."""
         if self._run not in self._socket.parents:
             shutil.rmtree(self._socket.parent, ignore_errors=True)
 
