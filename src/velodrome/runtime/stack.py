@@ -23,6 +23,7 @@ from velodrome.runtime.supervisor import RUNNING_STATES, Supervisor
 from velodrome.settings import Settings, keep_settings, user_environ
 
 START_TIMEOUT = 180.0  # seconds, for one service on a busy machine
+FULL_DISK = 256 << 20  # bytes; below it, a service's end is most likely this
 LEAST_FREE_SPACE = 4 << 30  # bytes; the installs take about 3 GiB
 # What `velodrome up` installs; "spark" is no service's own, EMR Serverless runs jobs with it.
 STACK_INSTALLS = ("airflow", "spark", "s3", "redshift", "source", "emr-serverless")
@@ -162,8 +163,14 @@ class Stack:
 
     def _died(self, service: Service, what: str) -> str:
         file = log_file(service, self.settings)
-        port = f" Its port is the setting {service.port}." if service.port else ""
-        return f"{service.name} {what}.{port}\nLast lines of {file}:\n{tail(file)}"
+        said = tail(file)
+        hint = ""
+        free = install.free_space(self.settings.home)
+        if free < FULL_DISK:
+            hint = f" {self.settings.home} has {free >> 20} MiB free: make room, or set VELODROME_HOME to another disk."
+        elif service.port and "in use" in said.lower():
+            hint = f" Its port {self.settings[service.port]} is the setting {service.port}."
+        return f"{service.name} {what}.{hint}\nLast lines of {file}:\n{said}"
 
     def steps(self) -> list[Step]:
         """Installs and starts, each with what it needs."""
