@@ -55,7 +55,7 @@ def _program(service: Service, settings: Settings) -> str:
 [program:{service.name}]
 command={words}
 directory={_escape(settings.project)}
-environment=PATH="{_escape(bin_folder(service, settings))}:%(ENV_PATH)s"
+environment=PATH="{_escape(bin_folder(service, settings))}:%(ENV_PATH)s",VELODROME_SERVICE="{service.name}"
 autostart=false
 autorestart={"false" if once else "true"}
 startsecs={0 if once else 1}
@@ -189,17 +189,17 @@ class Supervisor:
         return str(self.info(name)["statename"])
 
     def _end_orphans(self) -> None:
-        """End services whose supervisord was killed: their process groups are those in run/pids of our own home."""
-        marker = f"VELODROME_HOME={self.settings.home}".encode()
+        """End this copy's services whose supervisord was killed. They are found in /proc; where there is none (macOS),
+        the port that such a service still holds is what the user is told."""
         groups: set[int] = set()
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if (
-                    marker in (entry / "environ").read_bytes().split(b"\0")
-                    and b"SUPERVISOR_PROCESS_NAME=" in (entry / "environ").read_bytes()
+                environ = (entry / "environ").read_bytes().split(b"\0")
+                if f"VELODROME_HOME={self.settings.home}".encode() in environ and any(
+                    variable.startswith(b"VELODROME_SERVICE=") for variable in environ
                 ):
                     groups.add(os.getpgid(int(entry.name)))
-            except (OSError, ValueError):
+            except OSError:
                 continue  # it ended meanwhile, or is somebody else's
         groups.discard(os.getpgrp())
         for group in groups:
