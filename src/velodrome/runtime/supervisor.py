@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -48,14 +49,27 @@ def _escape(text: object) -> str:
     return str(text).replace("%", "%%")
 
 
+def _pid_file(run: Path, service: str) -> Path:
+    return run / f"{service}.pid"
+
+
 def _program(service: Service, settings: Settings) -> str:
-    words = " ".join(f'"{_escape(word)}"' for word in command(service, settings))
+    run = settings.home / "run"
+    # The process id stays the same through every exec; it is how a service is found again whose supervisor was killed.
+    argv = [
+        "/bin/sh",
+        "-c",
+        'echo $$ > "$0" && exec "$@"',
+        str(_pid_file(run, service.name)),
+        *command(service, settings),
+    ]
+    words = " ".join(_escape(shlex.quote(word)) for word in argv)
     once = service.healthy is None
     return f"""
 [program:{service.name}]
 command={words}
-directory={_escape(settings.project)}
-environment=PATH="{_escape(bin_folder(service, settings))}:%(ENV_PATH)s",VELODROME_SERVICE="{service.name}"
+directory={_escape(run)}
+environment=PATH="{_escape(bin_folder(service, settings))}:%(ENV_PATH)s"
 autostart=false
 autorestart={"false" if once else "true"}
 startsecs={0 if once else 1}
@@ -189,19 +203,9 @@ class Supervisor:
         return str(self.info(name)["statename"])
 
     def _end_orphans(self) -> None:
-        """End this copy's services whose supervisord was killed. They are found in /proc; where there is none (macOS),
-        the port that such a service still holds is what the user is told."""
-        groups: set[int] = set()
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                environ = (entry / "environ").read_bytes().split(b"\0")
-                if f"VELODROME_HOME={self.settings.home}".encode() in environ and any(
-                    variable.startswith(b"VELODROME_SERVICE=") for variable in environ
-                ):
-                    groups.add(os.getpgid(int(entry.name)))
-            except OSError:
-                continue  # it ended meanwhile, or is somebody else's
-        groups.discard(os.getpgrp())
+        """End services whose supervisord was killed: those whose process ids it left, if they still work in our
+        home."""
+        groups = {pid for name in SERVICES if (pid := self._orphan(name))}
         for group in groups:
             _signal_group(group, signal.SIGINT)
         deadline = time.monotonic() + 15
@@ -209,6 +213,16 @@ class Supervisor:
             time.sleep(0.1)
         for group in groups:
             _signal_group(group, signal.SIGKILL)
+
+    def _orphan(self, name: str) -> int:
+        """The service's process id, or 0. It may be another program's by now: ours has its working folder in our home.
+        Where there is no /proc (macOS) nothing is ended, and the port that is still held is what the user is told."""
+        try:
+            pid = int(_pid_file(self._run, name).read_text())
+            folder = Path(f"/proc/{pid}/cwd").readlink()
+        except (OSError, ValueError):
+            return 0
+        return pid if folder.is_relative_to(self.settings.home.resolve()) else 0
 
     def _wait(self, condition: Any, what: str, timeout: float) -> None:
         deadline = time.monotonic() + timeout

@@ -109,9 +109,6 @@ def environment(settings: Settings) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "velodrome",
         "AWS_SECRET_ACCESS_KEY": "hooks",
         "AWS_EC2_METADATA_DISABLED": "true",
-        # By these two a process is known as this copy's service when its supervisor was killed.
-        "VELODROME_HOME": str(settings.home),
-        "VELODROME_SERVICE": "s3",
         "VELODROME_PROJECT": str(settings.project),
         **{name: settings[name] for name in HOOK_SETTINGS},
     }
