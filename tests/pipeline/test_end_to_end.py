@@ -168,6 +168,14 @@ def test_a_killed_service_comes_back_by_itself(stack: Copy, name: str) -> None:
     wait_until(f"{name} to be healthy again", lambda: stack.run("status").returncode == 0, 120, 0.5)
 
 
+def test_what_a_killed_supervisor_left_behind_is_ended_by_the_next_start(stack: Copy) -> None:
+    pids = stack.process_ids()
+    os.kill(int((stack.home / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
+    stack.check("up")
+    assert stack.run("status").returncode == 0
+    assert not set(pids.values()) & set(stack.process_ids().values())
+
+
 def test_after_all_crashes_the_pipeline_still_works(stack: Copy) -> None:
     with psycopg.connect(database_url(stack.settings, "SOURCE"), autocommit=True) as source:
         source.execute("UPDATE store.customers SET phone = '(555) 010-0002' WHERE customer_id = '2'")
