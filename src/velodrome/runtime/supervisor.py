@@ -45,7 +45,7 @@ def socket_file(home: Path) -> Path:
 
 
 def _escape(text: object) -> str:
-    # supervisord's configuration expands %(name)s everywhere.
+    # supervisord's configuration expands %(name)s everywhere, in a log file's name twice.
     return str(text).replace("%", "%%")
 
 
@@ -80,7 +80,7 @@ stopwaitsecs=20
 stopasgroup=false
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={_escape(log_file(service, settings))}
+stdout_logfile={_escape(_escape(log_file(service, settings)))}
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=1
 """
