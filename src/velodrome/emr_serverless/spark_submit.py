@@ -92,6 +92,8 @@ class Submission:
         entry = self._entry_point(objects)
         settings = {**_DEFAULTS, "spark.app.name": self.job.name, **submit.settings, **_FIXED, **self._s3_settings()}
         settings["spark.local.dir"] = settings["spark.hadoop.hadoop.tmp.dir"] = str(self._temporary)
+        # Its default is an expression over the folder above, which Hadoop does not read when the path has a blank.
+        settings["spark.hadoop.fs.s3a.buffer.dir"] = str(self._temporary / "s3a")
         heap, driver_options = self._heap(settings), shlex.split(settings.pop("spark.driver.extraJavaOptions", ""))
         options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
         lists = (("--files", files), ("--jars", jars), ("--py-files", py_files))
