@@ -1,7 +1,8 @@
 # A thin face of the `velodrome` command, which it installs into $(VELODROME_INSTALLS)/cli.
 # Settings go in front or behind: SOURCE_PORT=15432 make up, make up DATASET=folder (all of them: env/local.env).
+# Paths are relative: make cannot have a blank in a target, and the folder we are in may have one.
 PYTHON ?= python3
-VELODROME_HOME ?= $(CURDIR)/.velodrome
+VELODROME_HOME ?= .velodrome
 VELODROME_INSTALLS ?= $(VELODROME_HOME)/installs
 export VELODROME_HOME VELODROME_INSTALLS
 
