@@ -215,11 +215,13 @@ def load(environ: Mapping[str, str] | None = None, start: Path | None = None) ->
         if file.is_file():
             stored = read_env_file(file)
             values |= {name: stored[name].replace("$", "$$") for name in _TABLE if name in stored and name not in given}
-    values = _expand(values)
+    # Folders become absolute before others are made of them.
+    expanded = _expand(values)
     for name in _PATHS:
-        if values[name]:
-            values[name] = str((start or Path.cwd()) / Path(values[name]).expanduser())
-    return Settings(values)
+        if expanded[name]:
+            folder = (start or Path.cwd()) / Path(expanded[name]).expanduser()
+            values[name] = str(folder).replace("$", "$$")
+    return Settings(_expand(values))
 
 
 def keep_settings(settings: Settings, environ: Mapping[str, str]) -> None:

@@ -42,7 +42,7 @@ def free_port() -> int:
 def own_settings(home: Path, overrides: Mapping[str, str] | None = None) -> Settings:
     """Settings of a copy in `home`, every service on a free port, sharing this checkout's installs."""
     environ = user_environ()
-    environ.setdefault("VELODROME_INSTALLS", str(load(environ).installs))
+    environ["VELODROME_INSTALLS"] = str(load(environ).installs)
     environ["VELODROME_HOME"] = str(home)
     ports = {service.port for service in SERVICES.values() if service.port}
     environ |= {name: str(free_port()) for name in sorted(ports)}

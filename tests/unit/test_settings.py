@@ -82,7 +82,10 @@ def test_a_copy_remembers_what_it_was_started_with(project: Path) -> None:
 
 def test_relative_paths_count_from_where_the_command_is_run(project: Path) -> None:
     assert load({"DATASET": "files", "VELODROME_HOME": "copy"}, project)["DATASET"] == str(project / "files")
-    assert load({"VELODROME_HOME": "copy"}, project).home == project / "copy"
+    found = load({"VELODROME_HOME": "copy"}, project)
+    assert found.home == project / "copy"
+    assert found["AWS_CONFIG_FILE"] == str(project / "copy" / "aws" / "config")
+    assert found.installs == project / "copy" / "installs"
 
 
 @pytest.mark.parametrize(
