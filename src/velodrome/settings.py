@@ -226,8 +226,7 @@ def load(environ: Mapping[str, str] | None = None, start: Path | None = None) ->
 
 def keep_settings(settings: Settings, environ: Mapping[str, str]) -> None:
     """Remember in VELODROME_HOME/settings.env what the environment sets, so that a copy started on other ports is
-    found there
-    again by a command that is told nothing but its VELODROME_HOME."""
+    found there again by a command that is told nothing but its VELODROME_HOME."""
     file = settings.home / KEPT_FILE
     kept = read_env_file(file) if file.is_file() else {}
     passing = (*_PATHS, "PROFILE", "DATASET_SEED", "DATASET_SCALE")

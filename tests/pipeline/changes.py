@@ -1,5 +1,4 @@
-"""Changes to the source as a bike store makes them, and the window that they are: the same change said twice, in SQL
-and as rows."""
+"""A bike store's changes to its source, said twice: in SQL, and as the rows of the window that they make."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The whole house as people use it: from nothing to a filled warehouse, changes, crashes, stops; each test goes on
-where the
-one before it ended."""
+"""The whole house as people use it, from nothing through changes, crashes and stops; each test goes on from the last."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""How each service shows that it works: a real request through its own protocol, raising NotHealthy until it
-answers."""
+"""How each service shows that it works: a request through its own protocol, NotHealthy until it answers."""
 
 from __future__ import annotations
 
@@ -96,8 +95,7 @@ def _airflow(settings: Settings, component: str, heartbeat: str | None, since: f
 
 def airflow_api_server(settings: Settings, since: float) -> None:
     """Airflow's API answers and reaches its database, and so does the part of it that tasks report to: made at its
-    first
-    request, it would cost the first run ten seconds."""
+    first request, it would cost the first run ten seconds."""
     _airflow(settings, "metadatabase", None, since)
     _get(f"{settings['AIRFLOW_URL']}/execution/health")
 

@@ -1,5 +1,4 @@
-"""The table of services: start script, virtual environment, port, what each needs, how each shows that it is
-healthy."""
+"""The table of services: start script, virtual environment, port, what each needs, how its health is seen."""
 
 from __future__ import annotations
 
@@ -26,8 +25,7 @@ class Install:
 @dataclass(frozen=True)
 class Service:
     """One process of the stack. `healthy(settings, since)` raises NotHealthy until it answers for itself; `since` is
-    its
-    start in seconds since the epoch. A service without it runs once to its end before those that need it start."""
+    its start in seconds since the epoch. A service without it runs once to its end before those that need it start."""
 
     name: str
     start: tuple[str, ...]

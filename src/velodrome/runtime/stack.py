@@ -1,5 +1,4 @@
-"""Brings the whole stack up: installs, starts every service when those it needs are healthy, and fills the
-warehouse."""
+"""Brings the stack up: installs, starts each service when those it needs are healthy, fills the warehouse."""
 
 from __future__ import annotations
 
@@ -54,8 +53,7 @@ def check_dataset(folder: Path) -> None:
 
 def take_dataset(settings: Settings) -> str:
     """Put the data set into VELODROME_HOME/dataset: DATASET's files, else a generated one; says which, or nothing
-    when it is
-    there already. A copy that has loaded one data set does not change to another: that is refused with what to do."""
+    when it is there already. A copy that has loaded one data set does not change to another: that is refused."""
     target = settings.home / "dataset"
     stamp = target / ".origin"
     origin = stamp.read_text() if stamp.is_file() else ""

@@ -87,7 +87,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
-        # glibc gives each of up to a thousand request threads an arena of its own otherwise: 520 MB where 300 do.
+        # glibc gives each of up to a thousand request threads a heap of its own otherwise.
         "MALLOC_ARENA_MAX": "2",
         # Python's, plux's and LocalStack's own caches and temporary files. TEMP, since LocalStack warns of TMPDIR.
         "HOME": str(folder / "home"),
