@@ -1,4 +1,4 @@
-"""The whole house as people use it, from nothing through changes, crashes and stops; each test goes on from the last."""
+"""The whole house as people use it, from nothing through changes, crashes and stops; each test follows the last."""
 
 from __future__ import annotations
 
