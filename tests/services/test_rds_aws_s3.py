@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from psycopg import errors, sql
 
 from velodrome.awsapi import profile
 from velodrome.settings import Settings
-from velodrome.testing import run_service
+from velodrome.testing import run_service, wait_until
 
 BUCKET = "rds-test"
 EXPORT = "SELECT * FROM aws_s3.query_export_to_s3(%s, %s, %s, %s, %s)"
@@ -200,10 +199,7 @@ def test_a_copy_that_is_cancelled_leaves_no_object_and_no_parts(
     db.execute("INSERT INTO wide VALUES ('€')")
     with pytest.raises(errors.UntranslatableCharacter), db.transaction():
         db.execute(EXPORT, ["SELECT v FROM wide", BUCKET, "cancelled/x", REGION, "format csv, encoding 'LATIN1'"])
-    deadline = time.monotonic() + 30
-    while s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads"):
-        assert time.monotonic() < deadline, "the upload was not given up"
-        time.sleep(0.1)
+    wait_until("the upload to be given up", lambda: not s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads"))
     assert keys(s3, "cancelled/") == []
 
 
