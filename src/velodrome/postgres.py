@@ -56,6 +56,8 @@ local  all  all                trust
 host   all  all  127.0.0.1/32  scram-sha-256
 host   all  all  ::1/128       scram-sha-256
 """
+# A server that listens on more than loopback is in a container: whoever reaches it there may try a password.
+_HBA_ALL = _HBA + "host   all  all  all           scram-sha-256\n"
 
 
 class PostgresError(RuntimeError):
@@ -163,7 +165,7 @@ class Server:
     def _write_hba(self) -> None:
         """Never half a file: a server may be reading it."""
         draft = self.data / "pg_hba.conf.new"
-        draft.write_text(_HBA)
+        draft.write_text(_HBA if self.listen in ("", "127.0.0.1", "::1", "localhost") else _HBA_ALL)
         draft.chmod(0o600)
         owner = self.data.stat()
         if os.geteuid() == 0:
@@ -453,9 +455,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--database", required=True)
     parser.add_argument("--password-setting", required=True, help="the setting that holds the owner's password")
     options = parser.parse_args(arguments)
-    password = load()[options.password_setting]
+    settings = load()
+    password, listen = settings[options.password_setting], settings["LISTEN_ADDRESS"]
 
-    server = Server(options.data, port=options.port, superuser="postgres", password=None)
+    server = Server(options.data, port=options.port, superuser="postgres", password=None, listen=listen)
     try:
         server.initialize()
         quiet = Server(options.data, port=options.port, superuser="postgres", password=None, listen="")

@@ -27,7 +27,6 @@ from .job_runs import Folders, JobRuns
 from .store import Store
 from .support import RELEASE
 
-_HOST = "127.0.0.1"
 _SECONDS_TO_CLOSE = 5
 
 
@@ -66,15 +65,15 @@ def build(settings: Settings) -> Starlette:
     return create_app(api, store.answers, lifespan)
 
 
-def listen(port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """The socket to serve on, bound before anything is touched that another copy may be using."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((_HOST, port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise StartError(f"EMR Serverless cannot listen on {_HOST}:{port} (EMR_SERVERLESS_PORT): {error}") from error
+        raise StartError(f"EMR Serverless cannot listen on {host}:{port} (EMR_SERVERLESS_PORT): {error}") from error
     return listener
 
 
@@ -97,8 +96,7 @@ def main() -> int:
     try:
         settings = load()
         app = build(settings)
-        port = settings.integer("EMR_SERVERLESS_PORT")
-        listener = listen(port)
+        listener = listen(settings["LISTEN_ADDRESS"], settings.integer("EMR_SERVERLESS_PORT"))
         locked = lock(settings.home / "data" / "emr-serverless")
     except (SettingError, profiles.ProfileError, StartError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

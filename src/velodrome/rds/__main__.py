@@ -19,7 +19,7 @@ _RDS_SUPERUSER = ("pg_monitor", "pg_signal_backend", "pg_checkpoint", "pg_use_re
 _SUPERUSER = "rdsadmin"
 
 
-def server_of(settings: Settings, *, listen: str = "127.0.0.1") -> Server:
+def server_of(settings: Settings, *, listen: str) -> Server:
     """The source database's server; its extensions are found in this package."""
     folder = Path(__file__).parent
     if ":" in str(folder):
@@ -76,7 +76,7 @@ def main() -> None:
     try:
         if user in (_SUPERUSER, "rds_superuser"):
             raise PostgresError(f"SOURCE_USER {user} is a name of RDS's own: choose another")
-        server = server_of(settings)
+        server = server_of(settings, listen=settings["LISTEN_ADDRESS"])
         server.initialize()
         write_pipe(server, settings)
         # Nobody can connect before the settings are applied.

@@ -50,7 +50,7 @@ async def serve(settings: Settings) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    host, port = settings["REDSHIFT_HOST"], settings.integer("REDSHIFT_PORT")
+    host, port = settings["LISTEN_ADDRESS"], settings.integer("REDSHIFT_PORT")
     running: inside.Inside | None = None
     pool = ThreadPoolExecutor(4, thread_name_prefix="copy")
     place: Place | None = None

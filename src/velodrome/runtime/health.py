@@ -1,14 +1,20 @@
-"""How each service shows that it works: a request through its own protocol, NotHealthy until it answers."""
+"""How each service shows that it works: a request through its own protocol, NotHealthy until it answers.
+
+`python -m velodrome.runtime.health s3` asks once and tells by its exit code: the health check of a container, whose
+environment has no more than its service needs.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Callable
 from datetime import datetime
+from http.client import HTTPException
 from typing import Any
+from urllib.request import ProxyHandler, build_opener
 
-import httpx
-import psycopg
-
-from velodrome.settings import Settings
+from velodrome.settings import Settings, load
 
 REQUEST_TIMEOUT = 5.0  # seconds
 
@@ -18,6 +24,8 @@ class NotHealthy(RuntimeError):
 
 
 def _select_one(**connection: Any) -> None:
+    import psycopg  # not in every service's environment
+
     try:
         with psycopg.connect(**connection, connect_timeout=5, autocommit=True) as session:
             session.execute("SELECT 1")
@@ -26,11 +34,11 @@ def _select_one(**connection: Any) -> None:
 
 
 def _get(url: str) -> Any:
+    # Never through a proxy: a stack is on this machine, or in a network of its own.
     try:
-        answer = httpx.get(url, timeout=REQUEST_TIMEOUT, trust_env=False)
-        answer.raise_for_status()
-        return answer.json()
-    except (httpx.HTTPError, ValueError) as error:
+        with build_opener(ProxyHandler({})).open(url, timeout=REQUEST_TIMEOUT) as answer:
+            return json.load(answer)
+    except (OSError, HTTPException, ValueError) as error:
         raise NotHealthy(f"{url}: {error}") from error
 
 
@@ -48,7 +56,7 @@ def source(settings: Settings, since: float) -> None:
 def airflow_db(settings: Settings, since: float) -> None:
     """Airflow's database logs Airflow in."""
     _select_one(
-        host="127.0.0.1",
+        host=settings["AIRFLOW_DATABASE_HOST"],
         port=settings.integer("AIRFLOW_DATABASE_PORT"),
         dbname="airflow",
         user="airflow",
@@ -113,3 +121,23 @@ def airflow_dag_processor(settings: Settings, since: float) -> None:
 def airflow_triggerer(settings: Settings, since: float) -> None:
     """The triggerer has sent a heartbeat since its start."""
     _airflow(settings, "triggerer", "latest_triggerer_heartbeat", since)
+
+
+CHECKS: dict[str, Callable[[Settings, float], None]] = {
+    "source": source,
+    "airflow-db": airflow_db,
+    "s3": s3,
+    "redshift": redshift,
+    "emr-serverless": emr_serverless,
+    "airflow-api-server": airflow_api_server,
+    "airflow-scheduler": airflow_scheduler,
+    "airflow-dag-processor": airflow_dag_processor,
+    "airflow-triggerer": airflow_triggerer,
+}
+
+
+if __name__ == "__main__":
+    try:
+        CHECKS[sys.argv[1]](load(), 0.0)
+    except NotHealthy as problem:
+        sys.exit(str(problem))

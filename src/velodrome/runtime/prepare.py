@@ -1,11 +1,21 @@
-"""What must be there before any service starts: folders, secrets, the rendered AWS config."""
+"""What must be there before any service starts: folders, secrets, the rendered AWS config.
+
+`python -m velodrome.runtime.prepare` does it in containers, for the volume that all of them see, and makes a data set
+and settings.sh too, from which Airflow's processes read their settings. With --given it first takes secrets and a data
+set from a tar on standard input, and says `changed` when it had other secrets before.
+"""
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import string
+import sys
+import tarfile
 from pathlib import Path
 
-from velodrome.settings import Settings, generate_secrets, write_private
+from velodrome.runtime.data_set import STAMP, DatasetError, already_loaded, take_dataset
+from velodrome.settings import SECRETS_FILE, SettingError, Settings, generate_secrets, load, write_private
 
 
 def render_aws_config(settings: Settings) -> Path:
@@ -33,3 +43,46 @@ def prepare_home(settings: Settings) -> Settings:
     settings = Settings({**generate_secrets(settings), "DATASET": ""})
     render_aws_config(settings)
     return settings
+
+
+def take_given(home: Path) -> bool:
+    """Take secrets.env and dataset/ from the tar on standard input; whether there were other secrets before. A data
+    set that is there and another is refused: this home's databases hold it."""
+    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
+        archive.extractall(home / "given", filter="data")
+    given = home / "given"
+    try:
+        here, there = (folder / "dataset" / STAMP for folder in (home, given))
+        if there.is_file() and here.is_file():
+            if here.read_text() != there.read_text():
+                raise already_loaded(here.read_text())
+        elif there.is_file():
+            shutil.rmtree(home / "dataset", ignore_errors=True)
+            (given / "dataset").rename(home / "dataset")
+        secrets = home / SECRETS_FILE
+        before = secrets.read_text(encoding="utf-8") if secrets.is_file() else ""
+        after = (given / SECRETS_FILE).read_text(encoding="utf-8")
+        write_private(secrets, after)
+        return before not in ("", after)
+    finally:
+        shutil.rmtree(given)
+
+
+def main() -> None:
+    """Whatever is interrupted here is done again at the next start."""
+    try:
+        settings = load()
+        if settings["DATASET"]:
+            raise SettingError("DATASET is taken by `make up DATASET=folder`; `docker compose up` alone generates one")
+        if "--given" in sys.argv and take_given(settings.home):
+            print("changed")
+        take_dataset(load(), loaded=False)
+        settings = prepare_home(load())
+        lines = (f"{name}={shlex.quote(value)}\n" for name, value in settings.items() if value)
+        write_private(settings.home / "settings.sh", "# Made anew at each start.\n" + "".join(lines))
+    except (SettingError, DatasetError, OSError, tarfile.TarError) as error:
+        sys.exit(f"prepare: {error}")
+
+
+if __name__ == "__main__":
+    main()

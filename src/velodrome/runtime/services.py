@@ -24,16 +24,20 @@ class Install:
 
 @dataclass(frozen=True)
 class Service:
-    """One process of the stack. `healthy(settings, since)` raises NotHealthy until it answers for itself; `since` is
-    its start in seconds since the epoch. A service without it runs once to its end before those that need it start."""
+    """One process of the stack."""
 
     name: str
     start: tuple[str, ...]
     install: str
     needs: tuple[str, ...]
     port: str | None = None
-    healthy: Callable[[Settings, float], None] | None = None
     stop_signal: str = "TERM"
+
+    @property
+    def healthy(self) -> Callable[[Settings, float], None] | None:
+        """`healthy(settings, since)` raises NotHealthy until the service answers for itself; `since` is its start in
+        seconds since the epoch. A service without it runs once to its end before those that need it start."""
+        return health.CHECKS.get(self.name)
 
 
 INSTALLS: dict[str, Install] = {
@@ -55,43 +59,16 @@ _AIRFLOW = "airflow/start.sh"
 SERVICES: dict[str, Service] = {
     service.name: service
     for service in (
-        Service("source", ("postgres-init/start.sh",), "source", (), "SOURCE_PORT", health.source, "INT"),
-        Service(
-            "airflow-db", ("airflow/database.sh",), "source", (), "AIRFLOW_DATABASE_PORT", health.airflow_db, "INT"
-        ),
-        Service("s3", ("localstack/start.sh",), "s3", (), "S3_PORT", health.s3),
-        Service("redshift", ("warehouse/start.sh",), "redshift", (), "REDSHIFT_PORT", health.redshift),
-        Service(
-            "emr-serverless",
-            ("spark/start.sh",),
-            "emr-serverless",
-            (),
-            "EMR_SERVERLESS_PORT",
-            health.emr_serverless,
-        ),
+        Service("source", ("postgres-init/start.sh",), "source", (), "SOURCE_PORT", "INT"),
+        Service("airflow-db", ("airflow/database.sh",), "source", (), "AIRFLOW_DATABASE_PORT", "INT"),
+        Service("s3", ("localstack/start.sh",), "s3", (), "S3_PORT"),
+        Service("redshift", ("warehouse/start.sh",), "redshift", (), "REDSHIFT_PORT"),
+        Service("emr-serverless", ("spark/start.sh",), "emr-serverless", (), "EMR_SERVERLESS_PORT"),
         Service("airflow-init", (_AIRFLOW, "init"), "airflow", ("airflow-db",)),
-        Service(
-            "airflow-api-server",
-            (_AIRFLOW, "api-server"),
-            "airflow",
-            ("airflow-init",),
-            "AIRFLOW_PORT",
-            health.airflow_api_server,
-        ),
-        Service(
-            "airflow-scheduler", (_AIRFLOW, "scheduler"), "airflow", ("airflow-init",), None, health.airflow_scheduler
-        ),
-        Service(
-            "airflow-dag-processor",
-            (_AIRFLOW, "dag-processor"),
-            "airflow",
-            ("airflow-init",),
-            None,
-            health.airflow_dag_processor,
-        ),
-        Service(
-            "airflow-triggerer", (_AIRFLOW, "triggerer"), "airflow", ("airflow-init",), None, health.airflow_triggerer
-        ),
+        Service("airflow-api-server", (_AIRFLOW, "api-server"), "airflow", ("airflow-init",), "AIRFLOW_PORT"),
+        Service("airflow-scheduler", (_AIRFLOW, "scheduler"), "airflow", ("airflow-init",)),
+        Service("airflow-dag-processor", (_AIRFLOW, "dag-processor"), "airflow", ("airflow-init",)),
+        Service("airflow-triggerer", (_AIRFLOW, "triggerer"), "airflow", ("airflow-init",)),
     )
 }
 
@@ -109,3 +86,15 @@ def bin_folder(service: Service, settings: Settings) -> Path:
 def log_file(service: Service, settings: Settings) -> Path:
     """Where the service's output goes."""
     return settings.home / "logs" / f"{service.name}.log"
+
+
+def waves() -> list[list[str]]:
+    """The services in waves: each wave needs only earlier ones."""
+    found: list[list[str]] = []
+    left = dict(SERVICES)
+    while left:
+        wave = [name for name, service in left.items() if not any(need in left for need in service.needs)]
+        found.append(wave)
+        for name in wave:
+            del left[name]
+    return found

@@ -9,9 +9,9 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
+from velodrome.runtime.base import Runtime
 from velodrome.runtime.health import NotHealthy
 from velodrome.runtime.services import SERVICES
-from velodrome.runtime.supervisor import Supervisor
 from velodrome.settings import SECRETS_FILE, Settings
 
 SERVING_TABLES = (
@@ -115,28 +115,28 @@ def show_changes(console: Console, before: dict[str, int], after: dict[str, int]
     console.print(table)
 
 
-def show_status(console: Console, settings: Settings, supervisor: Supervisor) -> bool:
+def show_status(console: Console, runtime: Runtime) -> bool:
     """Each service's state and health; returns whether all are healthy."""
-    if not supervisor.is_running():
+    if not runtime.is_running():
         console.print("Nothing runs (make up).")
         return False
     table = Table("service", "state", "pid", "port", "health")
     all_well = True
     for service in SERVICES.values():
-        info = supervisor.info(service.name)
-        state, health = str(info["statename"]), "ok"
+        state = runtime.state(service.name)
+        health = "ok"
         if service.healthy is None:
-            ok = state == "EXITED" and info["exitstatus"] == 0
-            health = "done" if ok else f"exit code {info['exitstatus']}"
-        elif ok := state == "RUNNING":
+            ok = not state.active and state.since > 0 and state.exit_code == 0
+            health = "done" if ok else f"exit code {state.exit_code}"
+        elif ok := state.running:
             try:
-                service.healthy(settings, float(info["start"]))
+                service.healthy(runtime.settings, state.since)
             except NotHealthy as error:
                 ok, health = False, str(error)
         else:
-            health = str(info["spawnerr"] or "does not run")
+            health = state.problem or "does not run"
         all_well = all_well and ok
-        port = settings[service.port] if service.port else ""
-        table.add_row(service.name, state, str(info["pid"] or ""), port, health, style=None if ok else "red")
+        port = runtime.settings[service.port] if service.port else ""
+        table.add_row(service.name, state.word, str(state.pid or ""), port, health, style=None if ok else "red")
     console.print(table)
     return all_well

@@ -18,7 +18,7 @@ from typing import Any
 
 from supervisor import xmlrpc as supervisor_xmlrpc
 
-from velodrome.runtime.services import SERVICES, Service, bin_folder, command, log_file
+from velodrome.runtime.services import SERVICES, Service, bin_folder, command, log_file, waves
 from velodrome.settings import Settings, service_environ, write_private
 
 RUNNING_STATES = ("STARTING", "RUNNING", "BACKOFF", "STOPPING")
@@ -166,8 +166,7 @@ class Supervisor:
             return
         rpc = self._rpc()
         pid = int(rpc.getPID())
-        waves = _waves()
-        for wave in reversed(waves):
+        for wave in reversed(waves()):
             for name in wave:
                 self._quietly("stopProcess", name, False)
             self._wait(partial(self._all_stopped, wave), f"{', '.join(wave)} to stop", 40)
@@ -253,15 +252,3 @@ def _group_alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _waves() -> list[list[str]]:
-    """The services in waves: each wave needs only earlier ones."""
-    waves: list[list[str]] = []
-    left = dict(SERVICES)
-    while left:
-        wave = [name for name, service in left.items() if not any(need in left for need in service.needs)]
-        waves.append(wave)
-        for name in wave:
-            del left[name]
-    return waves

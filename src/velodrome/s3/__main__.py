@@ -15,7 +15,7 @@ def main() -> None:
     try:
         settings = load()
         hooks = launch.hooks_folder(settings)
-        listener = launch.take_port(settings.integer("S3_PORT"))
+        listener = launch.take_port(settings["LISTEN_ADDRESS"], settings.integer("S3_PORT"))
         folder = launch.data_folder(settings)
         lock = launch.take_folder(folder)
         environment = launch.environment(settings)

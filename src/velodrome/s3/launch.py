@@ -8,10 +8,10 @@ import os
 import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from velodrome.settings import Settings
 
-HOST = "127.0.0.1"
 # What the ready.d hooks read, beside the folder names below.
 HOOK_SETTINGS = (
     "VELODROME_HOME",
@@ -38,7 +38,7 @@ def data_folder(settings: Settings) -> Path:
     return settings.home / "data" / "s3"
 
 
-def take_port(port: int) -> socket.socket:
+def take_port(host: str, port: int) -> socket.socket:
     """Bind and listen before LocalStack loads: it would print `Ready.` on a port that another program holds."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     # Connections of a killed predecessor linger in TIME_WAIT and would keep the port for a minute.
@@ -46,13 +46,13 @@ def take_port(port: int) -> socket.socket:
     # Nagle's algorithm would hold back the later of a response's small writes. Accepted sockets inherit this.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
         listener.listen(512)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise StartError(f"port {port} is taken by another program; set S3_PORT to a free one") from None
-        raise StartError(f"cannot listen on {HOST}:{port} (S3_PORT): {error.strerror}") from error
+        raise StartError(f"cannot listen on {host}:{port} (S3_PORT): {error.strerror}") from error
     return listener
 
 
@@ -82,7 +82,7 @@ def environment(settings: Settings) -> dict[str, str]:
     https://docs.localstack.cloud/references/configuration/
     """
     folder = data_folder(settings)
-    address = f"{HOST}:{settings.integer('S3_PORT')}"
+    address = f"{settings['LISTEN_ADDRESS']}:{settings.integer('S3_PORT')}"
     return {
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
         "LANG": "C.UTF-8",
@@ -103,7 +103,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "GATEWAY_SERVER": "hypercorn",
         "GATEWAY_LISTEN": address,
         # The default, localhost.localstack.cloud, would be looked up in DNS by whoever follows a returned URL.
-        "LOCALSTACK_HOST": address,
+        "LOCALSTACK_HOST": urlsplit(settings["S3_ENDPOINT_URL"]).netloc,
         "SERVICES": "s3,iam,sts",
         # For the hooks, which are ordinary clients of this server.
         "AWS_ACCESS_KEY_ID": "velodrome",

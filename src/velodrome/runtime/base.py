@@ -1,0 +1,116 @@
+"""What every runtime of the stack offers: host processes (host.py) and containers (compose.py) are used alike."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from velodrome.runtime.graph import Step
+from velodrome.runtime.services import Service
+from velodrome.settings import Settings
+
+
+class StackError(RuntimeError):
+    """The stack cannot be brought up; the message names the service, the setting to change, and its log's last
+    lines."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A service as its supervisor sees it.
+
+    `word` is the supervisor's own (RUNNING, EXITED, …). `active`: it runs, or will run without anybody's doing;
+    `running`: its process is there now. `since` is its start in seconds since the epoch, `exit_code` that of its end,
+    `problem` what its supervisor says of it.
+    """
+
+    word: str
+    active: bool
+    running: bool
+    pid: int
+    since: float
+    exit_code: int
+    problem: str = ""
+
+
+class Runtime(Protocol):
+    """The services of one VELODROME_HOME, whatever they run in."""
+
+    name: str
+    settings: Settings
+
+    def is_running(self) -> bool:
+        """Whether anything of the stack is there to be asked."""
+
+    def holds_data(self) -> bool:
+        """Whether this copy has databases already."""
+
+    def check(self) -> None:
+        """Refuse early, before minutes of work, what cannot work on this machine."""
+
+    def begin(self, settings: Settings) -> Settings:
+        """Make what all services need (secrets, folders, a supervisor); the settings with every secret."""
+
+    def steps(self) -> list[Step]:
+        """What must be done before services start: installs, images. The last of them for each service is what
+        `ready_step` names."""
+
+    def ready_step(self, service: Service) -> str:
+        """The step after which a service can be started."""
+
+    def slow_steps(self) -> list[Step]:
+        """What nothing else waits for."""
+
+    def job_steps(self) -> tuple[str, ...]:
+        """The steps after which EMR Serverless can run a job."""
+
+    def state(self, name: str) -> State:
+        """A service's state now."""
+
+    def start(self, name: str) -> None:
+        """Start a service unless it is active; returns at once."""
+
+    def log_tail(self, name: str, lines: int = 15) -> str:
+        """The last lines that a service has written."""
+
+    def log_place(self, name: str) -> str:
+        """Where a person finds a service's log."""
+
+    def log_command(self, names: list[str], lines: int, follow: bool) -> list[str]:
+        """The command that shows the logs of some services."""
+
+    def psql(self, prefix: str) -> tuple[list[str], dict[str, str]]:
+        """Command and environment of psql on SOURCE or REDSHIFT, for standard input."""
+
+    def environ(self) -> dict[str, str]:
+        """The environment of those commands."""
+
+    def stop(self) -> None:
+        """Stop every service, those that need others first."""
+
+    def forget(self) -> None:
+        """Remove what lies outside of VELODROME_HOME; everything is stopped."""
+
+    def remove_installs(self) -> None:
+        """Remove what the steps have made."""
+
+    def disk(self) -> Path | None:
+        """A folder of the disk that services write to, where that can be told."""
+
+
+def check_port(service: Service, settings: Settings) -> None:
+    """Refuse a port that another process listens on."""
+    if service.port is None:
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", settings.integer(service.port)))
+        except OSError as error:
+            raise StackError(
+                f"{service.name}: port {settings[service.port]} cannot be had ({error.strerror}); "
+                f"another program listens there. Set {service.port} to a free one "
+                f"(env/{settings['PROFILE']}.env, or in front of the command)"
+            ) from None

@@ -1,0 +1,319 @@
+"""The stack as containers: docker-compose.yml, driven by the docker command, one container a service.
+
+Compose makes images, network, volumes and containers; each container is then started by us when those that it needs are
+healthy, as host processes are, so that both runtimes come up in one order and show one progress.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from velodrome.runtime import engine
+from velodrome.runtime.base import StackError, State
+from velodrome.runtime.graph import Step
+from velodrome.runtime.prepare import prepare_home
+from velodrome.runtime.progress import Progress
+from velodrome.runtime.services import SERVICES, Service, waves
+from velodrome.runtime.summary import libpq
+from velodrome.settings import (
+    KEPT_FILE,
+    SECRETS_FILE,
+    SETTINGS,
+    Settings,
+    load,
+    read_env_file,
+    user_environ,
+    write_private,
+)
+
+# The services of docker-compose.yml that build an image; each is of the name of its Dockerfile's target, but for
+# Airflow's, whose processes share one.
+BUILT = ("source", "s3", "redshift", "emr-serverless", "airflow-init")
+CREATE = "create containers"
+# How old a look at the containers may be: the threads that wait for ten services share one.
+FRESH = 0.4  # seconds
+# Docker restarts a container that ends, waiting longer each time; after so many times it will not come up by itself.
+MANY_RESTARTS = 5
+# https://docs.docker.com/reference/api/engine/ (container State.Status)
+ACTIVE = ("running", "restarting", "paused")
+
+
+def project_name(settings: Settings) -> str:
+    """Compose's project: the checkout's own, as `docker compose` finds it there, or one for another VELODROME_HOME."""
+    if settings.home == settings.project / ".velodrome":
+        return ""
+    return f"velodrome-{hashlib.sha256(str(settings.home).encode()).hexdigest()[:10]}"
+
+
+def compose_environ(settings: Settings) -> dict[str, str]:
+    """What `docker compose` is run with: the ports, and what this copy was started with. No secret is among it."""
+    table = {setting.name for setting in SETTINGS}
+    environ = {name: value for name, value in user_environ().items() if name not in table}
+    kept = settings.home / KEPT_FILE
+    if kept.is_file():
+        environ |= read_env_file(kept)
+    names = [service.port for service in SERVICES.values() if service.port]
+    environ |= {name: settings[name] for name in (*names, "PROFILE", "DATASET_SEED", "DATASET_SCALE")}
+    if name := project_name(settings):
+        environ["COMPOSE_PROJECT_NAME"] = name
+    return environ
+
+
+class ComposeRuntime:
+    """Containers; what each method promises stands in base.Runtime."""
+
+    name = "compose"
+
+    def __init__(self, settings: Settings, progress: Progress) -> None:
+        self.settings = settings
+        self.progress = progress
+        self._looked = 0.0
+        self._seen: dict[str, dict[str, Any]] = {}
+        self._look_lock = threading.Lock()
+        self._project = ""
+
+    # -- the docker command ---------------------------------------------------------------------------------------
+
+    def environ(self) -> dict[str, str]:
+        return compose_environ(self.settings)
+
+    def _argv(self, *arguments: str) -> list[str]:
+        # Not the current folder's: the console works from any.
+        folder = self.settings.project
+        return ["docker", "compose", "--project-directory", str(folder), "-f", str(folder / "docker-compose.yml"), *arguments]  # fmt: skip  # noqa: E501
+
+    def _docker(self, argv: list[str], given: bytes = b"") -> str:
+        result = subprocess.run(argv, env=self.environ(), input=given, capture_output=True, check=False)
+        if result.returncode:
+            said = result.stderr.decode(errors="replace").strip().splitlines()
+            raise StackError("\n".join([f"{' '.join(argv)} failed:", *said[-12:]]))
+        return result.stdout.decode(errors="replace")
+
+    def _compose(self, *arguments: str, given: bytes = b"") -> str:
+        return self._docker(self._argv(*arguments), given)
+
+    @property
+    def project(self) -> str:
+        """Compose's project name, as Compose resolves it."""
+        if not self._project:
+            self._project = str(json.loads(self._compose("config", "--format", "json", "--no-interpolate"))["name"])
+        return self._project
+
+    def _labelled(self, kind: str, *arguments: str) -> list[str]:
+        label = f"label=com.docker.compose.project={self.project}"
+        return self._docker(["docker", kind, "ls", "-q", *arguments, "--filter", label]).split()
+
+    # -- containers -----------------------------------------------------------------------------------------------
+
+    def _containers(self) -> dict[str, dict[str, Any]]:
+        """Each service's container, as `docker inspect` shows it."""
+        with self._look_lock:
+            if time.monotonic() - self._looked > FRESH:
+                ids = self._labelled("container", "-a")
+                shown = json.loads(self._docker(["docker", "container", "inspect", *ids])) if ids else []
+                self._seen = {}
+                for container in shown:
+                    labels = container["Config"]["Labels"]
+                    if labels.get("com.docker.compose.oneoff") != "True":
+                        self._seen[labels["com.docker.compose.service"]] = container
+                self._looked = time.monotonic()
+            return self._seen
+
+    def is_running(self) -> bool:
+        return any(container["State"]["Status"] in ACTIVE for container in self._containers().values())
+
+    def holds_data(self) -> bool:
+        volumes = self._labelled("volume")
+        return f"{self.project}_source" in volumes
+
+    def state(self, name: str) -> State:
+        container = self._containers().get(name)
+        if container is None:
+            return State("ABSENT", False, False, 0, 0.0, 0, "there is no container (make up)")
+        state = container["State"]
+        word = str(state["Status"])
+        problem = str(state["Error"]) or f"exit code {state['ExitCode']}"
+        if state["OOMKilled"]:
+            problem = f"it needed more memory than its mem_limit in docker-compose.yml; {problem}"
+        return State(
+            word=word.upper(),
+            active=word in ACTIVE and container["RestartCount"] < MANY_RESTARTS,
+            running=word == "running",
+            pid=int(state["Pid"]),
+            since=_seconds(state["StartedAt"]),
+            exit_code=int(state["ExitCode"]),
+            problem=problem,
+        )
+
+    def start(self, name: str) -> None:
+        self._docker(["docker", "container", "start", self._containers()[name]["Id"]])
+        self._look_again()
+
+    # -- up -------------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        engine.find()
+        for container in self._containers().values():
+            folder = container["Config"]["Labels"].get("com.docker.compose.project.working_dir", "")
+            if folder and Path(folder) != self.settings.project:
+                raise StackError(
+                    f"Compose's project {self.project} is another checkout's, {folder}: rename this folder, "
+                    "or set COMPOSE_PROJECT_NAME"
+                )
+
+    def begin(self, settings: Settings) -> Settings:
+        if not (settings.home / SECRETS_FILE).is_file() and self.holds_data():
+            self.adopt()
+            settings = load(user_environ(), settings.project)
+        self.settings = prepare_home(settings)
+        return self.settings
+
+    def adopt(self) -> None:
+        """Take over the secrets of a stack that `docker compose up` alone has made."""
+        with self.progress.step("take over its passwords"):
+            run = ("run", "--rm", "-T", "--no-deps", "prepare")
+            text = self._compose(*run, "cat", f"/var/lib/velodrome/{SECRETS_FILE}")
+            write_private(self.settings.home / SECRETS_FILE, text)
+
+    def steps(self) -> list[Step]:
+        steps = [Step(f"build {_image(name)}", partial(self._build, name)) for name in BUILT]
+        return [*steps, Step(CREATE, self._create, tuple(step.name for step in steps))]
+
+    def ready_step(self, service: Service) -> str:
+        return CREATE
+
+    def slow_steps(self) -> list[Step]:
+        return []
+
+    def job_steps(self) -> tuple[str, ...]:
+        return ()
+
+    def _build(self, name: str) -> None:
+        title = f"build {_image(name)}"
+        with self.progress.step(title):
+            argv = self._argv("--progress", "plain", "build", name)
+            self._follow(argv, partial(self.progress.say, title))
+
+    def _follow(self, argv: list[str], report: Callable[[str], None]) -> None:
+        """Run a build, telling which of its steps is at work; raises StackError with its last lines."""
+        lines: list[str] = []
+        log = self.settings.home / "logs" / "build.log"
+        with (
+            subprocess.Popen(
+                argv,
+                env=self.environ(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            ) as process,
+            log.open("a") as file,
+        ):
+            for line in process.stdout or ():
+                file.write(line)
+                lines = [*lines[-30:], line.rstrip()]
+                # "#12 [s3-install 2/2] RUN make-install s3 …"
+                if match := re.match(r"#\d+ \[(?:\S+ )?([\w-]+) +\d+/\d+\] (RUN .*)", line):
+                    report(f"{match[1]}: {' '.join(match[2].split())[:60]}")
+        if process.returncode:
+            shown = "\n".join(line for line in lines if line)
+            raise StackError(f"docker compose build failed ({log} has all of it):\n{shown}")
+
+    def _create(self) -> None:
+        with self.progress.step(CREATE):
+            changed = self._fill_home()
+            # Containers whose image or settings have changed are made anew, the others stay and go on.
+            self._compose("up", "--no-start", "--remove-orphans", *(["--force-recreate"] if changed else []))
+            self._look_again()
+
+    def _fill_home(self) -> bool:
+        """Bring secrets and data set into the volume `home`; whether it had other secrets before, which running
+        services know."""
+        settings, archive = self.settings, io.BytesIO()
+        secrets = "".join(f"{setting.name}={settings[setting.name]}\n" for setting in SETTINGS if setting.secret)
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            member = tarfile.TarInfo(SECRETS_FILE)
+            member.size, member.mode = len(secrets.encode()), 0o600
+            tar.addfile(member, io.BytesIO(secrets.encode()))
+            for file in sorted((settings.home / "dataset").iterdir()):
+                tar.add(file, f"dataset/{file.name}")
+        run = ("run", "--rm", "-T", "--no-deps", "prepare", "python", "-m", "velodrome.runtime.prepare", "--given")
+        return "changed" in self._compose(*run, given=archive.getvalue())
+
+    # -- the rest -------------------------------------------------------------------------------------------------
+
+    def log_tail(self, name: str, lines: int = 15) -> str:
+        result = subprocess.run(
+            ["docker", "container", "logs", "--tail", str(lines), self._containers()[name]["Id"]],
+            env=self.environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return result.stdout.strip()
+
+    def log_place(self, name: str) -> str:
+        return f"its log (make logs SERVICE={name})"
+
+    def log_command(self, names: list[str], lines: int, follow: bool) -> list[str]:
+        if not self._containers():
+            raise StackError("no log yet: nothing was started (make up)")
+        return self._argv("logs", "--tail", str(lines), *(["--follow"] if follow else []), *names)
+
+    def psql(self, prefix: str) -> tuple[list[str], dict[str, str]]:
+        if not self.state("source").running:
+            raise StackError("the source's container, which has psql, does not run: run `make up` first")
+        login = libpq(self.settings, prefix)
+        login |= {"PGHOST": "127.0.0.1", "PGPORT": "5432"} if prefix == "SOURCE" else {"PGHOST": "redshift", "PGPORT": "5439"}  # fmt: skip  # noqa: E501
+        # Names alone: the values come from our environment, so that no password stands in a command line.
+        names = (*login, "PGOPTIONS")
+        return self._argv("exec", "-T", *(word for name in names for word in ("-e", name)), "source", "psql"), login
+
+    def stop(self) -> None:
+        containers = self._containers()
+        for wave in reversed(waves()):
+            ids = [containers[name]["Id"] for name in wave if name in containers]
+            if ids:
+                self._docker(["docker", "container", "stop", *ids])
+        self._compose("down", "--remove-orphans")
+        self._look_again()
+
+    def forget(self) -> None:
+        self._compose("down", "--remove-orphans", "--volumes")
+
+    def remove_installs(self) -> None:
+        self._compose("down", "--rmi", "all")
+
+    def disk(self) -> Path | None:
+        return None
+
+    def _look_again(self) -> None:
+        with self._look_lock:
+            self._looked = 0.0
+
+
+def _image(service: str) -> str:
+    """The Dockerfile's target that a service in BUILT builds."""
+    return "airflow" if service == "airflow-init" else service
+
+
+def _seconds(moment: str) -> float:
+    """Seconds since the epoch of Docker's 2026-11-24T13:50:25.123456789Z; 0 for a container that never started."""
+    found = datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*", r"\1", moment).replace("Z", "+00:00"))
+    return found.timestamp() if found.year > 1 else 0.0
