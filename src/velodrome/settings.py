@@ -233,11 +233,8 @@ def keep_settings(settings: Settings, environ: Mapping[str, str]) -> None:
     file = settings.home / KEPT_FILE
     kept = read_env_file(file) if file.is_file() else {}
     passing = (*_PATHS, "PROFILE", "DATASET_SEED", "DATASET_SCALE")
-    kept |= {
-        name: settings[name]
-        for name, setting in _TABLE.items()
-        if environ.get(name) and not setting.secret and name not in passing and not name.startswith("AWS_")
-    }
+    given = {name for name in environ if environ[name] and name not in passing and not name.startswith("AWS_")}
+    kept |= {name: settings[name] for name in given if name in _TABLE and not _TABLE[name].secret}
     kept = {name: value for name, value in kept.items() if name in _TABLE}
     if kept:
         lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(kept.items()))

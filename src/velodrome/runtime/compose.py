@@ -222,12 +222,15 @@ class ComposeRuntime:
             ) as process,
             log.open("a") as file,
         ):
+            steps: dict[str, str] = {}
             for line in process.stdout or ():
                 file.write(line)
                 lines = [*lines[-30:], line.rstrip()]
-                # "#12 [s3-install 2/2] RUN make-install s3 …"
-                if match := re.match(r"#\d+ \[(?:\S+ )?([\w-]+) +\d+/\d+\] (RUN .*)", line):
-                    report(f"{match[1]}: {' '.join(match[2].split())[:60]}")
+                # "#12 [s3-install 2/2] RUN make-install s3 …", then, unless its result is there, "#12 0.5 …" as it works
+                if step := re.match(r"(#\d+) \[(?:\S+ )?([\w-]+) +\d+/\d+\] RUN ", line):
+                    steps[step[1]] = step[2]
+                elif (work := re.match(r"(#\d+) \d+\.\d+ ", line)) and work[1] in steps:
+                    report(steps.pop(work[1]))
         if process.returncode:
             shown = "\n".join(line for line in lines if line)
             raise StackError(f"docker compose build failed ({log} has all of it):\n{shown}")

@@ -13,7 +13,7 @@ from velodrome.runtime.health import NotHealthy
 from velodrome.runtime.install import free_space
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service
-from velodrome.settings import keep_settings, user_environ
+from velodrome.settings import Settings, keep_settings, user_environ
 
 START_TIMEOUT = 180.0  # seconds, for one service on a busy machine
 FULL_DISK = 256 << 20  # bytes; below it, a service's end is most likely this
@@ -83,7 +83,8 @@ class Stack:
         with self.progress.step("prepare data set"):
             taken = take_dataset(self.settings, self.runtime.holds_data())
             self.progress.say("prepare data set", taken or "already there")
-        keep_settings(self.settings, user_environ() | {"RUNTIME": self.runtime.name})
+        chosen = {"RUNTIME": self.runtime.name}
+        keep_settings(Settings({**self.settings, **chosen}), user_environ() | chosen)
         self.settings = self.runtime.begin(self.settings)
         for service in SERVICES.values():  # before minutes of installing, not after
             if not self.runtime.state(service.name).active:
