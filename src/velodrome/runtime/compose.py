@@ -226,7 +226,7 @@ class ComposeRuntime:
             for line in process.stdout or ():
                 file.write(line)
                 lines = [*lines[-30:], line.rstrip()]
-                # "#12 [s3-install 2/2] RUN make-install s3 …", then, unless its result is there, "#12 0.5 …" as it works
+                # "#12 [s3-install 2/2] RUN make-install s3 …", then "#12 0.5 …" unless its result is there
                 if step := re.match(r"(#\d+) \[(?:\S+ )?([\w-]+) +\d+/\d+\] RUN ", line):
                     steps[step[1]] = step[2]
                 elif (work := re.match(r"(#\d+) \d+\.\d+ ", line)) and work[1] in steps:
