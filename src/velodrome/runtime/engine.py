@@ -66,14 +66,6 @@ def answers(timeout: float = TIMEOUT) -> bool:
     return True
 
 
-def ask(*arguments: str, timeout: float = TIMEOUT) -> str:
-    """What `docker ARGUMENTS` prints. Raises EngineError when it fails or has not ended after `timeout` seconds."""
-    answer = _ask(time.monotonic() + timeout, *arguments)
-    if answer.code:
-        raise EngineError(f"docker {' '.join(arguments[:2])}: {answer.said[:300] or f'exit code {answer.code}'}")
-    return answer.output
-
-
 def _ask(deadline: float, *arguments: str) -> _Answer:
     """Run `docker ARGUMENTS`; at the deadline it ends with everything it has started."""
     asked = f"docker {' '.join(arguments[:2])}"
