@@ -12,11 +12,14 @@ VELODROME := $(CLI)/bin/velodrome
 TESTS ?= tests/unit tests/services tests/pipeline
 
 .DEFAULT_GOAL := help
-.PHONY: help up run down status logs psql redshift env reset clean test lint bench
+.PHONY: help doctor up run down status logs psql redshift env reset clean test lint bench
 
 help: ## this list
 	@echo "Velodrome: an AWS data pipeline stack on this machine"; echo
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+
+doctor: $(VELODROME) ## what this machine has and lacks, each with the fix
+	@$(VELODROME) doctor
 
 up: $(VELODROME) ## install, start everything, fill the warehouse (DATASET=folder: with your files)
 	@$(VELODROME) up

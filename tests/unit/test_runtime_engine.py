@@ -65,7 +65,7 @@ def test_an_engine_with_all_it_needs(docker: Fake) -> None:
         ),
         ({"version": "echo 'context \"far\" not found' >&2; exit 1"}, r"context \"far\" not found.*`docker version`"),
         ({"version": "echo no JSON"}, r"does not answer \(no JSON\)"),
-        ({"version": daemon(Version="24.0.7", ApiVersion="1.43")}, r"Docker Engine 24\.0\.7 is too old .*25 or newer"),
+        ({"version": daemon(Version="24.0.7", ApiVersion="1.43")}, r"Docker Engine 24\.0\.7 is too old .* 25 or newer"),
         (
             {"version": 'echo \'{"Client":{"APIVersion":"5.4.2","Version":"5.4.2"}}\''},
             r"docker is Podman 5\.4\.2 here",
