@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,12 @@ class Copy:
         return "\n".join(
             f"--- {file.name}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-15:]) for file in files
         )
+
+    def evidence(self, folder: Path) -> None:
+        """Write all logs into a folder, Spark's jobs' too, and what `velodrome status` says."""
+        status = self.run("status", timeout=60)
+        (folder / "status.txt").write_text(status.stdout + status.stderr, encoding="utf-8")
+        shutil.copytree(self.home / "logs", folder, dirs_exist_ok=True)
 
     def process_ids(self) -> dict[str, int]:
         """The process id of each running service, as `velodrome status` knows it."""
