@@ -63,10 +63,15 @@ class Copy:
         )
 
     def evidence(self, folder: Path) -> None:
-        """Write all logs into a folder, Spark's jobs' too, and what `velodrome status` says."""
+        """Write all logs into a folder: each service's, the jobs' and builds', and what `velodrome status` says."""
         status = self.run("status", timeout=60)
         (folder / "status.txt").write_text(status.stdout + status.stderr, encoding="utf-8")
-        shutil.copytree(self.home / "logs", folder, dirs_exist_ok=True)
+        if (self.home / "logs").is_dir():
+            shutil.copytree(self.home / "logs", folder, dirs_exist_ok=True)
+        for name in SERVICES:
+            if not (folder / f"{name}.log").exists():  # a container's: its engine keeps it
+                said = self.run("logs", name, "--lines=100000", "--no-follow", timeout=60)
+                (folder / f"{name}.log").write_text(said.stdout + said.stderr, encoding="utf-8")
 
     def process_ids(self) -> dict[str, int]:
         """The process id of each running service, as `velodrome status` knows it."""

@@ -40,7 +40,7 @@ def environ(project: Path) -> dict[str, str]:
     """A copy's environment: its own home and ports, its project."""
     own = {service.port: str(free_port()) for service in SERVICES.values() if service.port}
     inherited = {name: value for name, value in user_environ().items() if not name.startswith("VELODROME_")}
-    return inherited | own | {"VELODROME_PROJECT": str(project)}
+    return inherited | own | {"VELODROME_PROJECT": str(project), "RUNTIME": "host"}
 
 
 @pytest.fixture
@@ -171,15 +171,16 @@ def test_a_disk_without_room() -> None:
 
 
 @pytest.mark.parametrize(
-    ("runtime", "compose_file", "docker", "expected"),
+    ("runtime", "kept", "docker", "expected"),
     [
-        ("", False, True, (OK, "host processes: there is no docker-compose.yml")),
-        ("", True, False, (OK, "host processes: no container engine can be used")),
-        ("", True, True, (OK, "containers: a container engine answers (RUNTIME=host for processes)")),
-        ("host", True, True, (OK, "host processes: RUNTIME=host")),
-        ("compose", True, True, (OK, "containers: RUNTIME=compose")),
-        ("compose", True, False, (FAIL, "RUNTIME=compose, but no container engine can be used")),
-        ("podman", True, True, (FAIL, "RUNTIME=podman")),
+        ("", "", False, (OK, "host processes: no container engine can be used")),
+        ("", "", True, (OK, "containers: a container engine answers (RUNTIME=host for processes)")),
+        ("host", "", True, (OK, "host processes: RUNTIME=host")),
+        ("", "host", True, (OK, "host processes: this copy was started so")),
+        ("compose", "host", True, (FAIL, "this copy's data lie in the runtime host, not compose")),
+        ("compose", "", True, (OK, "containers: RUNTIME=compose")),
+        ("compose", "", False, (FAIL, "containers: RUNTIME=compose; but no container engine can be used")),
+        ("podman", "", True, (FAIL, "setting RUNTIME='podman' is neither host nor compose (empty: chosen by itself)")),
     ],
 )
 def test_which_runtime_is_picked_and_why(
@@ -188,21 +189,24 @@ def test_which_runtime_is_picked_and_why(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     runtime: str,
-    compose_file: bool,
+    kept: str,
     docker: bool,
     expected: tuple[str, str],
 ) -> None:
-    if compose_file:
-        (project / "docker-compose.yml").touch()
+    # An engine on which nothing runs, or none.
     script = tmp_path / "docker"
-    answer = '{"Server": {"Version": "26.1.5", "ApiVersion": "1.45"}}'
-    script.write_text(f"#!/bin/sh\n[ $1 = version ] && echo '{answer}' || echo 2.26.1\n" if docker else "#!/bin/sh\n")
+    cases = """version) echo '{"Server": {"Version": "26.1.5", "ApiVersion": "1.45"}}' ;;
+        compose) case "$*" in *config*) echo '{"name": "project"}' ;; *) echo 2.26.1 ;; esac ;;
+        buildx) echo 0.13.1 ;;"""
+    script.write_text(f'#!/bin/sh\ncase "$1" in {cases if docker else ""} esac\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    checks = located(environ | {"RUNTIME": runtime}, project)
-    found = checks.runtime()
+    if kept:
+        (project / ".velodrome").mkdir()
+        (project / ".velodrome" / "settings.env").write_text(f"RUNTIME={kept}\n")
+    found = located(environ | {"RUNTIME": runtime}, project).runtime()
     assert (found.state, found.found) == expected
-    assert checks.on_host() == found.found.startswith("host")
+    assert found.state == OK or found.fix
 
 
 def test_a_check_that_hangs_is_named_and_left() -> None:

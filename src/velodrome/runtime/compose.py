@@ -188,7 +188,7 @@ class ComposeRuntime:
             write_private(self.settings.home / SECRETS_FILE, text)
 
     def steps(self) -> list[Step]:
-        steps = [Step(f"build {_image(name)}", partial(self._build, name)) for name in BUILT]
+        steps = [Step(f"build {image_name(name)}", partial(self._build, name)) for name in BUILT]
         return [*steps, Step(CREATE, self._create, tuple(step.name for step in steps))]
 
     def ready_step(self, service: Service) -> str:
@@ -201,7 +201,7 @@ class ComposeRuntime:
         return ()
 
     def _build(self, name: str) -> None:
-        title = f"build {_image(name)}"
+        title = f"build {image_name(name)}"
         with self.progress.step(title):
             argv = self._argv("--progress", "plain", "build", name)
             self._follow(argv, partial(self.progress.say, title))
@@ -311,7 +311,7 @@ class ComposeRuntime:
             self._looked = 0.0
 
 
-def _image(service: str) -> str:
+def image_name(service: str) -> str:
     """The Dockerfile's target that a service in BUILT builds."""
     return "airflow" if service == "airflow-init" else service
 

@@ -9,18 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from rich.console import Console
+
 from velodrome.dataset import check as dataset_check
 from velodrome.emr_serverless.jvm import MissingInstall
 from velodrome.runtime import engine, machine, ports, registries
+from velodrome.runtime.base import StackError
+from velodrome.runtime.choose import choose, runtime_of
+from velodrome.runtime.compose import BUILT, ComposeRuntime, image_name
 from velodrome.runtime.findings import FAIL, OK, WARN, Finding
+from velodrome.runtime.host import STACK_INSTALLS, HostRuntime
 from velodrome.runtime.install import STAMP, InstallError
+from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service
-from velodrome.runtime.supervisor import Supervisor, SupervisorError
+from velodrome.runtime.supervisor import SupervisorError
 from velodrome.settings import SECRETS_FILE, SETTINGS, SettingError, Settings, load, read_env_file
 
 TIMEOUT = 40.0  # seconds for all checks together
 Check = Callable[[], Finding | Sequence[Finding]]
-_IMAGES = ("source", "s3", "redshift", "emr-serverless", "airflow")
 
 
 def examine(environ: Mapping[str, str], start: Path, timeout: float = TIMEOUT) -> list[Finding]:
@@ -32,13 +38,12 @@ def examine(environ: Mapping[str, str], start: Path, timeout: float = TIMEOUT) -
         found = run_checks({**checks, "container engine": lambda: _engine(_find_engine())}, timeout)
         return [*found, *problems]
     located = Located(settings)
-    home, installs = settings.home, settings.installs
     checks |= {
         "memory": lambda: machine.memory(bool(located.own_services())),
-        "disk of data": partial(machine.home_space, home),
+        "disk of data": partial(machine.home_space, settings.home),
         "PostgreSQL's user": located.postgres_account,
         "container engine": lambda: [_engine(located.engine), located.runtime()],
-        "disk of installs": lambda: machine.install_space(installs) if located.on_host() else located.images(),
+        "disk of installs": located.disk,
         **{f"port of {name}": partial(located.port, name) for name, row in SERVICES.items() if row.port},
         "package index": located.index,
         "Maven": located.maven,
@@ -72,7 +77,7 @@ def run_checks(checks: Mapping[str, Check], timeout: float) -> list[Finding]:
 def _answer(name: str, check: Check, answers: queue.SimpleQueue[tuple[str, Sequence[Finding]]]) -> None:
     try:
         result = check()
-    except (SettingError, SupervisorError, InstallError, OSError) as error:
+    except (SettingError, StackError, SupervisorError, InstallError, OSError) as error:
         result = Finding(name, FAIL, str(error), "see the message")
     except BaseException as error:
         # Our own mistake: said where the user looks, and shown whole on standard error by the thread's own hook.
@@ -97,36 +102,63 @@ class Located:
                 self._engine = _find_engine()
             return self._engine
 
-    def on_host(self) -> bool:
-        """Whether `velodrome up` would start host processes."""
-        return self.runtime().found.startswith("host")
+    def choice(self) -> tuple[str, str]:
+        """The runtime that `velodrome up` would take, and why. Raises SettingError or StackError as it would."""
+        wanted, mine = self.settings["RUNTIME"], runtime_of(self.settings)
+        if wanted or mine:
+            return choose(self.settings), "this copy was started so" if mine else f"RUNTIME={wanted}"
+        if isinstance(self.engine, engine.Engine):
+            return "compose", "a container engine answers (RUNTIME=host for processes)"
+        return "host", "no container engine can be used"
+
+    def name(self) -> str:
+        """The runtime that the other checks go by: where none can be taken, that is said once, in `runtime`."""
+        try:
+            return self.choice()[0]
+        except (SettingError, StackError):
+            return runtime_of(self.settings) or "host"
+
+    def _runtime(self) -> HostRuntime | ComposeRuntime:
+        kind = ComposeRuntime if self.name() == "compose" else HostRuntime
+        return kind(self.settings, Progress(Console(quiet=True)))
 
     def runtime(self) -> Finding:
-        """Which of the two ways `velodrome up` would take, and why."""
-        check, wanted = "runtime", self.settings["RUNTIME"]
-        if wanted not in ("", "host", "compose"):
-            return Finding(check, FAIL, f"RUNTIME={wanted}", "RUNTIME is host, compose, or empty (picked by itself)")
-        if wanted == "host":
-            return Finding(check, OK, "host processes: RUNTIME=host")
-        if not (self.settings.project / "docker-compose.yml").is_file():
-            if wanted == "compose":
-                return Finding(check, FAIL, "RUNTIME=compose, but there is no docker-compose.yml", "RUNTIME=host")
-            return Finding(check, OK, "host processes: there is no docker-compose.yml")
-        if isinstance(self.engine, engine.Engine):
-            why = "RUNTIME=compose" if wanted else "a container engine answers (RUNTIME=host for processes)"
-            return Finding(check, OK, f"containers: {why}")
-        if wanted:
-            fix = "mend the container engine (above), or RUNTIME=host"
-            return Finding(check, FAIL, "RUNTIME=compose, but no container engine can be used", fix)
-        return Finding(check, OK, "host processes: no container engine can be used")
+        """Which of the two ways `velodrome up` would take, and whether it can."""
+        check = "runtime"
+        try:
+            name, why = self.choice()
+        except SettingError as error:
+            return Finding(check, FAIL, str(error), "mend RUNTIME")
+        except StackError as error:
+            found, _, fix = str(error).partition(". ")
+            return Finding(check, FAIL, found, fix)
+        if name == "host":
+            return Finding(check, OK, f"host processes: {why}")
+        if isinstance(self.engine, engine.EngineError):
+            fix = "mend the container engine (above), or set RUNTIME=host for another copy"
+            return Finding(check, FAIL, f"containers: {why}; but no container engine can be used", fix)
+        try:
+            self._runtime().check()
+        except StackError as error:
+            found, _, fix = str(error).rpartition(": ")
+            return Finding(check, FAIL, found, fix)
+        return Finding(check, OK, f"containers: {why}")
 
-    def own_services(self) -> dict[str, int]:
-        """The services of this copy that run as host processes, with their process ids."""
-        supervisor = Supervisor(self.settings)
-        if not supervisor.is_running():
+    def own_services(self) -> dict[str, str]:
+        """The services of this copy that run, and as what."""
+        runtime = self._runtime()
+        containers = isinstance(runtime, ComposeRuntime)
+        if containers and isinstance(self.engine, engine.EngineError):
             return {}
-        records = ((name, supervisor.info(name)) for name, service in SERVICES.items() if service.healthy)
-        return {name: int(record["pid"]) for name, record in records if record["statename"] == "RUNNING"}
+        try:
+            states = {name: runtime.state(name) for name in SERVICES} if runtime.is_running() else {}
+        except StackError:  # said once, in `runtime`
+            return {}
+        return {
+            name: "container" if containers else f"process {state.pid}"
+            for name, state in states.items()
+            if state.running
+        }
 
     def port(self, name: str) -> Finding:
         """Whether a service's port is free or already its own, else who holds it."""
@@ -139,29 +171,27 @@ class Located:
         reason = ports.refusal(number)
         if not reason:
             return Finding(check, OK, f"{number} is free")
-        if pid := self.own_services().get(name):
-            return Finding(check, OK, f"{number} is held by this copy's own {name} (process {pid})")
-        holder, ours = self._container(number)
-        if ours:
-            return Finding(check, OK, f"{number} is held by this checkout's own {holder}")
-        holder = holder or ", ".join(map(ports.program, ports.listeners(number))) or "another user's program"
+        if own := self.own_services().get(name):
+            return Finding(check, OK, f"{number} is held by this copy's own {name} ({own})")
+        holder = self._container(number) or ", ".join(map(ports.program, ports.listeners(number)))
         fix = f"end it, or set {setting} to a free port"
-        return Finding(check, FAIL, f"{number} cannot be had ({reason}): {holder}", fix)
+        return Finding(check, FAIL, f"{number} cannot be had ({reason}): {holder or 'another user has it'}", fix)
 
-    def _container(self, port: int) -> tuple[str, bool]:
-        """The container that publishes this port, and whether it is of this checkout's docker-compose.yml."""
-        if not isinstance(self.engine, engine.Engine):
-            return "", False
-        label = '{{.Names}}\t{{.Label "com.docker.compose.project.working_dir"}}'
+    def _container(self, port: int) -> str:
+        """The container that publishes this port, if one does."""
+        if isinstance(self.engine, engine.EngineError):
+            return ""
         try:
-            line = engine.ask("ps", "--filter", f"publish={port}", "--format", label).partition("\n")[0]
+            name = engine.ask("ps", "--filter", f"publish={port}", "--format", "{{.Names}}").partition("\n")[0]
         except engine.EngineError:
-            return "", False
-        name, _, folder = line.partition("\t")
-        return (f"container {name}" if name else ""), bool(folder) and Path(folder) == self.settings.project
+            return ""
+        return name and f"container {name}"
 
-    def images(self) -> Finding:
-        """Room for the images, where the engine is on this machine."""
+    def disk(self) -> Finding:
+        """Room for installs or images, where the engine is on this machine."""
+        runtime = self._runtime()
+        if isinstance(runtime, HostRuntime):
+            return machine.install_space(self.settings.installs)
         try:
             return machine.image_space(Path(engine.ask("info", "--format", "{{.DockerRootDir}}")))
         except engine.EngineError as error:
@@ -169,21 +199,20 @@ class Located:
 
     def postgres_account(self) -> Finding:
         """Whom PostgreSQL runs as, here or in its image."""
-        if not self.on_host():
+        if self.name() == "compose":
             return Finding("PostgreSQL's user", OK, "the image's own")
         return machine.postgres_account(self.settings.home, self.settings.installs)
 
     def _installed(self) -> bool:
         """Whether nothing more is fetched from the registries."""
-        if self.on_host():
-            rows = {service.install for service in SERVICES.values()} | {"spark"}
-            return all((self.settings.installs / name / STAMP).is_file() for name in rows)
+        runtime = self._runtime()
+        if isinstance(runtime, HostRuntime):
+            return all((self.settings.installs / name / STAMP).is_file() for name in STACK_INSTALLS)
         try:
-            names = set(engine.ask("image", "ls", "--format", "{{.Repository}}").split())
-        except engine.EngineError:
+            there = engine.ask("image", "ls", "--format", "{{.Repository}}").split()
+            return set(there).issuperset(f"{runtime.project}-{image_name(name)}" for name in BUILT)
+        except (engine.EngineError, StackError):
             return False
-        prefixes = [name.removesuffix("airflow") for name in names if name.endswith("-airflow")]
-        return any(names.issuperset(prefix + image for image in _IMAGES) for prefix in prefixes)
 
     def index(self, timeout: float = registries.INDEX_TIMEOUT) -> Finding:
         """Whether uv reads the package index; without it nothing can be installed that is not yet."""
@@ -204,6 +233,8 @@ class Located:
         check, installs = "Maven", self.settings.installs
         if self._installed():
             return Finding(check, OK, "not needed: the jars are installed")
+        if self.name() == "compose":
+            return Finding(check, OK, "asked when the image is built")
         try:
             problem = registries.maven_problem(installs / "spark")
         except MissingInstall:
