@@ -97,6 +97,13 @@ def test_a_taken_port_is_named_with_its_holder(environ: dict[str, str], project:
     assert ports.listeners(free_port()) == []
 
 
+def test_a_port_that_a_connection_has(taken: int) -> None:
+    with socket.create_connection(("127.0.0.1", taken)) as client:
+        number = client.getsockname()[1]
+        assert ports.refusal(number)
+        assert "a connection's own end (the system gives " in ports.holder(number)
+
+
 def test_two_services_on_one_port(environ: dict[str, str], project: Path) -> None:
     found = located(environ | {"S3_PORT": "15001", "REDSHIFT_PORT": "15001"}, project).port("redshift")
     assert (found.state, found.found) == (FAIL, "REDSHIFT_PORT and S3_PORT are both 15001")

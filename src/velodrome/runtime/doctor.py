@@ -173,9 +173,9 @@ class Located:
             return Finding(check, OK, f"{number} is free")
         if own := self.own_services().get(name):
             return Finding(check, OK, f"{number} is held by this copy's own {name} ({own})")
-        holder = self._container(number) or ", ".join(map(ports.program, ports.listeners(number)))
+        holder = self._container(number) or ports.holder(number)
         fix = f"end it, or set {setting} to a free port"
-        return Finding(check, FAIL, f"{number} cannot be had ({reason}): {holder or 'another user has it'}", fix)
+        return Finding(check, FAIL, f"{number} cannot be had ({reason}): {holder}", fix)
 
     def _container(self, port: int) -> str:
         """The container that publishes this port, if one does."""

@@ -25,11 +25,23 @@ def refusal(port: int) -> str:
     return ""
 
 
+def holder(port: int) -> str:
+    """Who has a port that cannot be had, in words."""
+    if not Path("/proc/net/tcp").exists():
+        return ", ".join(map(program, _lsof(port))) or "a program"
+    if found := listeners(port):
+        return ", ".join(map(program, found))
+    if any(state == _LISTEN for state, _ in _sockets(port)):
+        return "another user's program"
+    if list(_sockets(port)):
+        first, last = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+        return f"a connection's own end (the system gives {first} to {last} to connections)"
+    return "nobody any more"
+
+
 def listeners(port: int) -> list[int]:
     """The ids of the processes that listen on this port, as far as we may see them."""
-    if not Path("/proc/net/tcp").exists():
-        return _lsof(port)
-    sockets = {f"socket:[{inode}]" for inode in _inodes(port)}
+    sockets = {f"socket:[{inode}]" for state, inode in _sockets(port) if state == _LISTEN}
     found = []
     for folder in Path("/proc").glob("[0-9]*/fd") if sockets else ():
         with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
@@ -48,13 +60,14 @@ def program(pid: int) -> str:
     return f"{words[:60] or 'a program'} (process {pid})"
 
 
-def _inodes(port: int) -> Iterator[str]:
+def _sockets(port: int) -> Iterator[tuple[str, str]]:
+    """State and inode of each socket that has this port as its own end."""
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
             for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
                 words = line.split()
-                if words[3] == _LISTEN and int(words[1].rpartition(":")[2], 16) == port:
-                    yield words[9]
+                if int(words[1].rpartition(":")[2], 16) == port:
+                    yield words[3], words[9]
 
 
 def _lsof(port: int) -> list[int]:
