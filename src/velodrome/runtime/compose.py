@@ -59,13 +59,15 @@ def project_name(settings: Settings) -> str:
 
 def compose_environ(settings: Settings) -> dict[str, str]:
     """What `docker compose` is run with: the ports, and what this copy was started with. No secret is among it."""
-    table = {setting.name for setting in SETTINGS}
+    table = {setting.name: setting for setting in SETTINGS}
     environ = {name: value for name, value in user_environ().items() if name not in table}
     kept = settings.home / KEPT_FILE
     if kept.is_file():
         environ |= read_env_file(kept)
-    names = [service.port for service in SERVICES.values() if service.port]
-    environ |= {name: settings[name] for name in (*names, "PROFILE", "DATASET_SEED", "DATASET_SCALE")}
+    environ |= {service.port: settings[service.port] for service in SERVICES.values() if service.port}
+    # Only what is not as it is anyway: `docker compose up` alone then finds the same containers.
+    unkept = {name: settings[name] for name in ("PROFILE", "DATASET_SEED", "DATASET_SCALE")}
+    environ |= {name: value for name, value in unkept.items() if value != table[name].default}
     if name := project_name(settings):
         environ["COMPOSE_PROJECT_NAME"] = name
     return environ
@@ -188,7 +190,7 @@ class ComposeRuntime:
             write_private(self.settings.home / SECRETS_FILE, text)
 
     def steps(self) -> list[Step]:
-        steps = [Step(f"build {_image(name)}", partial(self._build, name)) for name in BUILT]
+        steps = [Step(f"build {image(name)}", partial(self._build, name)) for name in BUILT]
         return [*steps, Step(CREATE, self._create, tuple(step.name for step in steps))]
 
     def ready_step(self, service: Service) -> str:
@@ -201,7 +203,7 @@ class ComposeRuntime:
         return ()
 
     def _build(self, name: str) -> None:
-        title = f"build {_image(name)}"
+        title = f"build {image(name)}"
         with self.progress.step(title):
             argv = self._argv("--progress", "plain", "build", name)
             self._follow(argv, partial(self.progress.say, title))
@@ -311,8 +313,8 @@ class ComposeRuntime:
             self._looked = 0.0
 
 
-def _image(service: str) -> str:
-    """The Dockerfile's target that a service in BUILT builds."""
+def image(service: str) -> str:
+    """The Dockerfile's target, and so the image, that a service in BUILT builds."""
     return "airflow" if service == "airflow-init" else service
 
 
