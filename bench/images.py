@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from velodrome.runtime.compose import BUILT, image
+from velodrome.runtime.compose import BUILT, image_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = "velodrome-bench"
@@ -51,7 +51,7 @@ def build(folder: Path, *options: str) -> tuple[float, dict[str, str]]:
     begin = time.monotonic()
     run("docker", "compose", "build", *options, folder=folder)
     seconds = time.monotonic() - begin
-    names = {image(service): f"{PROJECT}-{image(service)}" for service in BUILT}
+    names = {image_name(service): f"{PROJECT}-{image_name(service)}" for service in BUILT}
     return seconds, {
         name: run("docker", "image", "inspect", "-f", "{{.Id}}", tag).strip() for name, tag in names.items()
     }
@@ -63,12 +63,12 @@ def show_sizes() -> None:
     total = base
     print(f"{'image':16} {'MiB':>6}  largest parts (MiB)")
     for service in BUILT:
-        tag = f"{PROJECT}-{image(service)}"
+        tag = f"{PROJECT}-{image_name(service)}"
         size = int(run("docker", "image", "inspect", "-f", "{{.Size}}", tag))
         total += size - base
         parts = run("docker", "run", "--rm", "--entrypoint", "sh", tag, "-c", "du -sm installs/*")
         largest = sorted((line.split() for line in parts.splitlines()), key=lambda part: -int(part[0]))
-        print(f"{image(service):16} {size / 2**20:6.0f}  {', '.join(f'{name} {mib}' for mib, name in largest[:4])}")
+        print(f"{image_name(service):16} {size / 2**20:6.0f}  {', '.join(f'{name} {mib}' for mib, name in largest[:4])}")
     print(f"{'all together':16} {total / 2**20:6.0f}  with {BASE} ({base / 2**20:.0f}) once")
 
 

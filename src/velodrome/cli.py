@@ -19,7 +19,8 @@ import psycopg
 import typer
 from rich.console import Console
 
-from velodrome.runtime import summary
+from velodrome.runtime import doctor as examination
+from velodrome.runtime import findings, summary
 from velodrome.runtime.airflow_api import AirflowError
 from velodrome.runtime.base import Runtime, StackError
 from velodrome.runtime.choose import runtime as runtime_for
@@ -114,6 +115,14 @@ def status() -> None:
     with _clear_errors():
         if not summary.show_status(console, _runtime()):
             raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Show what this machine has and lacks, each with the fix; the exit code is 1 when `up` would fail."""
+    found = examination.examine(user_environ(), Path.cwd())
+    if not findings.show(console, found):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -130,7 +130,7 @@ class Server:
             shutil.rmtree(left_over)
         if self.data.exists() and any(self.data.iterdir()):
             raise PostgresError(f"{self.data} holds files but no PostgreSQL cluster: move them, or name another folder")
-        account = _Account.of_servers(folder, parent)
+        account = _Account.of_servers(folder / "postgres", parent)
         draft = Path(tempfile.mkdtemp(prefix=f".{self.data.name}.init-", dir=parent))
         cluster, secret = draft / "cluster", draft / "password"
         arguments = [str(folder / "initdb"), "-D", str(cluster), "-U", self.superuser]
@@ -212,7 +212,7 @@ class Server:
         settings |= {"listen_addresses": self.listen, "port": str(self.port)}
         settings |= {"unix_socket_directories": _listed(self.socket_dir), **self.parameters}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        account = _Account.of_servers(folder, self.data)
+        account = _Account.of_servers(folder / "postgres", self.data)
         return [*account.prefix, str(folder / "postgres"), "-D", str(self.data), *options]
 
     def execute(self) -> None:
@@ -373,7 +373,8 @@ class _Account:
             os.chown(path, *self._owner)
 
     @classmethod
-    def of_servers(cls, folder: Path, data: Path) -> _Account:
+    def of_servers(cls, *paths: Path) -> _Account:
+        """Of servers that need these paths. Raises PostgresError where nobody can be found who reaches them."""
         if os.geteuid() != 0:
             return cls([])
         # Root under another number: inside the namespace it is nobody in particular, root's own files stay readable.
@@ -390,13 +391,21 @@ class _Account:
         except KeyError:
             user = pwd.getpwuid(65534)
         prefix = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-        for path in (folder / "postgres", Path(sys.executable), data):
+        for path in (Path(sys.executable), *paths):
             if subprocess.run([*prefix, "test", "-x", str(path)], capture_output=True).returncode != 0:
                 raise PostgresError(
                     "PostgreSQL refuses to run as root, user namespaces are forbidden here, and the user "
                     f"{user.pw_name} cannot reach {path}: open the folders above it, or run as another user"
                 )
         return cls(prefix, (user.pw_uid, user.pw_gid))
+
+
+def runs_as(*paths: Path) -> str:
+    """Whom a server that needs these paths runs as, in words. Raises PostgresError when it cannot run."""
+    account = _Account.of_servers(*paths)
+    if not account.prefix:
+        return "yourself"
+    return "yourself in a user namespace" if account.prefix[0] == "unshare" else "an unprivileged user (setpriv)"
 
 
 def _alive(number: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,17 @@ class Copy:
     def logs(self) -> str:
         """The last lines of every service's log: evidence for whoever reads a failure."""
         return self.run("logs", "--lines", "15", "--no-follow").stdout
+
+    def evidence(self, folder: Path) -> None:
+        """Write all logs into a folder: each service's, the jobs' and builds', and what `velodrome status` says."""
+        status = self.run("status", timeout=60)
+        (folder / "status.txt").write_text(status.stdout + status.stderr, encoding="utf-8")
+        if (self.home / "logs").is_dir():
+            shutil.copytree(self.home / "logs", folder, dirs_exist_ok=True)
+        for name in SERVICES:
+            if not (folder / f"{name}.log").exists():  # a container's: its engine keeps it
+                said = self.run("logs", name, "--lines=100000", "--no-follow", timeout=60)
+                (folder / f"{name}.log").write_text(said.stdout + said.stderr, encoding="utf-8")
 
     def process_ids(self) -> dict[str, int]:
         """The process id of each running service, as `velodrome status` knows it."""

@@ -20,6 +20,7 @@ _STAMP = ".stamp"
 _ARCHIVE_STAMP = ".archive-stamp"
 _TIMEOUT = 600
 _ATTEMPTS = 2
+_SMALL_PACKAGE = "org.reactivestreams:reactive-streams:1.0.4"  # 11 kB, needs no other; one of those that S3A needs
 # Where the training job looks for S3. Nobody answers there: the client's classes load all the same.
 _NOBODY = "http://127.0.0.1:9"
 
@@ -59,6 +60,13 @@ def install_jars(spark_venv: Path, jars_txt: Path, target: Path, progress: Progr
         jars.rename(target)
     progress(f"{len(list(target.glob('*.jar')))} jars installed")
     return True
+
+
+def reach_registry(spark_venv: Path, timeout: float) -> str | None:
+    """Fetch one small jar as `install_jars` does; why the Maven registry does not deliver it, or None."""
+    with tempfile.TemporaryDirectory(prefix="velodrome-ivy-") as folder:
+        work = Path(folder)
+        return _resolve(SparkInstall(spark_venv, work), [_SMALL_PACKAGE], [], work, timeout)
 
 
 def read_coordinates(jars_txt: Path) -> tuple[list[str], list[str]]:
@@ -111,7 +119,9 @@ def build_class_archive(spark_venv: Path, jars: Path, progress: Progress) -> boo
     return True
 
 
-def _resolve(spark: SparkInstall, packages: list[str], excluded: list[str], work: Path) -> str | None:
+def _resolve(
+    spark: SparkInstall, packages: list[str], excluded: list[str], work: Path, timeout: float = _TIMEOUT
+) -> str | None:
     """Run Spark's resolver; the reason if it failed. What it then starts is a program that does nothing."""
     trust: list[str] = []
     if certificates := system_certificates():
@@ -132,7 +142,7 @@ def _resolve(spark: SparkInstall, packages: list[str], excluded: list[str], work
         *("spark-internal", "-version"),
     ]
     try:
-        _run(command, spark, work)
+        _run(command, spark, work, timeout)
     except subprocess.CalledProcessError as error:
         # What ended it, and which address did not answer; below them stands only where in Spark it was thrown.
         lines = [line.strip() for line in (error.stderr or "").splitlines()]
@@ -171,7 +181,7 @@ def _training(spark: SparkInstall, base: Path, top: Path, work: Path) -> list[st
     ]  # fmt: skip
 
 
-def _run(command: list[str], spark: SparkInstall, work: Path) -> None:
+def _run(command: list[str], spark: SparkInstall, work: Path, timeout: float = _TIMEOUT) -> None:
     environment = {
         "PATH": f"{spark.venv / 'bin'}:/usr/bin:/bin",
         "JAVA_HOME": str(spark.java_home),
@@ -184,7 +194,7 @@ def _run(command: list[str], spark: SparkInstall, work: Path) -> None:
     }
     # Settings of the user's own for Java and Ivy (a proxy, a mirror) stay; the rest of the environment is not needed.
     wrapped = ["/usr/bin/env", *(f"{name}={value}" for name, value in environment.items()), *command]
-    subprocess.run(wrapped, check=True, capture_output=True, text=True, timeout=_TIMEOUT, cwd=work)
+    subprocess.run(wrapped, check=True, capture_output=True, text=True, timeout=timeout, cwd=work)
 
 
 def _archive_stamp(spark: SparkInstall) -> str:

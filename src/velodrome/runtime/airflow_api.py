@@ -28,6 +28,7 @@ class Airflow:
 
     def __init__(self, settings: Settings) -> None:
         self.url = settings["AIRFLOW_URL"]
+        self.token = ""  # what the session is known by, once logged in
         self._login = {"username": settings["AIRFLOW_USER"], "password": settings["AIRFLOW_PASSWORD"]}
         # A server that is being restarted refuses connections for some seconds; retries back off up to 30 s in all.
         transport = httpx.HTTPTransport(retries=6)
@@ -37,7 +38,8 @@ class Airflow:
         answer = self._client.post("/auth/token", json=self._login)
         if answer.status_code >= 300:
             raise AirflowError(f"Airflow does not log {self._login['username']} in: {answer.text}")
-        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self.token = str(answer.json()["access_token"])
+        self._client.headers["Authorization"] = f"Bearer {self.token}"
         return self
 
     def __exit__(

@@ -190,7 +190,7 @@ class ComposeRuntime:
             write_private(self.settings.home / SECRETS_FILE, text)
 
     def steps(self) -> list[Step]:
-        steps = [Step(f"build {image(name)}", partial(self._build, name)) for name in BUILT]
+        steps = [Step(f"build {image_name(name)}", partial(self._build, name)) for name in BUILT]
         return [*steps, Step(CREATE, self._create, tuple(step.name for step in steps))]
 
     def ready_step(self, service: Service) -> str:
@@ -203,7 +203,7 @@ class ComposeRuntime:
         return ()
 
     def _build(self, name: str) -> None:
-        title = f"build {image(name)}"
+        title = f"build {image_name(name)}"
         with self.progress.step(title):
             argv = self._argv("--progress", "plain", "build", name)
             self._follow(argv, partial(self.progress.say, title))
@@ -313,7 +313,7 @@ class ComposeRuntime:
             self._looked = 0.0
 
 
-def image(service: str) -> str:
+def image_name(service: str) -> str:
     """The Dockerfile's target, and so the image, that a service in BUILT builds."""
     return "airflow" if service == "airflow-init" else service
 

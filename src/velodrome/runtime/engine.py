@@ -23,7 +23,12 @@ _INSTALL = "install Docker Engine 25 or newer with its compose and buildx plugin
 
 
 class EngineError(RuntimeError):
-    """There is no engine that can be used; the message says what is missing and the fix."""
+    """There is no engine that can be used; the message says what is missing and the fix, `reason` and `fix` apart."""
+
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(f"{reason}: {fix}")
+        self.reason = reason
+        self.fix = fix
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class _Answer:
 def find(timeout: float = TIMEOUT) -> Engine:
     """The engine behind the `docker` command. Raises EngineError, after `timeout` seconds at the latest."""
     if shutil.which("docker") is None:
-        raise EngineError(f"no docker command on PATH: {_INSTALL}")
+        raise EngineError("no docker command on PATH", _INSTALL)
     deadline = time.monotonic() + timeout
     version = _daemon(_ask(deadline, "version", "--format", "{{json .}}"))
     compose_version = _compose(_ask(deadline, "compose", "version", "--short"))
@@ -70,7 +75,8 @@ def ask(*arguments: str, timeout: float = TIMEOUT) -> str:
     """What `docker ARGUMENTS` prints. Raises EngineError when it fails or has not ended after `timeout` seconds."""
     answer = _ask(time.monotonic() + timeout, *arguments)
     if answer.code:
-        raise EngineError(f"docker {' '.join(arguments[:2])}: {answer.said[:300] or f'exit code {answer.code}'}")
+        asked = f"docker {' '.join(arguments)}"
+        raise EngineError(f"`{asked}` failed ({answer.said[:300] or f'exit code {answer.code}'})", "see what it says")
     return answer.output
 
 
@@ -88,13 +94,13 @@ def _ask(deadline: float, *arguments: str) -> _Answer:
             start_new_session=True,
         )
     except OSError as error:
-        raise EngineError(f"docker cannot be run ({error.strerror}): {_INSTALL}") from error
+        raise EngineError(f"docker cannot be run ({error.strerror})", _INSTALL) from error
     try:
         output, complaint = process.communicate(timeout=max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         raise EngineError(
-            f"`{asked}` has not answered in time: the Docker daemon hangs or is overloaded; "
-            "restart it (systemctl restart docker, or Docker Desktop)"
+            f"`{asked}` has not answered in time",
+            "the Docker daemon hangs or is overloaded; restart it (sudo systemctl restart docker, or Docker Desktop)",
         ) from None
     finally:
         _end(process)
@@ -119,7 +125,7 @@ def _daemon(answer: _Answer) -> str:
         parts = {}
     server = parts.get("Server") or {}
     if answer.code or not (server or parts):
-        raise EngineError(_silent(answer.said or answer.output or f"exit code {answer.code}"))
+        raise _silent(answer.said or answer.output or f"exit code {answer.code}")
     # Podman says APIVersion where Docker says ApiVersion, and names no server when it runs in the client itself.
     version = str(server.get("Version") or (parts.get("Client") or {}).get("Version") or "of no version")
     names = [str(part.get("Name")) for part in server.get("Components") or ()]
@@ -129,18 +135,19 @@ def _daemon(answer: _Answer) -> str:
         if podman:
             raise EngineError(
                 f"docker is Podman {version} here, which speaks Docker's API {api}, not 1.44 "
-                f"(health checks' start_interval): {_INSTALL}"
+                "(health checks' start_interval)",
+                _INSTALL,
             )
         raise EngineError(
-            f"Docker Engine {version} is too old (API {api}): 25 or newer (API 1.44) is needed, "
-            "for health checks' start_interval; update Docker"
+            f"Docker Engine {version} is too old (API {api}, health checks' start_interval needs 1.44)",
+            "update Docker to 25 or newer",
         )
     if not podman and _number(version) < LEAST_ENGINE:
-        raise EngineError(f"Docker Engine {version} is too old: update Docker to 25 or newer")
+        raise EngineError(f"Docker Engine {version} is too old", "update Docker to 25 or newer")
     return version
 
 
-def _silent(said: str) -> str:
+def _silent(said: str) -> EngineError:
     """Why the daemon does not answer, in its own words, and the fix."""
     lower = said.lower()
     if "permission denied" in lower:
@@ -151,24 +158,24 @@ def _silent(said: str) -> str:
         )
     else:
         fix = "see `docker version`"
-    return f"the Docker daemon does not answer ({said[:300]}): {fix}"
+    return EngineError(f"the Docker daemon does not answer ({said[:300]})", fix)
 
 
 def _compose(answer: _Answer) -> str:
     fix = "install Docker's compose plugin 2.20 or newer (docker-compose-plugin; Debian: docker-compose)"
     if answer.code or not answer.output:
-        raise EngineError(f"there is no `docker compose` ({answer.said[:200] or 'it says nothing'}): {fix}")
+        raise EngineError(f"there is no `docker compose` ({answer.said[:200] or 'it says nothing'})", fix)
     version = answer.output.splitlines()[-1].strip().removeprefix("v")
     if _number(version) < LEAST_COMPOSE:
-        raise EngineError(f"docker compose {version} is too old, for health checks' start_interval: {fix}")
+        raise EngineError(f"docker compose {version} is too old, for health checks' start_interval", fix)
     return version
 
 
 def _buildx(answer: _Answer) -> str:
     if answer.code or not answer.output:
         raise EngineError(
-            f"there is no `docker buildx` ({answer.said[:200] or 'it says nothing'}), which builds the images: "
-            "install it (docker-buildx-plugin; Debian: docker-buildx)"
+            f"there is no `docker buildx` ({answer.said[:200] or 'it says nothing'}), which builds the images",
+            "install it (docker-buildx-plugin; Debian: docker-buildx)",
         )
     # github.com/docker/buildx v0.23.0 28c90eadc4c12638…
     words = answer.output.splitlines()[0].split()

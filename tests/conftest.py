@@ -1,0 +1,3 @@
+"""What all tests share: evidence is kept of what fails on a whole stack."""
+
+pytest_plugins = ["evidence"]
