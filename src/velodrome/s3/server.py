@@ -29,6 +29,7 @@ from localstack.runtime import current, hooks
 from localstack.runtime.init import State, init_script_manager
 from localstack.runtime.runtime import LocalstackRuntime
 from localstack.runtime.server.core import RuntimeServer
+from rolo.asgi import RawHTTPRequestEventStreamAdapter
 from rolo.gateway.asgi import AsgiGateway
 
 from localstack import config, constants
@@ -112,6 +113,22 @@ def mend_expect_continue() -> None:
     H11Protocol._send_h11_event = send_with_reason
 
 
+def mend_cut_off_bodies() -> None:
+    """Let a request whose client goes away fail: its body would seem to have ended, and half an object be stored."""
+    make = RawHTTPRequestEventStreamAdapter.__init__
+
+    def make_with_end(self: Any, receive: Any, event_loop: Any = None) -> None:
+        async def receive_body() -> Any:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise ConnectionResetError("the client went away before the end of its request")
+            return event
+
+        make(self, receive_body, event_loop)
+
+    RawHTTPRequestEventStreamAdapter.__init__ = make_with_end
+
+
 def share_catalog(folder: Path) -> None:
     """Keep LocalStack's index of all AWS services in the installation: each data folder would take 4 s to make one."""
     file = folder / spec._get_catalog_filename()
@@ -134,6 +151,7 @@ def main(listener: socket.socket, folder: Path, hooks_folder: Path) -> int:
     # Health checks would fill the log.
     logging.getLogger("localstack.request.http").setLevel(logging.WARNING)
     mend_expect_continue()
+    mend_cut_off_bodies()
     share_catalog(Path(sys.prefix) / "share" / "localstack")
     init_script_manager().script_root = str(hooks_folder)
     install(folder)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sqlite3
 import threading
 import time
 from collections import defaultdict
@@ -67,7 +68,7 @@ class DurableProvider(S3Provider):
         """There is nothing to save: all is on disk already."""
 
     def dispatch_table(self, provider: S3Provider) -> dict[str, Handler]:
-        """Every operation with its persistence around it. Raises if one changes something unknown to the table."""
+        """Every operation with its persistence around it."""
         table: dict[str, Handler] = {}
         for name, handler in create_dispatch_table(provider).items():
             table[name] = self._mutating(name, handler) if name in MUTATING else self._reading(handler)
@@ -130,6 +131,9 @@ class DurableProvider(S3Provider):
             self._index.commit(ticket)
         except (ServiceException, NotImplementedError, Again, BodyGone):
             raise
+        except ConnectionError as error:
+            LOG.info("S3's %s stores nothing: %s", name, error)
+            raise internal_error() from error
         except Exception as error:
             if undo:
                 self._index.undo([request["Bucket"]])
@@ -189,7 +193,7 @@ class DurableProvider(S3Provider):
 
 
 def _io(error: Exception) -> bool:
-    return isinstance(error, OSError) or type(error).__module__ == "sqlite3"
+    return isinstance(error, (OSError, sqlite3.Error))
 
 
 def install(folder: Path) -> None:
