@@ -68,7 +68,9 @@ def show_sizes() -> None:
         total += size - base
         parts = run("docker", "run", "--rm", "--entrypoint", "sh", tag, "-c", "du -sm installs/*")
         largest = sorted((line.split() for line in parts.splitlines()), key=lambda part: -int(part[0]))
-        print(f"{image_name(service):16} {size / 2**20:6.0f}  {', '.join(f'{name} {mib}' for mib, name in largest[:4])}")
+        print(
+            f"{image_name(service):16} {size / 2**20:6.0f}  {', '.join(f'{name} {mib}' for mib, name in largest[:4])}"
+        )
     print(f"{'all together':16} {total / 2**20:6.0f}  with {BASE} ({base / 2**20:.0f}) once")
 
 
