@@ -46,6 +46,10 @@ RUN --mount=type=cache,target=/root/.cache/uv make-install source postgres-init/
 FROM uv AS s3-install
 COPY localstack/requirements.txt localstack/
 RUN --mount=type=cache,target=/root/.cache/uv make-install s3 localstack/requirements.txt
+# LocalStack's index of all AWS services, where velodrome.s3.server looks for it: each start would take 4 s to make one.
+RUN mkdir -p installs/s3/share/localstack \
+ && installs/s3/bin/python -P -c "from localstack.aws import spec; \
+spec.build_service_index_cache('installs/s3/share/localstack/' + spec._get_catalog_filename())"
 
 FROM uv AS redshift-install
 COPY warehouse/requirements.txt warehouse/

@@ -1,8 +1,9 @@
 """How long `make up` takes cold and warm, an incremental pipeline run, and what the idle stack holds in memory.
 
-usage: python bench/up.py [--cold] [--runs 3]     (with the velodrome command's Python, on a machine that does
-nothing else)
-Cold means: nothing installed and nothing cached; it is run once, since registries answer at their own pace.
+usage: python bench/up.py [--runtime host|compose] [--cold] [--runs 3]     (with the velodrome command's Python, on a
+machine that does nothing else)
+Cold means: nothing installed and nothing cached; it is run once, since registries answer at their own pace. What the
+container engine has cached stays: building images from nothing is for bench/images.py.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from rich.console import Console
+
+from velodrome.runtime.choose import runtime
+from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES
-from velodrome.runtime.supervisor import Supervisor
 from velodrome.settings import load, user_environ
 from velodrome.testing import free_port
 
@@ -35,9 +39,8 @@ def timed(argv: list[str], environ: dict[str, str], given: str | None = None) ->
 
 def resident_bytes(environ: dict[str, str]) -> int:
     """Memory of all services with their children, pages that processes share counted once (PSS)."""
-    settings = load(environ, ROOT)
-    supervisor = Supervisor(settings)
-    roots = {int(supervisor.info(name)["pid"]) for name in SERVICES} - {0}
+    running = runtime(load(environ, ROOT), Progress(Console()))
+    roots = {running.state(name).pid for name in SERVICES} - {0}
     parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -58,11 +61,12 @@ def resident_bytes(environ: dict[str, str]) -> int:
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runtime", choices=("host", "compose"), default="host")
     parser.add_argument("--cold", action="store_true", help="also measure from nothing, with empty caches")
     parser.add_argument("--runs", type=int, default=3, help="runs of each warm measurement; the median is printed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="velodrome-bench-") as folder:
-        environ = user_environ() | {"VELODROME_HOME": f"{folder}/home"}
+        environ = user_environ() | {"VELODROME_HOME": f"{folder}/home", "RUNTIME": options.runtime}
         environ |= {service.port: str(free_port()) for service in SERVICES.values() if service.port}
         if options.cold:
             environ |= {"UV_CACHE_DIR": f"{folder}/uv", "PIP_NO_CACHE_DIR": "1", "HOME": f"{folder}/user"}
@@ -85,7 +89,7 @@ def main() -> None:
             for title, seconds in (("make run, incremental", incremental), ("make up after make down", warm)):
                 print(f"{title}: median {statistics.median(seconds):.1f} s of {sorted(map(round, seconds))}")
         finally:
-            subprocess.run([*make, "down"], env=environ, cwd=ROOT, check=False)
+            subprocess.run([*make, "reset"], env=environ, cwd=ROOT, check=False)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A copy of the whole stack for tests: its own folder and ports, driven by the command that people use."""
+"""A copy of the whole stack for tests: its own folder, ports and runtime, driven by the command that people use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rich.console import Console
+
+from velodrome.runtime.base import Runtime
+from velodrome.runtime.choose import runtime
+from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES
 from velodrome.settings import Settings, load, user_environ
 from velodrome.testing import free_port
@@ -18,11 +23,12 @@ VELODROME = Path(sys.executable).with_name("velodrome")
 class Copy:
     """One VELODROME_HOME with ports of its own; installs are shared with the checkout."""
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    def __init__(self, home: Path, name: str = "host", **settings: str) -> None:
         ports = {service.port: str(free_port()) for service in SERVICES.values() if service.port}
         installs = str(load(user_environ(), ROOT).installs)
         self.home = home
-        self.environ = user_environ() | {"VELODROME_HOME": str(home), "VELODROME_INSTALLS": installs} | ports | settings
+        own = {"VELODROME_HOME": str(home), "VELODROME_INSTALLS": installs, "RUNTIME": name}
+        self.environ = user_environ() | own | ports | settings
 
     @property
     def settings(self) -> Settings:
@@ -55,12 +61,14 @@ class Copy:
         )
         return result.stdout
 
+    @property
+    def runtime(self) -> Runtime:
+        """What its services run in."""
+        return runtime(self.settings, Progress(Console()))
+
     def logs(self) -> str:
         """The last lines of every service's log: evidence for whoever reads a failure."""
-        files = sorted((self.home / "logs").glob("*.log"))
-        return "\n".join(
-            f"--- {file.name}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-15:]) for file in files
-        )
+        return self.run("logs", "--lines", "15", "--no-follow").stdout
 
     def evidence(self, folder: Path) -> None:
         """Write all logs into a folder: each service's, the jobs' and builds', and what `velodrome status` says."""
@@ -75,7 +83,5 @@ class Copy:
 
     def process_ids(self) -> dict[str, int]:
         """The process id of each running service, as `velodrome status` knows it."""
-        from velodrome.runtime.supervisor import Supervisor
-
-        supervisor = Supervisor(self.settings)
-        return {name: int(supervisor.info(name)["pid"]) for name, service in SERVICES.items() if service.healthy}
+        running = self.runtime
+        return {name: running.state(name).pid for name, service in SERVICES.items() if service.healthy}

@@ -105,15 +105,17 @@ class TestWhereItLives:
         assert "".join(task.read_text() for task in tasks.glob("*/children")) == ""
 
     def test_its_files_lie_in_its_home(self, service: RunningService) -> None:
-        s3 = client(service.settings)
+        s3, objects = client(service.settings), service.settings.home / "data" / "s3" / "objects"
+        before = set(objects.iterdir())
         s3.put_object(Bucket=service.settings["RAW_BUCKET"], Key="large", Body=b"x" * 2_000_000)
+        assert [file.stat().st_size for file in set(objects.iterdir()) - before] == [2_000_000]
         opened = [
             link for link in _open_paths(service.process.pid) if link.startswith("/") and "/site-packages/" not in link
         ]
         home, installs = str(service.settings.home), str(service.settings.installs)
         allowed = (home, installs, "/dev/", "/proc/", sys.base_prefix)
         assert [path for path in opened if not path.startswith(allowed)] == []
-        assert any(path.startswith(f"{home}/data/s3/objects/") for path in opened)
+        assert any(path.startswith(f"{home}/data/s3/index.db") for path in opened)
         assert not (service.settings.home / "data" / "s3" / "home").joinpath(".aws").exists()
 
 
@@ -141,25 +143,54 @@ def _open_paths(pid: int) -> list[str]:
     return links
 
 
-def test_killed_and_started_again_it_is_as_at_first(tmp_path: Path) -> None:
-    settings = own_settings(tmp_path)
-    generate.generate(tmp_path / "dataset", seed=3, scale=0.02)
-    running = start_service("s3", settings)
-    try:
-        before = keys(settings)
-        client(settings).put_object(Bucket=settings["RAW_BUCKET"], Key="of the first life", Body=b"x" * 1_000_000)
-        running.kill()
+class TestSecondStart:
+    """The hooks run at each start and leave what is there."""
+
+    @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
+    def test_what_is_there_stays(self, tmp_path: Path, region: str) -> None:
+        settings = own_settings(tmp_path, {"AWS_REGION": region})
+        generate.generate(tmp_path / "dataset", seed=3, scale=0.02)
         running = start_service("s3", settings)
-        assert keys(settings) == before
-        assert client(settings).list_objects_v2(Bucket=settings["RAW_BUCKET"])["KeyCount"] == 0
-        left = [file for file in (tmp_path / "data" / "s3" / "objects").rglob("*") if file.is_file()]
-        assert left == []
-        asked = time.monotonic()
-        running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(20) == 0
-        assert time.monotonic() - asked < 10
-    finally:
-        running.stop()
+        try:
+            before, s3 = keys(settings), client(settings)
+            s3.put_object(Bucket=settings["RAW_BUCKET"], Key="of the first life", Body=b"x" * 1_000_000)
+            made = {bucket["Name"]: bucket["CreationDate"] for bucket in s3.list_buckets()["Buckets"]}
+            running.kill()
+            changed = tmp_path / "dataset" / "brands.csv"
+            changed.write_text(changed.read_text() + "99,Velodrome\n")
+            running = start_service("s3", settings)
+            assert keys(settings) == before
+            assert made == {bucket["Name"]: bucket["CreationDate"] for bucket in s3.list_buckets()["Buckets"]}
+            assert s3.get_bucket_location(Bucket=settings["RAW_BUCKET"])["LocationConstraint"] == (
+                None if region == "us-east-1" else region
+            )
+            got = s3.get_object(Bucket=settings["RAW_BUCKET"], Key="of the first life")["Body"].read()
+            assert got == b"x" * 1_000_000
+            body = s3.get_object(Bucket=settings["SOURCE_BUCKET"], Key="dataset/brands.csv")["Body"].read()
+            assert body == changed.read_bytes()
+            put = [line.split()[1] for line in running.log.splitlines() if " is now s3://" in line]
+            assert (len(put), put[-1]) == (len(before) + 1, "brands.csv")
+            asked = time.monotonic()
+            running.process.send_signal(signal.SIGTERM)
+            assert running.process.wait(20) == 0
+            assert time.monotonic() - asked < 10
+            # A graceful end leaves no write-ahead log.
+            assert sorted(file.name for file in (tmp_path / "data" / "s3").glob("index*")) == ["index.db"]
+        finally:
+            running.stop()
+
+    def test_the_objects_hook_is_a_script_of_its_own(self, service: RunningService) -> None:
+        settings = service.settings
+        environ = service_environ(settings) | {"AWS_EC2_METADATA_DISABLED": "true"}
+        script = [sys.executable, str(settings.project / "localstack" / "ready.d" / "20_objects.py")]
+        s3, place = client(settings), {"Bucket": settings["SOURCE_BUCKET"], "Key": "script/spark_job.py"}
+        first = subprocess.run(script, env=environ, capture_output=True, text=True, check=True)
+        assert first.stdout + first.stderr == ""
+        s3.put_object(**place, Body=b"an older job")
+        second = subprocess.run(script, env=environ, capture_output=True, text=True, check=True)
+        assert second.stdout == f"s3: spark_job.py is now s3://{place['Bucket']}/script/spark_job.py\n"
+        expected = (settings.project / "spark" / "jobs" / "spark_job.py").read_bytes()
+        assert s3.get_object(**place)["Body"].read() == expected
 
 
 def test_two_copies_side_by_side(service: RunningService, tmp_path: Path) -> None:

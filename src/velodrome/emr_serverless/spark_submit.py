@@ -18,6 +18,9 @@ from .parameters import SubmitParameters, memory_size
 
 _DEFAULT_HEAP = 2**30
 _LARGEST_SHARE = 0.5
+# A container's limit, in the two versions of control groups; "max" or a huge number without one.
+# https://docs.kernel.org/admin-guide/cgroup-v2.html
+_MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _DRIVER_ENVIRONMENT = "spark.emr-serverless.driverEnv."
 _EXAMPLES = "/usr/lib/spark/"
 # What is always so, before the job's own settings. The settings of a laptop: no UI, nothing that listens to others.
@@ -54,9 +57,11 @@ class Machine:
 
     @classmethod
     def here(cls) -> Machine:
-        """The machine that the service runs on."""
+        """The machine that the service runs on, or its container's share of it."""
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return cls(usable, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        limits = [file.read_text().strip() for file in _MEMORY_LIMITS if file.is_file()]
+        return cls(usable, min([physical, *(int(limit) for limit in limits if limit.isdigit())]))
 
 
 @dataclass(frozen=True)

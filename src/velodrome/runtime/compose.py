@@ -59,13 +59,15 @@ def project_name(settings: Settings) -> str:
 
 def compose_environ(settings: Settings) -> dict[str, str]:
     """What `docker compose` is run with: the ports, and what this copy was started with. No secret is among it."""
-    table = {setting.name for setting in SETTINGS}
+    table = {setting.name: setting for setting in SETTINGS}
     environ = {name: value for name, value in user_environ().items() if name not in table}
     kept = settings.home / KEPT_FILE
     if kept.is_file():
         environ |= read_env_file(kept)
-    names = [service.port for service in SERVICES.values() if service.port]
-    environ |= {name: settings[name] for name in (*names, "PROFILE", "DATASET_SEED", "DATASET_SCALE")}
+    environ |= {service.port: settings[service.port] for service in SERVICES.values() if service.port}
+    # Only what is not as it is anyway: `docker compose up` alone then finds the same containers.
+    unkept = {name: settings[name] for name in ("PROFILE", "DATASET_SEED", "DATASET_SCALE")}
+    environ |= {name: value for name, value in unkept.items() if value != table[name].default}
     if name := project_name(settings):
         environ["COMPOSE_PROJECT_NAME"] = name
     return environ
@@ -312,7 +314,7 @@ class ComposeRuntime:
 
 
 def image_name(service: str) -> str:
-    """The Dockerfile's target that a service in BUILT builds."""
+    """The Dockerfile's target, and so the image, that a service in BUILT builds."""
     return "airflow" if service == "airflow-init" else service
 
 

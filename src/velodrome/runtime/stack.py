@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from functools import partial
 
@@ -13,7 +15,7 @@ from velodrome.runtime.health import NotHealthy
 from velodrome.runtime.install import free_space
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service
-from velodrome.settings import Settings, keep_settings, user_environ
+from velodrome.settings import Settings, keep_settings, service_environ, user_environ
 
 START_TIMEOUT = 180.0  # seconds, for one service on a busy machine
 FULL_DISK = 256 << 20  # bytes; below it, a service's end is most likely this
@@ -89,7 +91,8 @@ class Stack:
         for service in SERVICES.values():  # before minutes of installing, not after
             if not self.runtime.state(service.name).active:
                 check_port(service, self.settings)
-        steps = [*self.steps(), *(self.fill_steps() if fill else ())]
+        publish = Step("bring job to S3", self._publish, ("start s3",))
+        steps = [*self.steps(), publish, *(self.fill_steps() if fill else ())]
         self.progress.plan(*(step.name for step in steps))
         run_steps(steps)
 
@@ -100,7 +103,7 @@ class Stack:
 
     def fill_steps(self) -> list[Step]:
         """The runs of the two DAGs, when every service is up."""
-        starts = tuple(f"start {name}" for name in SERVICES)
+        starts = ("bring job to S3", *(f"start {name}" for name in SERVICES))
         return [
             Step(f"run {SETUP_DAG}", partial(self._run_unless_done, SETUP_DAG), starts),
             Step(
@@ -121,8 +124,26 @@ class Stack:
             airflow.follow(dag, airflow.trigger(dag), partial(self.progress.say, title))
             self.progress.say(title, "succeeded")
 
+    def _publish(self) -> None:
+        """Put what the source bucket is made of there, as far as it has changed: S3's own start hook does it."""
+        hook = self.settings.project / "localstack" / "ready.d" / "20_objects.py"
+        environ = service_environ(Settings({**self.settings, "DATASET": ""}))
+        with self.progress.step("bring job to S3"):
+            result = subprocess.run(
+                [sys.executable, str(hook)],
+                env=environ,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if result.returncode:
+                said = (result.stderr.strip().splitlines() or ["no word"])[-1]
+                raise StackError(f"the Spark job could not be brought to S3 ({hook}): {said}")
+            self.progress.say("bring job to S3", result.stdout.strip().removeprefix("s3: "))
+
     def run_pipeline(self) -> None:
-        """Run the pipeline DAG once more and follow it."""
+        """Run the pipeline DAG once more, with the job as it is now, and follow it."""
+        self._publish()
         title = f"run {PIPELINE_DAG}"
         with Airflow(self.settings) as airflow, self.progress.step(title):
             airflow.unpause(PIPELINE_DAG)

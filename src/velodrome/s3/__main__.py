@@ -7,6 +7,7 @@ import shutil
 import sys
 
 from velodrome.s3 import launch
+from velodrome.s3.durable.index import FormatError, check_format
 from velodrome.settings import SettingError, load
 
 
@@ -18,18 +19,17 @@ def main() -> None:
         listener = launch.take_port(settings["LISTEN_ADDRESS"], settings.integer("S3_PORT"))
         folder = launch.data_folder(settings)
         lock = launch.take_folder(folder)
+        check_format(folder)
         environment = launch.environment(settings)
-    except (SettingError, launch.StartError) as error:
+    except (SettingError, launch.StartError, FormatError) as error:
         sys.exit(f"s3: {error}")
-    # LocalStack's index of objects is in memory: what a killed predecessor left on disk cannot be found again.
-    for leftover in ("objects", "tmp"):
-        shutil.rmtree(folder / leftover, ignore_errors=True)
+    shutil.rmtree(folder / "tmp", ignore_errors=True)
     for needed in ("objects", "tmp", "home", "cache", "root"):
         (folder / needed).mkdir(exist_ok=True)
     os.set_inheritable(listener.fileno(), True)
     os.set_inheritable(lock, True)
     # -P: the project's own folder localstack/ must not stand before the package of that name.
-    arguments = [str(listener.fileno()), str(folder / "objects"), str(hooks)]
+    arguments = [str(listener.fileno()), str(folder), str(hooks)]
     command = [sys.executable, "-P", "-m", "velodrome.s3.server", *arguments]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is meant
 

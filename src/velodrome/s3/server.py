@@ -29,10 +29,11 @@ from localstack.runtime import current, hooks
 from localstack.runtime.init import State, init_script_manager
 from localstack.runtime.runtime import LocalstackRuntime
 from localstack.runtime.server.core import RuntimeServer
-from localstack.services.s3 import provider
+from rolo.asgi import RawHTTPRequestEventStreamAdapter
 from rolo.gateway.asgi import AsgiGateway
 
 from localstack import config, constants
+from velodrome.s3.durable.provider import install
 
 
 class LoopbackServer(RuntimeServer):
@@ -112,6 +113,22 @@ def mend_expect_continue() -> None:
     H11Protocol._send_h11_event = send_with_reason
 
 
+def mend_cut_off_bodies() -> None:
+    """Let a request whose client goes away fail: its body would seem to have ended, and half an object be stored."""
+    make = RawHTTPRequestEventStreamAdapter.__init__
+
+    def make_with_end(self: Any, receive: Any, event_loop: Any = None) -> None:
+        async def receive_body() -> Any:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise ConnectionResetError("the client went away before the end of its request")
+            return event
+
+        make(self, receive_body, event_loop)
+
+    RawHTTPRequestEventStreamAdapter.__init__ = make_with_end
+
+
 def share_catalog(folder: Path) -> None:
     """Keep LocalStack's index of all AWS services in the installation: each data folder would take 4 s to make one."""
     file = folder / spec._get_catalog_filename()
@@ -128,16 +145,16 @@ def share_catalog(folder: Path) -> None:
     config.dirs.static_libs = str(folder)
 
 
-def main(listener: socket.socket, objects: Path, hooks_folder: Path) -> int:
+def main(listener: socket.socket, folder: Path, hooks_folder: Path) -> int:
     """Run until SIGTERM or SIGINT (0) or a failed hook (1)."""
     setup_logging_from_config()
     # Health checks would fill the log.
     logging.getLogger("localstack.request.http").setLevel(logging.WARNING)
     mend_expect_continue()
-    # LocalStack's own place is one folder for all copies on a machine.
-    provider.DEFAULT_S3_TMP_DIR = str(objects)
+    mend_cut_off_bodies()
     share_catalog(Path(sys.prefix) / "share" / "localstack")
     init_script_manager().script_root = str(hooks_folder)
+    install(folder)
     components = AwsComponents()
     components.runtime_server = LoopbackServer(listener)
     runtime = Runtime(components)
@@ -155,7 +172,7 @@ def main(listener: socket.socket, objects: Path, hooks_folder: Path) -> int:
 if __name__ == "__main__":
     code = main(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]))
     sys.stdout.flush()
-    # A request that still runs in a worker thread must not keep the process: its objects end with it anyway.
+    # A request that still runs in a worker thread must not keep the process: what it has not acknowledged may be lost.
     if threading.active_count() > 1:
         os._exit(code)
     sys.exit(code)

@@ -1,0 +1,307 @@
+"""Object bodies on disk: each immutable, written once, linked for a copy, removed when nobody reads it."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import json
+import os
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+# Up to this size a body lies in the index: its one sync is then the commit's own.
+SMALL = 16 * 1024
+
+
+class BodyGone(Exception):
+    """The body was replaced or removed after its object was looked up: look again."""
+
+
+@dataclass(slots=True)
+class Segment:
+    """A file, or a row of the index when `small`; `data` is set until that row is committed."""
+
+    name: str
+    size: int
+    small: bool
+    data: bytes | None = None
+
+
+class Body:
+    """What an object or an upload's part consists of, byte after byte."""
+
+    __slots__ = ("segments", "size")
+
+    def __init__(self, segments: Iterable[Segment] = ()) -> None:
+        self.segments = tuple(segment for segment in segments if segment.size)
+        self.size = sum(segment.size for segment in self.segments)
+
+    def dump(self) -> str:
+        """As text for the index."""
+        return json.dumps([[segment.name, segment.size, segment.small] for segment in self.segments])
+
+    @classmethod
+    def parse(cls, text: str) -> Body:
+        """From the index's text."""
+        return cls(Segment(str(name), int(size), bool(small)) for name, size, small in json.loads(text))
+
+    def names(self) -> set[str]:
+        """Of all segments."""
+        return {segment.name for segment in self.segments}
+
+    def settle(self) -> None:
+        """The index has it now."""
+        for segment in self.segments:
+            segment.data = None
+
+
+def new_name() -> str:
+    """A segment's name; none is ever used twice."""
+    return os.urandom(16).hex()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+class Draft:
+    """A body that is being written. Nothing refers to it before `finish`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: list[bytes] = []
+        self._file: IO[bytes] | None = None
+        self.name = new_name()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append."""
+        self.size += len(data)
+        if self._file is None:
+            self._held.append(data)
+            if self.size <= SMALL:
+                return
+            self._file = open(self._folder / self.name, "xb", buffering=1024 * 1024, opener=_private)  # noqa: SIM115 - lives on
+            data = b"".join(self._held)
+            self._held.clear()
+        self._file.write(data)
+
+    def finish(self) -> Body:
+        """The body, on disk or small."""
+        if self._file is None:
+            return Body([Segment(self.name, self.size, small=True, data=b"".join(self._held))])
+        self._file.flush()
+        os.fdatasync(self._file.fileno())
+        self._file.close()
+        return Body([Segment(self.name, self.size, small=False)])
+
+    def discard(self) -> None:
+        """Leave nothing of it; harmless after an error of `write` or `finish`."""
+        self._held.clear()
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            with suppress(OSError):
+                (self._folder / self.name).unlink(missing_ok=True)
+
+
+class Reader:
+    """Reads one body at any position; it can be read to its end although it is removed meanwhile."""
+
+    def __init__(self, bodies: Bodies, body: Body) -> None:
+        self._bodies = bodies
+        self._names = [segment.name for segment in body.segments]
+        self._starts = [0, *itertools.accumulate(segment.size for segment in body.segments)]
+        self._segments = body.segments
+        self._small: dict[int, bytes] = {}
+        self._open = -1
+        self._descriptor: int | None = None
+        self.size = body.size
+
+    def load_small(self, fetch: Callable[[str], bytes | None]) -> None:
+        """Take the small segments' bytes now: their rows go as soon as the body is replaced."""
+        for number, segment in enumerate(self._segments):
+            if segment.small:
+                data = segment.data
+                if data is None and (data := fetch(segment.name)) is None:
+                    raise BodyGone(segment.name)
+                self._small[number] = data
+
+    def small(self, number: int) -> bytes:
+        """The bytes of a small segment."""
+        return self._small[number]
+
+    def read_at(self, position: int, amount: int) -> bytes:
+        """Up to `amount` bytes; fewer at a segment's end, none at the body's."""
+        if not 0 <= position < self.size or amount <= 0:
+            return b""
+        number = bisect.bisect_right(self._starts, position) - 1
+        offset = position - self._starts[number]
+        amount = min(amount, self._segments[number].size - offset)
+        if number in self._small:
+            return self._small[number][offset : offset + amount]
+        data = os.pread(self._file(number), amount, offset)
+        if not data:
+            raise OSError(f"{self._names[number]} is shorter than the index says")
+        return data
+
+    def _file(self, number: int) -> int:
+        if self._descriptor is None or self._open != number:
+            self._close_file()
+            self._descriptor = self._bodies.open_file(self._names[number])
+            self._open = number
+        return self._descriptor
+
+    def touch(self) -> None:
+        """Open the first file, if there is any; raises BodyGone."""
+        for number, segment in enumerate(self._segments):
+            if not segment.small:
+                self._file(number)
+                return
+
+    def _close_file(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def close(self) -> None:
+        """Let go of the body; callable twice."""
+        self._close_file()
+        names, self._names = self._names, []
+        if names:
+            self._bodies.release(names)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Bodies:
+    """The folder of body files. `fetch_small` reads a small body from the index."""
+
+    def __init__(self, folder: Path, fetch_small: Callable[[str], bytes | None]) -> None:
+        self._folder = folder
+        self._fetch_small = fetch_small
+        self._lock = threading.RLock()  # a Reader may be collected, hence released, at any place
+        self._read: Counter[str] = Counter()
+        self._doomed: set[str] = set()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def draft(self) -> Draft:
+        """An empty body to write to."""
+        return Draft(self._folder)
+
+    def open_file(self, name: str) -> int:
+        """A descriptor of one segment's file; raises BodyGone."""
+        try:
+            return os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise BodyGone(name) from None
+
+    def open(self, body: Body) -> Reader:
+        """Raises BodyGone when the body has been removed."""
+        names = [segment.name for segment in body.segments]
+        with self._lock:
+            if not self._doomed.isdisjoint(names):
+                raise BodyGone(names[0])
+            self._read.update(names)
+        reader = Reader(self, body)
+        try:
+            reader.load_small(self._fetch_small)
+            reader.touch()
+        except BaseException:
+            reader.close()
+            raise
+        return reader
+
+    def release(self, names: Iterable[str]) -> None:
+        """A reader has ended."""
+        unread = []
+        with self._lock:
+            for name in names:
+                self._read[name] -= 1
+                if self._read[name] <= 0:
+                    del self._read[name]
+                    if name in self._doomed:
+                        unread.append(name)
+        self._unlink(unread)
+
+    def link(self, body: Body) -> Body:
+        """The same bytes as a body of its own: a hard link to each file."""
+        made: list[Segment] = []
+        reader = self.open(body)
+        try:
+            for number, segment in enumerate(body.segments):
+                if segment.small:
+                    made.append(Segment(new_name(), segment.size, small=True, data=reader.small(number)))
+                else:
+                    made.append(Segment(self._link_file(segment.name), segment.size, small=False))
+        except BaseException:
+            self.remove(Body(made).names())
+            raise
+        finally:
+            reader.close()
+        return Body(made)
+
+    def _link_file(self, name: str) -> str:
+        new = new_name()
+        try:
+            os.link(self._folder / name, self._folder / new)
+        except FileNotFoundError:
+            raise BodyGone(name) from None
+        except OSError:
+            # A file system without links, or a file with as many as it can have.
+            draft = Draft(self._folder)
+            try:
+                with open(self._folder / name, "rb") as source:  # noqa: PTH123
+                    while data := source.read(1024 * 1024):
+                        draft.write(data)
+                draft.finish()
+            except BaseException:
+                draft.discard()
+                raise
+            return draft.name
+        return new
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files, those that are being read after their last reader; names of small ones do no harm."""
+        with self._lock:
+            names = set(names)
+            self._doomed |= names
+            unread = [name for name in names if not self._read.get(name)]
+        self._unlink(unread)
+
+    def _unlink(self, names: list[str]) -> None:
+        for name in names:
+            with suppress(OSError):  # what stays is swept at the next start
+                (self._folder / name).unlink(missing_ok=True)
+        with self._lock:
+            self._doomed.difference_update(names)
+
+    def sync_folder(self) -> None:
+        """Bring new files' names to the disk."""
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sweep(self, known: set[str]) -> tuple[int, list[str]]:
+        """Remove what no row refers to; returns how many entries that were, and the known files that are missing."""
+        found = {entry.name: entry.is_dir(follow_symlinks=False) for entry in self._entries()}
+        orphans = [name for name in found if name not in known]
+        for name in orphans:
+            if found[name]:
+                shutil.rmtree(self._folder / name, ignore_errors=True)
+            else:
+                (self._folder / name).unlink(missing_ok=True)
+        return len(orphans), sorted(known - found.keys())
+
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
+        with os.scandir(self._folder) as entries:
+            yield from entries

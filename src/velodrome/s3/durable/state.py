@@ -1,0 +1,208 @@
+"""LocalStack's models of S3 as rows of the index, and back."""
+
+# mypy: disable-error-code="import-not-found, import-untyped, misc, no-any-return"
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from localstack.aws.api.s3 import NoSuchBucket
+from localstack.constants import AWS_REGION_US_EAST_1
+from localstack.services.s3.constants import DEFAULT_BUCKET_ENCRYPTION
+from localstack.services.s3.models import (
+    KeyStore,
+    S3Bucket,
+    S3DeleteMarker,
+    S3Multipart,
+    S3Object,
+    S3Part,
+    VersionedKeyStore,
+    s3_stores,
+)
+from localstack.services.s3.utils import get_unique_key_id
+
+from velodrome.s3.durable import codec
+from velodrome.s3.durable.bodies import Body
+from velodrome.s3.durable.index import Change, Gone, Index, Row
+
+# What a row's other columns, or other rows, say.
+_ELSEWHERE = {
+    "bucket": ("name", "objects", "multiparts"),
+    "object": ("key", "version_id", "is_current"),
+    "upload": ("id", "parts", "object"),
+    "part": ("part_number",),
+}
+
+
+def put_latest(self: VersionedKeyStore, object_key: str, s3_object: Any) -> None:
+    """A version that replaces `null` is the latest one, as on S3; LocalStack leaves it in the old one's place."""
+    existing = self.get(object_key)
+    if existing:
+        existing.is_current = False
+    versions = self._store[object_key]
+    versions.pop(s3_object.version_id, None)
+    versions[s3_object.version_id] = s3_object
+
+
+def _data(kind: str, thing: Any, **more: Any) -> str:
+    fields = {
+        name: value for name, value in vars(thing).items() if not name.startswith("_") and name not in _ELSEWHERE[kind]
+    }
+    return codec.dumps({"type": type(thing).__name__, "fields": fields} | more)
+
+
+def _fill(thing: Any, fields: dict[str, Any]) -> Any:
+    vars(thing).update(fields)
+    return thing
+
+
+class State:
+    """Buckets in LocalStack's stores, kept in step with the index. Every method is called under the index's lock."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._places = itertools.count(1)
+
+    def find(self, name: str) -> Any | None:
+        """The bucket of that name, of whatever account."""
+        for account in list(s3_stores):
+            if found := self._store(account).buckets.get(name):
+                return found
+        return None
+
+    def get(self, name: str) -> Any:
+        """The bucket; raises NoSuchBucket."""
+        if (found := self.find(name)) is None:
+            raise NoSuchBucket("The specified bucket does not exist", BucketName=name)
+        return found
+
+    @staticmethod
+    def _store(account: str) -> Any:
+        return s3_stores[account][AWS_REGION_US_EAST_1]
+
+    def _tags(self) -> dict[str, dict[str, str]]:
+        return self._store("000000000000").TAGS.tags
+
+    # What an operation changed, as rows.
+
+    def bucket_rows(self, name: str) -> Iterator[Change]:
+        """The bucket itself, or that it and all in it is gone."""
+        bucket = self.find(name)
+        if bucket is None:
+            yield Gone(name)
+            return
+        yield Row("bucket", name, data=_data("bucket", bucket, tags=self._tags().get(bucket.bucket_arn)))
+
+    def object_rows(self, name: str, key: str, version: str | None) -> Iterator[Change]:
+        """One version of a key, the latest if none is named."""
+        objects = self.get(name).objects
+        found = objects.get(key, version) if version and isinstance(objects, VersionedKeyStore) else objects.get(key)
+        if found is None:
+            yield Gone(name, "object", key, version or "null")
+            return
+        if not hasattr(found, "_place"):
+            found._place = next(self._places)
+        detail = found.version_id or "null"
+        tags = self._tags().get(get_unique_key_id(name, key, detail))
+        data = _data("object", found, tags=tags)
+        yield Row("object", name, key, detail, found._place, getattr(found, "_body", None), data)
+
+    def upload_rows(self, name: str, upload: str) -> Iterator[Change]:
+        """A multipart upload without its parts, or that it is gone with them."""
+        found = self.get(name).multiparts.get(upload)
+        if found is None:
+            yield Gone(name, "upload", upload)
+            yield Gone(name, "part", upload)
+            return
+        inner = {key: value for key, value in vars(found.object).items() if not key.startswith("_")}
+        yield Row("upload", name, upload, data=_data("upload", found, object=inner))
+
+    def part_rows(self, name: str, upload: str, number: int) -> Iterator[Change]:
+        """One part of an upload."""
+        part = self.get(name).multiparts[upload].parts[number]
+        yield Row("part", name, upload, str(number), number, part._body, _data("part", part))
+
+    # Rows as state.
+
+    def load(self) -> tuple[int, set[str]]:
+        """Fill the empty stores from the index; returns how many object versions there are, and all files' names."""
+        names = [row.bucket for row in self._index.rows("bucket")]
+        by_bucket: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        files: set[str] = set()
+        count = last = 0
+        for kind in ("bucket", "object", "upload", "part"):
+            for row in self._index.rows(kind):
+                by_bucket[row.bucket][kind].append(row)
+                if kind == "object":
+                    count += 1
+                    last = max(last, row.place)
+                if row.body is not None:
+                    files |= {segment.name for segment in row.body.segments if not segment.small}
+        self._places = itertools.count(last + 1)
+        for name in names:
+            self._build(name, by_bucket[name])
+        return count, files
+
+    def restore(self, buckets: Iterable[str]) -> None:
+        """Make these buckets again what the index says: changes that could not be written are undone."""
+        for name in buckets:
+            kinds = {kind: list(self._index.rows(kind, name)) for kind in ("bucket", "object", "upload", "part")}
+            if kinds["bucket"]:
+                self._build(name, kinds)
+            elif (bucket := self.find(name)) is not None:
+                store = self._store(bucket.bucket_account_id)
+                store.buckets.pop(name, None)
+                store.global_bucket_map.pop(name, None)
+
+    def _build(self, name: str, rows: dict[str, list[Row]]) -> None:
+        read = codec.loads(rows["bucket"][0].data)
+        fields = read["fields"]
+        bucket = self.find(name)
+        if bucket is None:
+            account = fields["bucket_account_id"]
+            bucket = S3Bucket(name, account, fields["bucket_region"], fields["owner"])
+            store = self._store(account)
+            store.buckets[name] = bucket
+            store.global_bucket_map[name] = account
+        _fill(bucket, fields)
+        if bucket.encryption_rule == DEFAULT_BUCKET_ENCRYPTION:
+            bucket.encryption_rule = DEFAULT_BUCKET_ENCRYPTION  # LocalStack asks with `is`
+        self._set_tags(bucket.bucket_arn, read["tags"])
+        objects = VersionedKeyStore() if bucket.versioning_status else KeyStore()
+        for row in rows["object"]:
+            objects.set(row.name, self._version(bucket, row))
+        bucket.objects = objects
+        bucket.multiparts = {row.name: self._upload(row) for row in rows["upload"]}
+        for row in rows["part"]:
+            part = _fill(S3Part(int(row.detail)), codec.loads(row.data)["fields"])
+            part._body = row.body
+            bucket.multiparts[row.name].parts[part.part_number] = part
+
+    def _set_tags(self, name: str, tags: dict[str, str] | None) -> None:
+        if tags is None:
+            self._tags().pop(name, None)
+        else:
+            self._tags()[name] = tags
+
+    def _version(self, bucket: Any, row: Row) -> Any:
+        read = codec.loads(row.data)
+        version = row.detail if bucket.versioning_status else None
+        if read["type"] == S3DeleteMarker.__name__:
+            thing = S3DeleteMarker(row.name, version)
+        else:
+            thing = S3Object(row.name, version_id=version)
+            thing._body = row.body or Body()
+        thing._place = row.place
+        self._set_tags(get_unique_key_id(bucket.name, row.name, row.detail), read["tags"])
+        return _fill(thing, read["fields"])
+
+    @staticmethod
+    def _upload(row: Row) -> Any:
+        read = codec.loads(row.data)
+        upload = _fill(S3Multipart(read["object"]["key"]), read["fields"])
+        upload.id = row.name
+        _fill(upload.object, read["object"])
+        return upload
