@@ -248,7 +248,8 @@ class ComposeRuntime:
     def _fill_home(self) -> bool:
         """Bring secrets and data set into the volume `home`; whether running services have other settings."""
         settings, archive = self.settings, io.BytesIO()
-        secrets = "".join(f"{setting.name}={shlex.quote(settings[setting.name])}\n" for setting in SETTINGS if setting.secret)
+        names = [setting.name for setting in SETTINGS if setting.secret]
+        secrets = "".join(f"{name}={shlex.quote(settings[name])}\n" for name in names)
         with tarfile.open(fileobj=archive, mode="w") as tar:
             member = tarfile.TarInfo(SECRETS_FILE)
             member.size, member.mode = len(secrets.encode()), 0o600
