@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import shlex
 import subprocess
 import tarfile
 import threading
@@ -206,12 +207,12 @@ class ComposeRuntime:
         title = f"build {image_name(name)}"
         with self.progress.step(title):
             argv = self._argv("--progress", "plain", "build", name)
-            self._follow(argv, partial(self.progress.say, title))
+            log = self.settings.home / "logs" / f"build-{image_name(name)}.log"
+            self._follow(argv, log, partial(self.progress.say, title))
 
-    def _follow(self, argv: list[str], report: Callable[[str], None]) -> None:
+    def _follow(self, argv: list[str], log: Path, report: Callable[[str], None]) -> None:
         """Run a build, telling which of its steps is at work; raises StackError with its last lines."""
         lines: list[str] = []
-        log = self.settings.home / "logs" / "build.log"
         with (
             subprocess.Popen(
                 argv,
@@ -222,7 +223,7 @@ class ComposeRuntime:
                 text=True,
                 errors="replace",
             ) as process,
-            log.open("a") as file,
+            log.open("w") as file,
         ):
             steps: dict[str, str] = {}
             for line in process.stdout or ():
@@ -245,10 +246,10 @@ class ComposeRuntime:
             self._look_again()
 
     def _fill_home(self) -> bool:
-        """Bring secrets and data set into the volume `home`; whether it had other secrets before, which running
-        services know."""
+        """Bring secrets and data set into the volume `home`; whether running services have other settings."""
         settings, archive = self.settings, io.BytesIO()
-        secrets = "".join(f"{setting.name}={settings[setting.name]}\n" for setting in SETTINGS if setting.secret)
+        names = [setting.name for setting in SETTINGS if setting.secret]
+        secrets = "".join(f"{name}={shlex.quote(settings[name])}\n" for name in names)
         with tarfile.open(fileobj=archive, mode="w") as tar:
             member = tarfile.TarInfo(SECRETS_FILE)
             member.size, member.mode = len(secrets.encode()), 0o600

@@ -2,7 +2,7 @@
 
 `python -m velodrome.runtime.prepare` does it in containers, for the volume that all of them see, and makes a data set
 and settings.sh too, from which Airflow's processes read their settings. With --given it first takes secrets and a data
-set from a tar on standard input, and says `changed` when it had other secrets before.
+set from a tar on standard input. It says `changed` when services may still run with other settings.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def prepare_home(settings: Settings) -> Settings:
     return settings
 
 
-def take_given(home: Path) -> bool:
-    """Take secrets.env and dataset/ from the tar on standard input; whether there were other secrets before. A data
-    set that is there and another is refused: this home's databases hold it."""
+def take_given(home: Path) -> None:
+    """Take secrets.env and dataset/ from the tar on standard input. A data set that is there and another is refused:
+    this home's databases hold it."""
     with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
         archive.extractall(home / "given", filter="data")
     given = home / "given"
@@ -59,11 +59,7 @@ def take_given(home: Path) -> bool:
         elif there.is_file():
             shutil.rmtree(home / "dataset", ignore_errors=True)
             (given / "dataset").rename(home / "dataset")
-        secrets = home / SECRETS_FILE
-        before = secrets.read_text(encoding="utf-8") if secrets.is_file() else ""
-        after = (given / SECRETS_FILE).read_text(encoding="utf-8")
-        write_private(secrets, after)
-        return before not in ("", after)
+        write_private(home / SECRETS_FILE, (given / SECRETS_FILE).read_text(encoding="utf-8"))
     finally:
         shutil.rmtree(given)
 
@@ -74,12 +70,16 @@ def main() -> None:
         settings = load()
         if settings["DATASET"]:
             raise SettingError("DATASET is taken by `make up DATASET=folder`; `docker compose up` alone generates one")
-        if "--given" in sys.argv and take_given(settings.home):
-            print("changed")
+        if "--given" in sys.argv:
+            take_given(settings.home)
         take_dataset(load(), loaded=False)
         settings = prepare_home(load())
-        lines = (f"{name}={shlex.quote(value)}\n" for name, value in settings.items() if value)
-        write_private(settings.home / "settings.sh", "# Made anew at each start.\n" + "".join(lines))
+        file = settings.home / "settings.sh"
+        before = file.read_text(encoding="utf-8") if file.is_file() else ""
+        text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items() if value)
+        write_private(file, text)
+        if before not in ("", text):
+            print("changed")
     except (SettingError, DatasetError, OSError, tarfile.TarError) as error:
         sys.exit(f"prepare: {error}")
 

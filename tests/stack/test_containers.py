@@ -1,0 +1,241 @@
+"""The stack in containers, from nothing through changes, kills and stops; each test follows the last."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import docker
+import psycopg
+import pytest
+import redshift_connector
+from changes import day_in_the_store
+from copy_of_stack import ROOT, Copy
+from oracle import Warehouse, compare, full_load, revenue
+from state_of_stack import snapshot
+
+from velodrome.runtime.airflow_api import ENDED, PIPELINE_DAG, Airflow
+from velodrome.runtime.compose import BUILT, compose_environ, image_name
+from velodrome.runtime.services import SERVICES
+from velodrome.runtime.summary import database_url
+from velodrome.settings import SETTINGS
+from velodrome.testing import wait_until
+
+RUNNING = [name for name, service in SERVICES.items() if service.healthy]
+# When in a run of the pipeline each container is killed: while a task works that needs it.
+MOMENTS = {
+    "source": "extract.export_to_s3",
+    "s3": "transform.run_job",
+    "redshift": "load.serving",
+    "emr-serverless": "transform.run_job",
+    "airflow-db": "transform.run_job",
+    "airflow-api-server": "extract.export_to_s3",
+    "airflow-scheduler": "transform.run_job",
+    "airflow-dag-processor": "transform.run_job",
+    "airflow-triggerer": "transform.run_job",
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> Warehouse:
+    return Warehouse()
+
+
+@pytest.fixture
+def source(stack: Copy) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(database_url(stack.settings, "SOURCE"), autocommit=True) as connection:
+        yield connection
+
+
+def differences(stack: Copy, model: Warehouse) -> list[str]:
+    """What the warehouse holds otherwise than it should."""
+    settings = stack.settings
+    connection = redshift_connector.connect(
+        host=settings["REDSHIFT_HOST"],
+        port=settings.integer("REDSHIFT_PORT"),
+        database=settings["REDSHIFT_DATABASE"],
+        user=settings["REDSHIFT_USER"],
+        password=settings["REDSHIFT_PASSWORD"],
+        ssl=settings.flag("REDSHIFT_SSL"),
+    )
+    try:
+        return compare(connection, model.frames())
+    finally:
+        connection.close()
+
+
+def compose(stack: Copy, *arguments: str) -> str:
+    """`docker compose ARGUMENTS` on the copy's project, as a person would call it in the checkout."""
+    result = subprocess.run(
+        ["docker", "compose", *arguments],
+        env=compose_environ(stack.settings),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def containers(stack: Copy, engine: docker.DockerClient) -> dict[str, Any]:
+    """Each service's container."""
+    label = f"com.docker.compose.project={compose_environ(stack.settings)['COMPOSE_PROJECT_NAME']}"
+    found = engine.containers.list(all=True, filters={"label": label})
+    return {container.labels["com.docker.compose.service"]: container for container in found}
+
+
+def test_one_command_leads_from_nothing_to_a_filled_warehouse(stack: Copy, model: Warehouse) -> None:
+    output = stack.check("up")
+    assert "fact_sales" in output and stack.settings["AIRFLOW_URL"] in output
+    assert stack.check("status").count("RUNNING") == len(RUNNING)
+    model.load(full_load(stack.home / "dataset"))
+    assert differences(stack, model) == []
+    assert revenue(model.frames()) > 0
+
+
+def test_compose_s_own_health_checks_agree(stack: Copy, engine: docker.DockerClient) -> None:
+    def healthy() -> set[str]:
+        return {
+            name
+            for name, container in containers(stack, engine).items()
+            if container.attrs["State"].get("Health", {}).get("Status") == "healthy"
+        }
+
+    wait_until("every container to be healthy", lambda: healthy() == set(RUNNING), 60)
+
+
+def test_no_container_runs_as_root_or_can_gain_rights(stack: Copy, engine: docker.DockerClient) -> None:
+    for name, container in containers(stack, engine).items():
+        host = container.attrs["HostConfig"]
+        assert container.attrs["Config"]["User"] == "10001:10001", name
+        assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"] and not host["Privileged"], name
+        assert host["Memory"] > 0, name
+        if name in RUNNING:
+            users = {process[0] for process in container.top(ps_args="-eo uid,pid,args")["Processes"]}
+            assert users == {"10001"}, name
+
+
+def test_ports_are_published_on_the_loopback_interface_only(stack: Copy, engine: docker.DockerClient) -> None:
+    published = {
+        entry["HostPort"]: entry["HostIp"]
+        for container in containers(stack, engine).values()
+        for entries in (container.attrs["HostConfig"]["PortBindings"] or {}).values()
+        for entry in entries
+    }
+    assert set(published) == {stack.settings[service.port] for service in SERVICES.values() if service.port}
+    assert set(published.values()) == {"127.0.0.1"}
+
+
+def test_no_secret_is_in_a_container_s_settings_its_log_or_an_image(stack: Copy, engine: docker.DockerClient) -> None:
+    secrets = [stack.settings[setting.name] for setting in SETTINGS if setting.secret]
+    assert all(secrets)
+    project = compose_environ(stack.settings)["COMPOSE_PROJECT_NAME"]
+    texts = {name: f"{container.attrs}{container.logs()}" for name, container in containers(stack, engine).items()}
+    for service in BUILT:
+        image = engine.images.get(f"{project}-{image_name(service)}")
+        texts[f"image {service}"] = f"{image.attrs}{image.history()}"
+    for name, text in texts.items():
+        assert not [secret for secret in secrets if secret in text], name
+
+
+def test_the_images_are_small(stack: Copy, engine: docker.DockerClient) -> None:
+    project = compose_environ(stack.settings)["COMPOSE_PROJECT_NAME"]
+    images = [engine.images.get(f"{project}-{image_name(service)}") for service in BUILT]
+    assert sum(image.attrs["Size"] for image in images) < 3 << 30  # even if they shared nothing
+
+
+def test_up_again_only_says_that_all_is_there(stack: Copy) -> None:
+    pids = stack.process_ids()
+    output = stack.check("up")
+    assert output.count("already running") == len(RUNNING)
+    assert output.count("has run before") == 2
+    assert stack.process_ids() == pids
+
+
+def test_the_commands_work_on_containers(stack: Copy) -> None:
+    count = stack.command(["bash", "-c", "echo 'SELECT COUNT(*) FROM store.orders' | make -s psql"]).stdout
+    facts = stack.command(["bash", "-c", "echo 'SELECT COUNT(*) FROM serving.fact_sales' | make -s redshift"]).stdout
+    assert int(count.split()[2]) > 0 and int(facts.split()[2]) > 0
+    shell = stack.command(["bash", "-c", 'eval "$(make -s env)" && printenv AWS_PROFILE AIRFLOW_URL'])
+    assert shell.stdout.splitlines() == ["local", stack.settings["AIRFLOW_URL"]], shell.stderr
+    assert "Redshift is ready" in stack.check("logs", "redshift", "--no-follow", "--lines", "1000")
+
+
+def test_changes_reach_the_warehouse_and_nothing_else_does(
+    stack: Copy, model: Warehouse, source: psycopg.Connection[Any]
+) -> None:
+    model.load(day_in_the_store(source, full_load(stack.home / "dataset")))
+    stack.check("run")
+    assert differences(stack, model) == []
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_a_container_killed_during_a_run_costs_nothing(
+    stack: Copy, model: Warehouse, source: psycopg.Connection[Any], name: str
+) -> None:
+    number = str(list(MOMENTS).index(name) + 10)
+    customer = next(row for row in full_load(stack.home / "dataset")["customers"] if row["customer_id"] == number)
+    phone = f"(555) 010-{number:0>4}"
+    source.execute("UPDATE store.customers SET phone = %s WHERE customer_id = %s", (phone, number))
+    moment = source.execute("SELECT updated_at FROM store.customers WHERE customer_id = %s", (number,)).fetchone()
+    assert moment is not None
+    model.load({"customers": [{**customer, "phone": phone, "updated_at": moment[0], "is_active": "Y"}]})
+
+    with Airflow(stack.settings) as airflow:
+        run = airflow.trigger(PIPELINE_DAG)
+
+        def begun() -> bool:
+            states = {task["task_id"]: task["state"] for task in airflow.tasks(PIPELINE_DAG, run)}
+            return states.get(MOMENTS[name]) in ("running", "success", "failed")
+
+        wait_until(f"{MOMENTS[name]} to begin", begun, 120, 0.1)
+        compose(stack, "kill", name)
+    compose(stack, "up", "--detach")
+    stack.check("up", "--no-fill")
+    with Airflow(stack.settings) as airflow:
+        wait_until("the run to end", lambda: airflow.run_state(PIPELINE_DAG, run) in ENDED, 400, 0.5)
+        if airflow.run_state(PIPELINE_DAG, run) == "failed":
+            stack.check("run")
+    assert differences(stack, model) == []
+
+
+def test_a_crashed_container_comes_back_by_itself(stack: Copy, engine: docker.DockerClient) -> None:
+    begin = time.time()
+    for name in RUNNING:
+        # All that runs in it, but for the init process, which then ends too.
+        containers(stack, engine)[name].exec_run(["sh", "-c", "kill -9 -1"])
+
+    def restarted() -> bool:
+        running = stack.runtime
+        return all(running.state(name).running and running.state(name).since > begin for name in RUNNING)
+
+    wait_until("every container to be started again", restarted, 60, 0.5)
+    wait_until("all to be healthy again", lambda: stack.run("status").returncode == 0, 180, 1)
+
+
+def test_after_down_everything_is_there(stack: Copy, model: Warehouse, source: psycopg.Connection[Any]) -> None:
+    before = snapshot(stack)
+    compose(stack, "down")
+    stack.check("up")
+    after = snapshot(stack)
+    for part in before:
+        assert after[part] == before[part], part
+    source_again = psycopg.connect(database_url(stack.settings, "SOURCE"), autocommit=True)
+    with source_again:
+        source_again.execute("UPDATE store.customers SET email = NULL WHERE customer_id = '1'")
+    assert "dim_customers" in stack.check("run")
+
+
+def test_reset_forgets_the_volumes(stack: Copy, engine: docker.DockerClient) -> None:
+    project = compose_environ(stack.settings)["COMPOSE_PROJECT_NAME"]
+    label = {"label": f"com.docker.compose.project={project}"}
+    assert engine.volumes.list(filters=label)
+    stack.check("reset")
+    assert not engine.volumes.list(filters=label) and not containers(stack, engine)
+    assert not (stack.home / "secrets.env").exists()
+    assert "Nothing runs" in stack.run("status").stdout
