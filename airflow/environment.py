@@ -160,7 +160,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
     made["AIRFLOW__API_AUTH__JWT_SECRET"] = derived_key(settings, "token")
     made["AIRFLOW__CORE__FERNET_KEY"] = derived_key(settings, "fernet")
     # A proxy meant for the outside must not get between Airflow's own processes.
-    own = (urlsplit(settings["AIRFLOW_INTERNAL_URL"]).hostname, "127.0.0.1", "localhost")
+    own = dict.fromkeys((urlsplit(settings["AIRFLOW_INTERNAL_URL"]).hostname, "127.0.0.1", "localhost"))
     for name in ("NO_PROXY", "no_proxy"):
         made[name] = ",".join(filter(None, (environ.get(name), *own)))
     return {**environ, **made}
