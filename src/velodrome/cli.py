@@ -75,6 +75,13 @@ def _runtime(progress: Progress | None = None) -> Runtime:
     return runtime_for(_settings(), progress or Progress(console))
 
 
+def _login() -> Runtime:
+    """The same, with the passwords of what runs in it."""
+    running = _runtime()
+    running.learn_secrets()
+    return running
+
+
 @app.command()
 def up(
     fill: Annotated[bool, typer.Option(help="Run the setup and the pipeline DAG unless they have run before.")] = True,
@@ -93,7 +100,7 @@ def up(
 def run() -> None:
     """Trigger the pipeline DAG and follow it."""
     with _clear_errors():
-        running = _runtime()
+        running = _login()
         settings = running.settings
         before = summary.table_rows(settings)
         begin = time.monotonic()
@@ -113,7 +120,7 @@ def down() -> None:
 def status() -> None:
     """Show each service's state; the exit code is 0 when all run and are healthy."""
     with _clear_errors():
-        if not summary.show_status(console, _runtime()):
+        if not summary.show_status(console, _login()):
             raise typer.Exit(1)
 
 
@@ -146,7 +153,7 @@ def logs(
 
 def _prompt(prefix: str, options: str = "") -> None:
     """Give the terminal to pgcli, or standard input to psql where there is no terminal."""
-    running = _runtime()
+    running = _login()
     if sys.stdin.isatty():
         program, login = [str(Path(sys.executable).with_name("pgcli"))], summary.libpq(running.settings, prefix)
     else:
@@ -173,7 +180,7 @@ def redshift() -> None:
 def env() -> None:
     """Print what a shell needs to use this copy: eval "$(velodrome env)"."""
     with _clear_errors():
-        settings = _runtime().settings
+        settings = _login().settings
         settings.required("SOURCE_PASSWORD")
         for name, value in summary.client_environ(settings).items():
             print(f"export {name}={shlex.quote(value)}")

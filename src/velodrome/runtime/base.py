@@ -53,6 +53,9 @@ class Runtime(Protocol):
     def begin(self, settings: Settings) -> Settings:
         """Make what all services need (secrets, folders, a supervisor); the settings with every secret."""
 
+    def learn_secrets(self) -> None:
+        """Have in `settings` the secrets of a stack that was started by other means."""
+
     def steps(self) -> list[Step]:
         """What must be done before services start: installs, images. The last of them for each service is what
         `ready_step` names."""

@@ -33,6 +33,7 @@ from velodrome.settings import (
     SECRETS_FILE,
     SETTINGS,
     Settings,
+    keep_settings,
     load,
     read_env_file,
     user_environ,
@@ -98,7 +99,11 @@ class ComposeRuntime:
         return ["docker", "compose", "--project-directory", str(folder), "-f", str(folder / "docker-compose.yml"), *arguments]  # fmt: skip  # noqa: E501
 
     def _docker(self, argv: list[str], given: bytes = b"") -> str:
-        result = subprocess.run(argv, env=self.environ(), input=given, capture_output=True, check=False)
+        try:
+            result = subprocess.run(argv, env=self.environ(), input=given, capture_output=True, check=False)
+        except FileNotFoundError:
+            engine.find()  # says what to install
+            raise
         if result.returncode:
             said = result.stderr.decode(errors="replace").strip().splitlines()
             raise StackError("\n".join([f"{' '.join(argv)} failed:", *said[-12:]]))
@@ -152,7 +157,7 @@ class ComposeRuntime:
             problem = f"it needed more memory than its mem_limit in docker-compose.yml; {problem}"
         return State(
             word=word.upper(),
-            active=word in ACTIVE and container["RestartCount"] < MANY_RESTARTS,
+            active=word in ACTIVE and not (word == "restarting" and container["RestartCount"] >= MANY_RESTARTS),
             running=word == "running",
             pid=int(state["Pid"]),
             since=_seconds(state["StartedAt"]),
@@ -177,18 +182,20 @@ class ComposeRuntime:
                 )
 
     def begin(self, settings: Settings) -> Settings:
-        if not (settings.home / SECRETS_FILE).is_file() and self.holds_data():
-            self.adopt()
-            settings = load(user_environ(), settings.project)
-        self.settings = prepare_home(settings)
+        self.settings = settings
+        self.learn_secrets()
+        self.settings = prepare_home(self.settings)
         return self.settings
 
-    def adopt(self) -> None:
-        """Take over the secrets of a stack that `docker compose up` alone has made."""
-        with self.progress.step("take over its passwords"):
-            run = ("run", "--rm", "-T", "--no-deps", "prepare")
-            text = self._compose(*run, "cat", f"/var/lib/velodrome/{SECRETS_FILE}")
-            write_private(self.settings.home / SECRETS_FILE, text)
+    def learn_secrets(self) -> None:
+        home = self.settings.home
+        if (home / SECRETS_FILE).is_file() or not self.holds_data():
+            return
+        run = ("run", "--rm", "-T", "--no-deps", "prepare")
+        write_private(home / SECRETS_FILE, self._compose(*run, "cat", f"/var/lib/velodrome/{SECRETS_FILE}"))
+        chosen = {"RUNTIME": self.name}
+        keep_settings(Settings({**self.settings, **chosen}), chosen)
+        self.settings = prepare_home(load(user_environ(), self.settings.project))
 
     def steps(self) -> list[Step]:
         steps = [Step(f"build {image_name(name)}", partial(self._build, name)) for name in BUILT]

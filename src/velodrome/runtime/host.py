@@ -62,6 +62,9 @@ class HostRuntime:
         self.supervisor.start()
         return self.settings
 
+    def learn_secrets(self) -> None:
+        """Nothing but the console starts host processes."""
+
     def steps(self) -> list[Step]:
         return [Step(f"install {name}", partial(self._install, name)) for name in STACK_INSTALLS]
 
