@@ -62,8 +62,13 @@ class Body:
 
 
 def new_name() -> str:
-    """A segment's name; none is ever used twice."""
+    """A file's name; none is ever used twice."""
     return os.urandom(16).hex()
+
+
+def new_small_name() -> str:
+    """A small segment's name; no file is called so."""
+    return f"small-{new_name()}"
 
 
 def _private(path: str, flags: int) -> int:
@@ -95,7 +100,7 @@ class Draft:
     def finish(self) -> Body:
         """The body, on disk or small."""
         if self._file is None:
-            return Body([Segment(self.name, self.size, small=True, data=b"".join(self._held))])
+            return Body([Segment(new_small_name(), self.size, small=True, data=b"".join(self._held))])
         self._file.flush()
         os.fdatasync(self._file.fileno())
         self._file.close()
@@ -116,7 +121,7 @@ class Reader:
 
     def __init__(self, bodies: Bodies, body: Body) -> None:
         self._bodies = bodies
-        self._names = [segment.name for segment in body.segments]
+        self._names = [segment.name for segment in body.segments if not segment.small]
         self._starts = [0, *itertools.accumulate(segment.size for segment in body.segments)]
         self._segments = body.segments
         self._small: dict[int, bytes] = {}
@@ -148,13 +153,13 @@ class Reader:
             return self._small[number][offset : offset + amount]
         data = os.pread(self._file(number), amount, offset)
         if not data:
-            raise OSError(f"{self._names[number]} is shorter than the index says")
+            raise OSError(f"{self._segments[number].name} is shorter than the index says")
         return data
 
     def _file(self, number: int) -> int:
         if self._descriptor is None or self._open != number:
             self._close_file()
-            self._descriptor = self._bodies.open_file(self._names[number])
+            self._descriptor = self._bodies.open_file(self._segments[number].name)
             self._open = number
         return self._descriptor
 
@@ -205,7 +210,7 @@ class Bodies:
 
     def open(self, body: Body) -> Reader:
         """Raises BodyGone when the body has been removed."""
-        names = [segment.name for segment in body.segments]
+        names = [segment.name for segment in body.segments if not segment.small]
         with self._lock:
             if not self._doomed.isdisjoint(names):
                 raise BodyGone(names[0])
@@ -238,7 +243,7 @@ class Bodies:
         try:
             for number, segment in enumerate(body.segments):
                 if segment.small:
-                    made.append(Segment(new_name(), segment.size, small=True, data=reader.small(number)))
+                    made.append(Segment(new_small_name(), segment.size, small=True, data=reader.small(number)))
                 else:
                     made.append(Segment(self._link_file(segment.name), segment.size, small=False))
         except BaseException:
@@ -269,9 +274,11 @@ class Bodies:
         return new
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files, those that are being read after their last reader; names of small ones do no harm."""
+        """Remove files, those that are being read after their last reader; small ones are left to the index."""
+        names = {name for name in names if not name.startswith("small-")}
+        if not names:
+            return
         with self._lock:
-            names = set(names)
             self._doomed |= names
             unread = [name for name in names if not self._read.get(name)]
         self._unlink(unread)
