@@ -66,9 +66,7 @@ def new_name() -> str:
     return os.urandom(16).hex()
 
 
-def new_small_name() -> str:
-    """A small segment's name; no file is called so."""
-    return f"small-{new_name()}"
+SMALL_NAME = "small-"  # no file is called so
 
 
 def _private(path: str, flags: int) -> int:
@@ -78,8 +76,8 @@ def _private(path: str, flags: int) -> int:
 class Draft:
     """A body that is being written. Nothing refers to it before `finish`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
         self._held: list[bytes] = []
         self._file: IO[bytes] | None = None
         self.name = new_name()
@@ -92,7 +90,7 @@ class Draft:
             self._held.append(data)
             if self.size <= SMALL:
                 return
-            self._file = open(self._folder / self.name, "xb", buffering=1024 * 1024, opener=_private)  # noqa: SIM115 - lives on
+            self._file = open(self._bodies.folder / self.name, "xb", buffering=1024 * 1024, opener=_private)  # noqa: SIM115 - lives on
             data = b"".join(self._held)
             self._held.clear()
         self._file.write(data)
@@ -100,7 +98,7 @@ class Draft:
     def finish(self) -> Body:
         """The body, on disk or small."""
         if self._file is None:
-            return Body([Segment(new_small_name(), self.size, small=True, data=b"".join(self._held))])
+            return Body([self._bodies.small(b"".join(self._held))])
         self._file.flush()
         os.fdatasync(self._file.fileno())
         self._file.close()
@@ -113,7 +111,7 @@ class Draft:
             with suppress(OSError):
                 self._file.close()
             with suppress(OSError):
-                (self._folder / self.name).unlink(missing_ok=True)
+                (self._bodies.folder / self.name).unlink(missing_ok=True)
 
 
 class Reader:
@@ -190,7 +188,8 @@ class Bodies:
     """The folder of body files. `fetch_small` reads a small body from the index."""
 
     def __init__(self, folder: Path, fetch_small: Callable[[str], bytes | None]) -> None:
-        self._folder = folder
+        self.folder = folder
+        self.small_numbers = itertools.count(1)
         self._fetch_small = fetch_small
         self._lock = threading.RLock()  # a Reader may be collected, hence released, at any place
         self._read: Counter[str] = Counter()
@@ -199,12 +198,16 @@ class Bodies:
 
     def draft(self) -> Draft:
         """An empty body to write to."""
-        return Draft(self._folder)
+        return Draft(self)
+
+    def small(self, data: bytes) -> Segment:
+        """A new small segment; `small_numbers` grow, so that the index adds it at its end."""
+        return Segment(f"{SMALL_NAME}{next(self.small_numbers)}", len(data), small=True, data=data)
 
     def open_file(self, name: str) -> int:
         """A descriptor of one segment's file; raises BodyGone."""
         try:
-            return os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise BodyGone(name) from None
 
@@ -243,7 +246,7 @@ class Bodies:
         try:
             for number, segment in enumerate(body.segments):
                 if segment.small:
-                    made.append(Segment(new_small_name(), segment.size, small=True, data=reader.small(number)))
+                    made.append(self.small(reader.small(number)))
                 else:
                     made.append(Segment(self._link_file(segment.name), segment.size, small=False))
         except BaseException:
@@ -256,14 +259,14 @@ class Bodies:
     def _link_file(self, name: str) -> str:
         new = new_name()
         try:
-            os.link(self._folder / name, self._folder / new)
+            os.link(self.folder / name, self.folder / new)
         except FileNotFoundError:
             raise BodyGone(name) from None
         except OSError:
             # A file system without links, or a file with as many as it can have.
-            draft = Draft(self._folder)
+            draft = Draft(self)
             try:
-                with open(self._folder / name, "rb") as source:  # noqa: PTH123
+                with open(self.folder / name, "rb") as source:  # noqa: PTH123
                     while data := source.read(1024 * 1024):
                         draft.write(data)
                 draft.finish()
@@ -275,7 +278,7 @@ class Bodies:
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files, those that are being read after their last reader; small ones are left to the index."""
-        names = {name for name in names if not name.startswith("small-")}
+        names = {name for name in names if not name.startswith(SMALL_NAME)}
         if not names:
             return
         with self._lock:
@@ -286,13 +289,13 @@ class Bodies:
     def _unlink(self, names: list[str]) -> None:
         for name in names:
             with suppress(OSError):  # what stays is swept at the next start
-                (self._folder / name).unlink(missing_ok=True)
+                (self.folder / name).unlink(missing_ok=True)
         with self._lock:
             self._doomed.difference_update(names)
 
     def sync_folder(self) -> None:
         """Bring new files' names to the disk."""
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:
@@ -304,11 +307,11 @@ class Bodies:
         orphans = [name for name in found if name not in known]
         for name in orphans:
             if found[name]:
-                shutil.rmtree(self._folder / name, ignore_errors=True)
+                shutil.rmtree(self.folder / name, ignore_errors=True)
             else:
-                (self._folder / name).unlink(missing_ok=True)
+                (self.folder / name).unlink(missing_ok=True)
         return len(orphans), sorted(known - found.keys())
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
-        with os.scandir(self._folder) as entries:
+        with os.scandir(self.folder) as entries:
             yield from entries

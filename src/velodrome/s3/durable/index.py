@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sqlite3
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from velodrome.s3.durable.bodies import Bodies, Body
+from velodrome.s3.durable.bodies import SMALL_NAME, Bodies, Body
 
 LOG = logging.getLogger(__name__)
 FILE = "index.db"
@@ -21,7 +22,7 @@ CREATE TABLE entry (
     kind TEXT NOT NULL, bucket TEXT NOT NULL, name TEXT NOT NULL, detail TEXT NOT NULL,
     place INTEGER NOT NULL, body TEXT, data TEXT NOT NULL, PRIMARY KEY (kind, bucket, name, detail)
 ) WITHOUT ROWID;
-CREATE TABLE small (name TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE small (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
 """
 
 
@@ -64,6 +65,10 @@ class Ticket:
     fresh: frozenset[str]
     done: bool = False
     error: Exception | None = None
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix(SMALL_NAME))
 
 
 def check_format(folder: Path) -> None:
@@ -114,6 +119,8 @@ class Index:
         self._writer.execute("PRAGMA incremental_vacuum")
         self._reader = self._connect()
         self.bodies = Bodies(folder / "objects", self._small)
+        last = self._reader.execute("SELECT MAX(number) FROM small").fetchone()[0]
+        self.bodies.small_numbers = itertools.count((last or 0) + 1)
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._file, isolation_level=None, check_same_thread=False, timeout=30)
@@ -126,7 +133,7 @@ class Index:
 
     def _small(self, name: str) -> bytes | None:
         with self._reading:
-            found = self._reader.execute("SELECT data FROM small WHERE name = ?", (name,)).fetchone()
+            found = self._reader.execute("SELECT data FROM small WHERE number = ?", (_number(name),)).fetchone()
         return None if found is None else bytes(found[0])
 
     def rows(self, kind: str, bucket: str | None = None) -> Iterator[Row]:
@@ -206,7 +213,8 @@ class Index:
                     removed |= self._remove(change)
                     if isinstance(change, Row):
                         removed -= self._insert(change)
-            self._writer.executemany("DELETE FROM small WHERE name = ?", [(name,) for name in removed])
+            small = [(_number(name),) for name in removed if name.startswith(SMALL_NAME)]
+            self._writer.executemany("DELETE FROM small WHERE number = ?", small)
             run("COMMIT")
         except BaseException:
             if self._writer.in_transaction:
@@ -234,7 +242,9 @@ class Index:
             return set()
         for segment in row.body.segments:
             if segment.data is not None:
-                self._writer.execute("INSERT OR REPLACE INTO small VALUES (?, ?)", (segment.name, segment.data))
+                self._writer.execute(
+                    "INSERT OR REPLACE INTO small VALUES (?, ?)", (_number(segment.name), segment.data)
+                )
         return row.body.names()
 
     def _fail(self, tickets: list[Ticket], error: Exception) -> None:
