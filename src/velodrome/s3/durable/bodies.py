@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import IO
 
 # Up to this size a body lies in the index: its one sync is then the commit's own.
 SMALL = 16 * 1024
+# A large body goes to the disk while it still arrives, not all at its end.
+SYNC_EVERY = 32 * 1024 * 1024
+_syncer = ThreadPoolExecutor(2, thread_name_prefix="s3-sync")
 
 
 class BodyGone(Exception):
@@ -80,6 +84,8 @@ class Draft:
         self._bodies = bodies
         self._held: list[bytes] = []
         self._file: IO[bytes] | None = None
+        self._sync: Future[None] | None = None
+        self._sent = 0
         self.name = new_name()
         self.size = 0
 
@@ -94,12 +100,17 @@ class Draft:
             data = b"".join(self._held)
             self._held.clear()
         self._file.write(data)
+        if self.size - self._sent >= SYNC_EVERY and (self._sync is None or self._sync.done()):
+            self._sent = self.size
+            self._sync = _syncer.submit(os.fdatasync, self._file.fileno())
 
     def finish(self) -> Body:
         """The body, on disk or small."""
         if self._file is None:
             return Body([self._bodies.small(b"".join(self._held))])
         self._file.flush()
+        if self._sync is not None:
+            self._sync.result()
         os.fdatasync(self._file.fileno())
         self._file.close()
         return Body([Segment(self.name, self.size, small=False)])
@@ -108,6 +119,8 @@ class Draft:
         """Leave nothing of it; harmless after an error of `write` or `finish`."""
         self._held.clear()
         if self._file is not None:
+            if self._sync is not None:
+                wait([self._sync])
             with suppress(OSError):
                 self._file.close()
             with suppress(OSError):

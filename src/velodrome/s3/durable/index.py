@@ -156,9 +156,11 @@ class Index:
     def commit(self, ticket: Ticket) -> None:
         """Return once the ticket is on disk. Raises what kept it from there: then the state is as before it."""
         if not ticket.done:
+            removed: set[str] = set()
             with self._committing:
                 if not ticket.done:
-                    self._commit_queue()
+                    removed = self._commit_queue()
+            self.bodies.remove(removed)
         if ticket.error is not None:
             raise ticket.error
 
@@ -177,25 +179,26 @@ class Index:
     def undo(self, buckets: Iterable[str]) -> None:
         """Make the state of these buckets again what is on disk, after an operation that failed halfway."""
         with self._committing:
-            self._commit_queue()
+            self.bodies.remove(self._commit_queue())
             with self.lock:
                 self.on_failure(frozenset(buckets))
 
-    def _commit_queue(self) -> None:
+    def _commit_queue(self) -> set[str]:
+        """Write what is queued; returns the files that are of no use any more."""
         with self.lock:
             tickets, self._queue = self._queue, []
         try:
             removed = self._write(tickets)
         except Exception as error:
             self._fail(tickets, error)
-            return
+            return set()
         for ticket in tickets:
             ticket.done = True
             for change in ticket.changes:
                 if isinstance(change, Row) and change.body is not None:
                     change.body.settle()
             ticket.changes = []
-        self.bodies.remove(removed)
+        return removed
 
     def _write(self, tickets: list[Ticket]) -> set[str]:
         if any(
@@ -266,7 +269,7 @@ class Index:
     def close(self) -> None:
         """Write what is queued; the write-ahead log goes into the index."""
         with self._committing:
-            self._commit_queue()
+            self.bodies.remove(self._commit_queue())
             with self._reading:
                 self._reader.close()
             self._writer.close()
