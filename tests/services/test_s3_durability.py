@@ -192,6 +192,15 @@ class TestFiles:
         s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a"}, {"Key": "b"}]})
         assert objects(service.settings) == before
 
+    def test_a_deleted_bucket_leaves_nothing_to_the_next_of_its_name(self, s3: Any) -> None:
+        for _ in range(2):
+            s3.create_bucket(Bucket="twice")
+            with pytest.raises(ClientError, match="NoSuchTagSet"):
+                s3.get_bucket_tagging(Bucket="twice")
+            s3.put_bucket_tagging(Bucket="twice", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+            s3.create_multipart_upload(Bucket="twice", Key="k")
+            s3.delete_bucket(Bucket="twice")
+
     def test_an_object_is_read_to_its_end_although_it_is_replaced(self, service: RunningService, s3: Any) -> None:
         bucket, old = service.settings["LOG_BUCKET"], bytes(range(256)) * 200_000
         before = objects(service.settings)

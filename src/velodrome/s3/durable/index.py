@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,12 +112,14 @@ class Index:
         self._committing = threading.Lock()
         self._reading = threading.Lock()
         self._file = folder / FILE
+        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._writer = self._connect()
         self._writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
         self._create()
-        self._writer.execute("PRAGMA incremental_vacuum")
+        with suppress(sqlite3.OperationalError):  # the disk is full; it can wait
+            self._writer.execute("PRAGMA incremental_vacuum").fetchall()
         self._reader = self._connect()
         self.bodies = Bodies(folder / "objects", self._small)
         last = self._reader.execute("SELECT MAX(number) FROM small").fetchone()[0]

@@ -113,8 +113,11 @@ class StoredObject(S3StoredObject):
         return self.s3_object.etag
 
     def __iter__(self) -> Iterator[bytes]:
-        while data := self.read(CHUNK):
+        # A short range is read from the beginning of its first piece only.
+        amount = RECEIVED
+        while data := self.read(amount):
             yield data
+            amount = CHUNK
 
 
 def body_checksum(stored: StoredObject, algorithm: str) -> str:
