@@ -343,9 +343,12 @@ def _read(s3: Any, operation: str, **request: Any) -> Any:
     return answer
 
 
-def everything(s3: Any, bucket: str) -> dict[str, Any]:
-    """All that can be read of a bucket, by what was asked."""
-    seen = {operation: _read(s3, operation, Bucket=bucket) for operation in BUCKET_READS}
+def everything(s3: Any, bucket: str, configuration: bool = True) -> dict[str, Any]:
+    """All that can be read of a bucket, or of what is in it, by what was asked."""
+    asked_of_bucket = [
+        name for name in BUCKET_READS if configuration or name.startswith("list_") or "versioning" in name
+    ]
+    seen = {operation: _read(s3, operation, Bucket=bucket) for operation in asked_of_bucket}
     created = [entry["CreationDate"] for entry in s3.list_buckets()["Buckets"] if entry["Name"] == bucket]
     seen["list_buckets"] = created
     listing = seen["list_object_versions"]

@@ -24,7 +24,7 @@ from s3_cases import Cases, bucket_of, everything
 from s3_writers import crash_rounds
 
 from velodrome.runtime.services import SERVICES, bin_folder, command
-from velodrome.s3.durable.operations import LATE, MUTATING
+from velodrome.s3.durable.operations import LATE, MUTATING, Touches
 from velodrome.settings import Settings, service_environ
 from velodrome.testing import RunningService, own_settings, run_service, start_service, wait_until
 
@@ -42,6 +42,14 @@ def client(settings: Settings) -> Any:
     )
 
 
+def see(s3: Any) -> dict[str, dict[str, Any]]:
+    """What each operation's bucket shows."""
+    return {
+        name: everything(s3, bucket_of(name), configuration=touches is Touches.BUCKET)
+        for name, touches in MUTATING.items()
+    }
+
+
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What each operation's bucket shows at first, after kill -9, and moved after a graceful end."""
@@ -52,17 +60,17 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
         cases = Cases(client(settings), settings["S3_ENDPOINT_URL"])
         for operation in MUTATING:
             cases.run(operation)
-        seen["at first"] = {name: everything(cases.s3, bucket_of(name)) for name in MUTATING}
+        seen["at first"] = see(cases.s3)
         running.kill()
         running = start_service("s3", settings)
-        seen["after kill -9"] = {name: everything(cases.s3, bucket_of(name)) for name in MUTATING}
+        seen["after kill -9"] = see(cases.s3)
         running.stop()
         moved = own_settings(tmp_path_factory.mktemp("moved") / "elsewhere")
         shutil.copytree(settings.home / "data" / "s3", moved.home / "data" / "s3", dirs_exist_ok=True)
         shutil.rmtree(settings.home / "data" / "s3")
         running = start_service("s3", moved)
         s3 = client(moved)
-        seen["after a graceful end, in another folder"] = {name: everything(s3, bucket_of(name)) for name in MUTATING}
+        seen["after a graceful end, in another folder"] = see(s3)
     finally:
         running.stop()
     return seen
@@ -191,6 +199,15 @@ class TestFiles:
         s3.abort_multipart_upload(Bucket=bucket, Key="c", UploadId=upload)
         s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a"}, {"Key": "b"}]})
         assert objects(service.settings) == before
+
+    def test_a_deleted_bucket_leaves_nothing_to_the_next_of_its_name(self, s3: Any) -> None:
+        for _ in range(2):
+            s3.create_bucket(Bucket="twice")
+            with pytest.raises(ClientError, match="NoSuchTagSet"):
+                s3.get_bucket_tagging(Bucket="twice")
+            s3.put_bucket_tagging(Bucket="twice", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+            s3.create_multipart_upload(Bucket="twice", Key="k")
+            s3.delete_bucket(Bucket="twice")
 
     def test_an_object_is_read_to_its_end_although_it_is_replaced(self, service: RunningService, s3: Any) -> None:
         bucket, old = service.settings["LOG_BUCKET"], bytes(range(256)) * 200_000

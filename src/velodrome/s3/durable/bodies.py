@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import IO
 
 # Up to this size a body lies in the index: its one sync is then the commit's own.
 SMALL = 16 * 1024
+# A large body goes to the disk while it still arrives, not all at its end.
+SYNC_EVERY = 32 * 1024 * 1024
+_syncer = ThreadPoolExecutor(2, thread_name_prefix="s3-sync")
 
 
 class BodyGone(Exception):
@@ -62,8 +66,11 @@ class Body:
 
 
 def new_name() -> str:
-    """A segment's name; none is ever used twice."""
+    """A file's name; none is ever used twice."""
     return os.urandom(16).hex()
+
+
+SMALL_NAME = "small-"  # no file is called so
 
 
 def _private(path: str, flags: int) -> int:
@@ -73,10 +80,12 @@ def _private(path: str, flags: int) -> int:
 class Draft:
     """A body that is being written. Nothing refers to it before `finish`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
         self._held: list[bytes] = []
         self._file: IO[bytes] | None = None
+        self._sync: Future[None] | None = None
+        self._sent = 0
         self.name = new_name()
         self.size = 0
 
@@ -87,16 +96,21 @@ class Draft:
             self._held.append(data)
             if self.size <= SMALL:
                 return
-            self._file = open(self._folder / self.name, "xb", buffering=1024 * 1024, opener=_private)  # noqa: SIM115 - lives on
+            self._file = open(self._bodies.folder / self.name, "xb", buffering=1024 * 1024, opener=_private)  # noqa: SIM115 - lives on
             data = b"".join(self._held)
             self._held.clear()
         self._file.write(data)
+        if self.size - self._sent >= SYNC_EVERY and (self._sync is None or self._sync.done()):
+            self._sent = self.size
+            self._sync = _syncer.submit(os.fdatasync, self._file.fileno())
 
     def finish(self) -> Body:
         """The body, on disk or small."""
         if self._file is None:
-            return Body([Segment(self.name, self.size, small=True, data=b"".join(self._held))])
+            return Body([self._bodies.small(b"".join(self._held))])
         self._file.flush()
+        if self._sync is not None:
+            self._sync.result()
         os.fdatasync(self._file.fileno())
         self._file.close()
         return Body([Segment(self.name, self.size, small=False)])
@@ -105,10 +119,12 @@ class Draft:
         """Leave nothing of it; harmless after an error of `write` or `finish`."""
         self._held.clear()
         if self._file is not None:
+            if self._sync is not None:
+                wait([self._sync])
             with suppress(OSError):
                 self._file.close()
             with suppress(OSError):
-                (self._folder / self.name).unlink(missing_ok=True)
+                (self._bodies.folder / self.name).unlink(missing_ok=True)
 
 
 class Reader:
@@ -116,7 +132,7 @@ class Reader:
 
     def __init__(self, bodies: Bodies, body: Body) -> None:
         self._bodies = bodies
-        self._names = [segment.name for segment in body.segments]
+        self._names = [segment.name for segment in body.segments if not segment.small]
         self._starts = [0, *itertools.accumulate(segment.size for segment in body.segments)]
         self._segments = body.segments
         self._small: dict[int, bytes] = {}
@@ -148,13 +164,13 @@ class Reader:
             return self._small[number][offset : offset + amount]
         data = os.pread(self._file(number), amount, offset)
         if not data:
-            raise OSError(f"{self._names[number]} is shorter than the index says")
+            raise OSError(f"{self._segments[number].name} is shorter than the index says")
         return data
 
     def _file(self, number: int) -> int:
         if self._descriptor is None or self._open != number:
             self._close_file()
-            self._descriptor = self._bodies.open_file(self._names[number])
+            self._descriptor = self._bodies.open_file(self._segments[number].name)
             self._open = number
         return self._descriptor
 
@@ -185,7 +201,8 @@ class Bodies:
     """The folder of body files. `fetch_small` reads a small body from the index."""
 
     def __init__(self, folder: Path, fetch_small: Callable[[str], bytes | None]) -> None:
-        self._folder = folder
+        self.folder = folder
+        self.small_numbers = itertools.count(1)
         self._fetch_small = fetch_small
         self._lock = threading.RLock()  # a Reader may be collected, hence released, at any place
         self._read: Counter[str] = Counter()
@@ -194,18 +211,22 @@ class Bodies:
 
     def draft(self) -> Draft:
         """An empty body to write to."""
-        return Draft(self._folder)
+        return Draft(self)
+
+    def small(self, data: bytes) -> Segment:
+        """A new small segment; `small_numbers` grow, so that the index adds it at its end."""
+        return Segment(f"{SMALL_NAME}{next(self.small_numbers)}", len(data), small=True, data=data)
 
     def open_file(self, name: str) -> int:
         """A descriptor of one segment's file; raises BodyGone."""
         try:
-            return os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise BodyGone(name) from None
 
     def open(self, body: Body) -> Reader:
         """Raises BodyGone when the body has been removed."""
-        names = [segment.name for segment in body.segments]
+        names = [segment.name for segment in body.segments if not segment.small]
         with self._lock:
             if not self._doomed.isdisjoint(names):
                 raise BodyGone(names[0])
@@ -238,7 +259,7 @@ class Bodies:
         try:
             for number, segment in enumerate(body.segments):
                 if segment.small:
-                    made.append(Segment(new_name(), segment.size, small=True, data=reader.small(number)))
+                    made.append(self.small(reader.small(number)))
                 else:
                     made.append(Segment(self._link_file(segment.name), segment.size, small=False))
         except BaseException:
@@ -251,14 +272,14 @@ class Bodies:
     def _link_file(self, name: str) -> str:
         new = new_name()
         try:
-            os.link(self._folder / name, self._folder / new)
+            os.link(self.folder / name, self.folder / new)
         except FileNotFoundError:
             raise BodyGone(name) from None
         except OSError:
             # A file system without links, or a file with as many as it can have.
-            draft = Draft(self._folder)
+            draft = Draft(self)
             try:
-                with open(self._folder / name, "rb") as source:  # noqa: PTH123
+                with open(self.folder / name, "rb") as source:  # noqa: PTH123
                     while data := source.read(1024 * 1024):
                         draft.write(data)
                 draft.finish()
@@ -269,9 +290,11 @@ class Bodies:
         return new
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files, those that are being read after their last reader; names of small ones do no harm."""
+        """Remove files, those that are being read after their last reader; small ones are left to the index."""
+        names = {name for name in names if not name.startswith(SMALL_NAME)}
+        if not names:
+            return
         with self._lock:
-            names = set(names)
             self._doomed |= names
             unread = [name for name in names if not self._read.get(name)]
         self._unlink(unread)
@@ -279,13 +302,13 @@ class Bodies:
     def _unlink(self, names: list[str]) -> None:
         for name in names:
             with suppress(OSError):  # what stays is swept at the next start
-                (self._folder / name).unlink(missing_ok=True)
+                (self.folder / name).unlink(missing_ok=True)
         with self._lock:
             self._doomed.difference_update(names)
 
     def sync_folder(self) -> None:
         """Bring new files' names to the disk."""
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:
@@ -297,11 +320,11 @@ class Bodies:
         orphans = [name for name in found if name not in known]
         for name in orphans:
             if found[name]:
-                shutil.rmtree(self._folder / name, ignore_errors=True)
+                shutil.rmtree(self.folder / name, ignore_errors=True)
             else:
-                (self._folder / name).unlink(missing_ok=True)
+                (self.folder / name).unlink(missing_ok=True)
         return len(orphans), sorted(known - found.keys())
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
-        with os.scandir(self._folder) as entries:
+        with os.scandir(self.folder) as entries:
             yield from entries

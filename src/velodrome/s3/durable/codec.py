@@ -39,15 +39,15 @@ def _spelled(value: Any) -> Any:
 
 
 def _read(read: dict[str, Any]) -> Any:
-    if len(read) == 1:
-        ((name, inner),) = read.items()
-        if name == "$datetime":
-            return datetime.fromisoformat(inner)
-        if name == "$pairs":
-            return dict(inner)
-        if name == "$bytes":
-            return base64.b64decode(inner)
-    for name in read:
-        if name.startswith("$"):
-            raise ValueError(f"unknown type {name} in the store")
-    return read
+    if len(read) != 1:
+        return read
+    ((name, inner),) = read.items()
+    if not name.startswith("$"):
+        return read
+    if name == "$datetime":
+        return datetime.fromisoformat(inner)
+    if name == "$pairs":
+        return dict(inner)
+    if name == "$bytes":
+        return base64.b64decode(inner)
+    raise ValueError(f"unknown type {name} in the store")

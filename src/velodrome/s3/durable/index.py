@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from velodrome.s3.durable.bodies import Bodies, Body
+from velodrome.s3.durable.bodies import SMALL_NAME, Bodies, Body
 
 LOG = logging.getLogger(__name__)
 FILE = "index.db"
@@ -21,7 +23,7 @@ CREATE TABLE entry (
     kind TEXT NOT NULL, bucket TEXT NOT NULL, name TEXT NOT NULL, detail TEXT NOT NULL,
     place INTEGER NOT NULL, body TEXT, data TEXT NOT NULL, PRIMARY KEY (kind, bucket, name, detail)
 ) WITHOUT ROWID;
-CREATE TABLE small (name TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE small (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
 """
 
 
@@ -66,6 +68,10 @@ class Ticket:
     error: Exception | None = None
 
 
+def _number(name: str) -> int:
+    return int(name.removeprefix(SMALL_NAME))
+
+
 def check_format(folder: Path) -> None:
     """Refuse a folder of another format. Raises FormatError; a folder without an index is fine."""
     file = folder / FILE
@@ -106,14 +112,18 @@ class Index:
         self._committing = threading.Lock()
         self._reading = threading.Lock()
         self._file = folder / FILE
+        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._writer = self._connect()
         self._writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
         self._create()
-        self._writer.execute("PRAGMA incremental_vacuum")
+        with suppress(sqlite3.OperationalError):  # the disk is full; it can wait
+            self._writer.execute("PRAGMA incremental_vacuum").fetchall()
         self._reader = self._connect()
         self.bodies = Bodies(folder / "objects", self._small)
+        last = self._reader.execute("SELECT MAX(number) FROM small").fetchone()[0]
+        self.bodies.small_numbers = itertools.count((last or 0) + 1)
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._file, isolation_level=None, check_same_thread=False, timeout=30)
@@ -126,7 +136,7 @@ class Index:
 
     def _small(self, name: str) -> bytes | None:
         with self._reading:
-            found = self._reader.execute("SELECT data FROM small WHERE name = ?", (name,)).fetchone()
+            found = self._reader.execute("SELECT data FROM small WHERE number = ?", (_number(name),)).fetchone()
         return None if found is None else bytes(found[0])
 
     def rows(self, kind: str, bucket: str | None = None) -> Iterator[Row]:
@@ -149,9 +159,11 @@ class Index:
     def commit(self, ticket: Ticket) -> None:
         """Return once the ticket is on disk. Raises what kept it from there: then the state is as before it."""
         if not ticket.done:
+            removed: set[str] = set()
             with self._committing:
                 if not ticket.done:
-                    self._commit_queue()
+                    removed = self._commit_queue()
+            self.bodies.remove(removed)
         if ticket.error is not None:
             raise ticket.error
 
@@ -170,25 +182,26 @@ class Index:
     def undo(self, buckets: Iterable[str]) -> None:
         """Make the state of these buckets again what is on disk, after an operation that failed halfway."""
         with self._committing:
-            self._commit_queue()
+            self.bodies.remove(self._commit_queue())
             with self.lock:
                 self.on_failure(frozenset(buckets))
 
-    def _commit_queue(self) -> None:
+    def _commit_queue(self) -> set[str]:
+        """Write what is queued; returns the files that are of no use any more."""
         with self.lock:
             tickets, self._queue = self._queue, []
         try:
             removed = self._write(tickets)
         except Exception as error:
             self._fail(tickets, error)
-            return
+            return set()
         for ticket in tickets:
             ticket.done = True
             for change in ticket.changes:
                 if isinstance(change, Row) and change.body is not None:
                     change.body.settle()
             ticket.changes = []
-        self.bodies.remove(removed)
+        return removed
 
     def _write(self, tickets: list[Ticket]) -> set[str]:
         if any(
@@ -206,7 +219,8 @@ class Index:
                     removed |= self._remove(change)
                     if isinstance(change, Row):
                         removed -= self._insert(change)
-            self._writer.executemany("DELETE FROM small WHERE name = ?", [(name,) for name in removed])
+            small = [(_number(name),) for name in removed if name.startswith(SMALL_NAME)]
+            self._writer.executemany("DELETE FROM small WHERE number = ?", small)
             run("COMMIT")
         except BaseException:
             if self._writer.in_transaction:
@@ -234,7 +248,9 @@ class Index:
             return set()
         for segment in row.body.segments:
             if segment.data is not None:
-                self._writer.execute("INSERT OR REPLACE INTO small VALUES (?, ?)", (segment.name, segment.data))
+                self._writer.execute(
+                    "INSERT OR REPLACE INTO small VALUES (?, ?)", (_number(segment.name), segment.data)
+                )
         return row.body.names()
 
     def _fail(self, tickets: list[Ticket], error: Exception) -> None:
@@ -256,7 +272,7 @@ class Index:
     def close(self) -> None:
         """Write what is queued; the write-ahead log goes into the index."""
         with self._committing:
-            self._commit_queue()
+            self.bodies.remove(self._commit_queue())
             with self._reading:
                 self._reader.close()
             self._writer.close()

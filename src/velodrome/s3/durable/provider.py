@@ -6,6 +6,7 @@ what it has seen is."""
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import sqlite3
 import threading
@@ -203,8 +204,12 @@ def install(folder: Path) -> None:
     index = Index(folder)
     state = State(index)
     index.on_failure = state.restore
+    # The collector would walk everything again and again while nothing but new, lasting objects comes into being.
+    gc.disable()
     with index.lock:
         count, files = state.load()
+    gc.freeze()
+    gc.enable()
     orphans, missing = index.bodies.sweep(files)
     took = time.monotonic() - begin
     print(f"s3: {count} object versions loaded in {took:.2f} s, {orphans} unfinished bodies removed", flush=True)

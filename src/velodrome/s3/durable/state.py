@@ -65,6 +65,8 @@ class State:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._places = itertools.count(1)
+        # One for all accounts; by a bucket's ARN or by get_unique_key_id.
+        self._tags: dict[str, dict[str, str]] = self._store("000000000000").TAGS.tags
 
     def find(self, name: str) -> Any | None:
         """The bucket of that name, of whatever account."""
@@ -83,18 +85,18 @@ class State:
     def _store(account: str) -> Any:
         return s3_stores[account][AWS_REGION_US_EAST_1]
 
-    def _tags(self) -> dict[str, dict[str, str]]:
-        return self._store("000000000000").TAGS.tags
-
     # What an operation changed, as rows.
 
     def bucket_rows(self, name: str) -> Iterator[Change]:
         """The bucket itself, or that it and all in it is gone."""
         bucket = self.find(name)
         if bucket is None:
+            # LocalStack would give them to the next bucket of this name.
+            for partition in ("aws", "aws-cn", "aws-us-gov"):
+                self._tags.pop(f"arn:{partition}:s3:::{name}", None)
             yield Gone(name)
             return
-        yield Row("bucket", name, data=_data("bucket", bucket, tags=self._tags().get(bucket.bucket_arn)))
+        yield Row("bucket", name, data=_data("bucket", bucket, tags=self._tags.get(bucket.bucket_arn)))
 
     def object_rows(self, name: str, key: str, version: str | None) -> Iterator[Change]:
         """One version of a key, the latest if none is named."""
@@ -106,7 +108,7 @@ class State:
         if not hasattr(found, "_place"):
             found._place = next(self._places)
         detail = found.version_id or "null"
-        tags = self._tags().get(get_unique_key_id(name, key, detail))
+        tags = self._tags.get(get_unique_key_id(name, key, detail))
         data = _data("object", found, tags=tags)
         yield Row("object", name, key, detail, found._place, getattr(found, "_body", None), data)
 
@@ -183,9 +185,9 @@ class State:
 
     def _set_tags(self, name: str, tags: dict[str, str] | None) -> None:
         if tags is None:
-            self._tags().pop(name, None)
+            self._tags.pop(name, None)
         else:
-            self._tags()[name] = tags
+            self._tags[name] = tags
 
     def _version(self, bucket: Any, row: Row) -> Any:
         read = codec.loads(row.data)

@@ -20,6 +20,8 @@ from velodrome.s3.durable.index import Index
 from velodrome.s3.durable.transaction import Again, Transaction
 
 CHUNK = 256 * 1024
+# The server hands a request's body on in pieces of this size.
+RECEIVED = 64 * 1024
 
 
 class StoredObject(S3StoredObject):
@@ -58,7 +60,7 @@ class StoredObject(S3StoredObject):
         digest = hashlib.md5(usedforsecurity=False)
         algorithm = self.s3_object.checksum_algorithm
         checksum = get_s3_checksum(algorithm) if algorithm else None
-        while data := stream.read(CHUNK):
+        while data := stream.read(RECEIVED):
             draft.write(data)
             digest.update(data)
             if checksum:
@@ -111,8 +113,11 @@ class StoredObject(S3StoredObject):
         return self.s3_object.etag
 
     def __iter__(self) -> Iterator[bytes]:
-        while data := self.read(CHUNK):
+        # A short range is read from the beginning of its first piece only.
+        amount = RECEIVED
+        while data := self.read(amount):
             yield data
+            amount = CHUNK
 
 
 def body_checksum(stored: StoredObject, algorithm: str) -> str:
