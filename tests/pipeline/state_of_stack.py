@@ -1,4 +1,4 @@
-"""All state of a copy that a backup must keep, read through the services' own interfaces, and how two of them differ."""
+"""All state of a copy that a backup must keep, read through the services' interfaces, and how two of them differ."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def snapshot(copy: Copy) -> State:
     }
 
 
-def differences(before: State, after: State, limit: int = 20) -> list[str]:
-    """What is not the same in two snapshots; empty if all is."""
-    found = []
+def differences(before: State, after: State, limit: int = 5) -> list[str]:
+    """What is not the same in two snapshots, so many of each kind; empty if all is."""
+    shown = []
     for kind in sorted(before.keys() | after.keys()):
         one, other = before.get(kind, {}), after.get(kind, {})
-        for name in sorted(one.keys() | other.keys()):
-            if one.get(name) != other.get(name):
-                found.append(f"{kind} {name}: {_shown(one.get(name))} → {_shown(other.get(name))}")
-    return found[:limit] + ([f"… and {len(found) - limit} more"] if len(found) > limit else [])
+        names = [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
+        shown += [f"{kind} {name}: {_shown(one.get(name))} → {_shown(other.get(name))}" for name in names[:limit]]
+        shown += [f"{kind}: {len(names) - limit} more"] if len(names) > limit else []
+    return shown
 
 
 def _shown(value: Any) -> str:

@@ -182,6 +182,7 @@ def _stopped(stack: Stack, progress: Progress) -> Iterator[None]:
         yield
     except BaseException as error:
         problem = error
+        runtime.stop()  # what is half stopped can neither be waited for nor started
         raise
     finally:
         if active:

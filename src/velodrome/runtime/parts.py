@@ -123,11 +123,18 @@ def write_folder(home: Path, entries: Entries) -> None:
     """Write entries below an empty folder of ours. Each is made anew: nothing that is there is followed or changed."""
     for info, body in entries:
         path = home / info.name
-        if body is None:
-            path.mkdir(mode=info.mode)
-            continue
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, info.mode), "wb") as stream:
-            shutil.copyfileobj(body, stream, 1 << 20)
+        try:
+            if body is None:
+                path.mkdir(mode=info.mode)
+                continue
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, info.mode)
+            with os.fdopen(descriptor, "wb") as stream:
+                shutil.copyfileobj(body, stream, 1 << 20)
+        except OSError as error:
+            raise BackupError(
+                f"{info.name} cannot be written ({error.strerror}): is the file spoilt, or the disk full? "
+                "VELODROME_HOME can be on another"
+            ) from error
 
 
 def linux_name(machine: str) -> str:
@@ -142,7 +149,7 @@ def forget_members(tar: tarfile.TarFile) -> None:
 
 def size_text(count: int) -> str:
     """A number of bytes for people."""
-    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count:,} bytes"
 
 
 def single_file(entries: Entries) -> str:
