@@ -12,7 +12,7 @@ VELODROME := $(CLI)/bin/velodrome
 TESTS ?= tests/unit tests/services tests/pipeline
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor up run down status logs psql redshift env reset clean test lint bench
+.PHONY: help doctor up run down status logs psql redshift env backup restore reset clean test lint bench
 
 help: ## this list
 	@echo "Velodrome: an AWS data pipeline stack on this machine"; echo
@@ -41,6 +41,12 @@ redshift: $(VELODROME) ## SQL prompt on the warehouse
 
 env: $(VELODROME) ## what a shell needs: eval "$$(make -s env)"
 	@$(VELODROME) env
+
+backup: $(VELODROME) ## all state of this copy into one file: make backup FILE=copy.tar.gz
+	@$(VELODROME) backup "$$FILE"
+
+restore: $(VELODROME) ## fill a copy that holds no data from such a file: make restore FILE=copy.tar.gz
+	@$(VELODROME) restore "$$FILE"
 
 down: $(VELODROME) ## stop everything; data and installs stay
 	@$(VELODROME) down

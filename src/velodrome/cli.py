@@ -19,6 +19,7 @@ import psycopg
 import typer
 from rich.console import Console
 
+from velodrome.runtime import backup as backups
 from velodrome.runtime import doctor as examination
 from velodrome.runtime import findings, summary
 from velodrome.runtime.airflow_api import AirflowError
@@ -27,6 +28,7 @@ from velodrome.runtime.choose import runtime as runtime_for
 from velodrome.runtime.data_set import DatasetError
 from velodrome.runtime.engine import EngineError
 from velodrome.runtime.install import InstallError, ensure
+from velodrome.runtime.parts import BackupError
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES
 from velodrome.runtime.stack import Stack
@@ -45,6 +47,7 @@ KNOWN_ERRORS = (
     InstallError,
     SupervisorError,
     AirflowError,
+    BackupError,
     psycopg.Error,
     httpx.HTTPError,
     OSError,
@@ -187,6 +190,30 @@ def env() -> None:
 
 
 @app.command()
+def backup(file: Annotated[str, typer.Argument(help="The file to write, copy.tar.gz say.")] = "") -> None:
+    """Write all state of this copy into one file; what runs is stopped meanwhile."""
+    with _clear_errors():
+        if not file:
+            raise BackupError("name the file to write: make backup FILE=copy.tar.gz")
+        with Progress(console) as progress:
+            report = backups.backup(_runtime(progress), Path(file), progress)
+        console.print(report.text(), markup=False, highlight=False)
+
+
+@app.command()
+def restore(file: Annotated[str, typer.Argument(help="A file that backup has written.")] = "") -> None:
+    """Fill a copy that holds no data from a backup, whichever runtime it was made in."""
+    with _clear_errors():
+        if not file:
+            raise BackupError("name the file to read: make restore FILE=copy.tar.gz")
+        with Progress(console) as progress:
+            running = _runtime(progress)
+            manifest = backups.restore(running, Path(file), progress)
+        came = f"made at {manifest.made_at} in the runtime {manifest.runtime}; it is in the runtime {running.name} now"
+        console.print(f"Restored the copy {came}.\nNext: make up", markup=False, highlight=False)
+
+
+@app.command()
 def reset() -> None:
     """Stop every service and remove all data; installs stay."""
     with _clear_errors(), Progress(console) as progress:
@@ -195,7 +222,7 @@ def reset() -> None:
         Stack(running, progress).down()
         with progress.step("remove data"):
             running.forget()
-            for entry in ("data", "logs", "run", "dataset", "aws"):
+            for entry in ("data", "logs", "run", "dataset", "aws", backups.STAGING):
                 shutil.rmtree(settings.home / entry, ignore_errors=True)
             for file in ("secrets.env", "settings.env"):
                 (settings.home / file).unlink(missing_ok=True)

@@ -67,6 +67,11 @@ class Airflow:
         runs = self._call("GET", f"/dags/{dag}/dagRuns", params={"state": "success", "limit": 1})
         return bool(runs["dag_runs"])
 
+    def running_dags(self) -> list[str]:
+        """The ids of the DAGs of which a run is going on."""
+        runs = self._call("GET", "/dags/~/dagRuns", params={"state": "running", "limit": 100})
+        return sorted({run["dag_id"] for run in runs["dag_runs"]})
+
     def unpause(self, dag: str) -> None:
         """Let a DAG's runs start."""
         self._call("PATCH", f"/dags/{dag}", json={"is_paused": False})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from velodrome.runtime.graph import Step
+from velodrome.runtime.parts import Entries
 from velodrome.runtime.services import Service
 from velodrome.settings import Settings
 
@@ -101,6 +104,18 @@ class Runtime(Protocol):
 
     def disk(self) -> Path | None:
         """A folder of the disk that services write to, where that can be told."""
+
+    def machine(self) -> str:
+        """The architecture that services run on, as Linux names it: x86_64, aarch64, …"""
+
+    def read_path(self, path: str) -> AbstractContextManager[Entries]:
+        """Everything at and below a path of VELODROME_HOME as the services see it, a part of a backup or a file in one;
+        everything is stopped."""
+
+    def receiving(self, staging: Path) -> AbstractContextManager[Callable[[Entries], None]]:
+        """A function that writes a part's entries where services will find them. They are kept when the block ends,
+        and none is there after an error. Refuses to begin in a copy that holds data. `staging` is an empty folder of
+        VELODROME_HOME."""
 
 
 def check_port(service: Service, settings: Settings) -> None:

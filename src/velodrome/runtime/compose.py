@@ -15,15 +15,17 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from velodrome.runtime import engine
+from velodrome.runtime import engine, volumes
 from velodrome.runtime.base import StackError, State
-from velodrome.runtime.graph import Step
+from velodrome.runtime.graph import Step, run_steps
+from velodrome.runtime.parts import Entries, linux_name
 from velodrome.runtime.prepare import prepare_home
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service, waves
@@ -192,7 +194,7 @@ class ComposeRuntime:
         if (home / SECRETS_FILE).is_file() or not self.holds_data():
             return
         run = ("run", "--rm", "-T", "--no-deps", "prepare")
-        write_private(home / SECRETS_FILE, self._compose(*run, "cat", f"/var/lib/velodrome/{SECRETS_FILE}"))
+        write_private(home / SECRETS_FILE, self._compose(*run, "cat", f"{volumes.HOME}/{SECRETS_FILE}"))
         chosen = {"RUNTIME": self.name}
         keep_settings(Settings({**self.settings, **chosen}), chosen)
         self.settings = prepare_home(load(user_environ(), self.settings.project))
@@ -315,6 +317,29 @@ class ComposeRuntime:
 
     def disk(self) -> Path | None:
         return None
+
+    # -- backups --------------------------------------------------------------------------------------------------
+
+    def machine(self) -> str:
+        return linux_name(engine.ask("version", "--format", "{{.Server.Arch}}"))
+
+    def read_path(self, path: str) -> AbstractContextManager[Entries]:
+        return volumes.read_path(self._argv, self.environ(), path)
+
+    @contextmanager
+    def receiving(self, staging: Path) -> Iterator[Callable[[Entries], None]]:
+        if self._labelled("volume"):
+            raise StackError(
+                f"Compose's project {self.project} has volumes: run `make reset` first, or set another VELODROME_HOME"
+            )
+        (self.settings.home / "logs").mkdir(exist_ok=True)
+        run_steps([step for step in self.steps() if step.name != CREATE])
+        try:
+            yield partial(volumes.write, self._argv, self.environ())
+            self._compose("down", "--remove-orphans")
+        except BaseException:
+            self.forget()
+            raise
 
     def _look_again(self) -> None:
         with self._look_lock:

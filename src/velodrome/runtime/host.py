@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from velodrome.runtime import install
 from velodrome.runtime.base import StackError, State
 from velodrome.runtime.graph import Step
+from velodrome.runtime.parts import PARTS, Entries, linux_name, read_folder, write_folder
 from velodrome.runtime.prepare import prepare_home
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service, log_file
@@ -140,3 +145,24 @@ class HostRuntime:
 
     def disk(self) -> Path | None:
         return self.settings.home
+
+    def machine(self) -> str:
+        return linux_name(platform.machine())
+
+    @contextmanager
+    def read_path(self, path: str) -> Iterator[Entries]:
+        yield read_folder(self.settings.home, path)
+
+    @contextmanager
+    def receiving(self, staging: Path) -> Iterator[Callable[[Entries], None]]:
+        home, names = self.settings.home, [name for name in PARTS if name.startswith("data/")]
+        there = [name for name in names if (home / name).exists()]
+        if there:
+            raise StackError(f"{home / there[0]} is there: run `make reset` first, or set another VELODROME_HOME")
+        (staging / "data").mkdir()
+        yield partial(write_folder, staging)
+        os.sync()  # so that a restored database is as safe from a power cut as one that was written through
+        (home / "data").mkdir(exist_ok=True)
+        for name in names:
+            if (staging / name).exists():
+                (staging / name).rename(home / name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from functools import partial
 
 from velodrome.runtime.airflow_api import PIPELINE_DAG, SETUP_DAG, Airflow, AirflowError
@@ -72,11 +73,11 @@ class Stack:
 
     def steps(self) -> list[Step]:
         """What is made before services start, and their starts, each with what it needs."""
-        steps = [*self.runtime.steps(), *self.runtime.slow_steps()]
-        for service in SERVICES.values():
-            needs = (self.runtime.ready_step(service), *(f"start {need}" for need in service.needs))
-            steps.append(Step(f"start {service.name}", partial(self._start, service), needs))
-        return steps
+        return [*self.runtime.steps(), *self.runtime.slow_steps(), *map(self._start_step, SERVICES.values())]
+
+    def _start_step(self, service: Service) -> Step:
+        needs = (self.runtime.ready_step(service), *(f"start {need}" for need in service.needs))
+        return Step(f"start {service.name}", partial(self._start, service), needs)
 
     def up(self, fill: bool) -> None:
         """Make what is missing, start what does not run, wait until all is healthy; with `fill`, run the setup and
@@ -100,6 +101,18 @@ class Stack:
         """Stop every service."""
         with self.progress.step("stop all services"):
             self.runtime.stop()
+
+    def start_again(self, names: Collection[str]) -> None:
+        """Start services that were stopped, and those that they need, from what is installed."""
+        self.settings = self.runtime.begin(self.settings)
+        wanted = set(names)
+        while missing := {need for name in wanted for need in SERVICES[name].needs} - wanted:
+            wanted |= missing
+        starts = [self._start_step(service) for name, service in SERVICES.items() if name in wanted]
+        needed = {need for step in starts for need in step.needs}
+        made = [Step(step.name, step.run) for step in self.runtime.steps() if step.name in needed]
+        self.progress.plan(*(step.name for step in [*made, *starts]))
+        run_steps([*made, *starts])
 
     def fill_steps(self) -> list[Step]:
         """The runs of the two DAGs, when every service is up."""
