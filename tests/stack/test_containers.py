@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -232,6 +233,28 @@ def test_after_down_everything_is_there(stack: Copy, model: Warehouse, source: p
     assert "dim_customers" in stack.check("run")
 
 
+def test_a_backup_moves_to_host_processes_and_back(stack: Copy, tmp_path: Path) -> None:
+    # Looked at afterwards: Airflow brings a task's log to S3 a moment after the task has ended.
+    stack.check("backup", str(tmp_path / "containers.tar.gz"))
+    before = snapshot(stack)
+    host = Copy(tmp_path / "host", "host")
+    try:
+        host.check("restore", str(tmp_path / "containers.tar.gz"))
+        assert host.check("up").count("has run before") == 2
+        assert changed(before, snapshot(host)) == []
+        with psycopg.connect(database_url(host.settings, "SOURCE"), autocommit=True) as source:
+            source.execute("UPDATE store.customers SET email = 'moved@example.com' WHERE customer_id = '2'")
+        assert "+1" in host.check("run")
+        host.check("backup", str(tmp_path / "processes.tar.gz"))
+        moved = snapshot(host)
+    finally:
+        host.run("reset")
+    stack.check("reset")
+    stack.check("restore", str(tmp_path / "processes.tar.gz"))
+    assert stack.check("up").count("has run before") == 2
+    assert changed(moved, snapshot(stack)) == []
+
+
 def test_reset_forgets_the_volumes(stack: Copy, engine: docker.DockerClient) -> None:
     project = compose_environ(stack.settings)["COMPOSE_PROJECT_NAME"]
     label = {"label": f"com.docker.compose.project={project}"}
@@ -240,3 +263,23 @@ def test_reset_forgets_the_volumes(stack: Copy, engine: docker.DockerClient) -> 
     assert not engine.volumes.list(filters=label) and not containers(stack, engine)
     assert not (stack.home / "secrets.env").exists()
     assert "Nothing runs" in stack.run("status").stdout
+
+
+def test_compose_alone_brings_the_stack_up_and_the_console_takes_it_over(stack: Copy) -> None:
+    compose(stack, "up", "--detach", "--wait")
+    assert stack.check("status").count("RUNNING") == len(RUNNING)
+    with psycopg.connect(database_url(stack.settings, "SOURCE")) as source:
+        assert source.execute("SELECT current_user").fetchone() == (stack.settings["SOURCE_USER"],)
+    pids = stack.process_ids()
+    stack.check("up", "--no-fill")
+    assert stack.process_ids() == pids
+    stack.check("reset")
+
+
+def test_a_data_set_is_refused_where_compose_alone_cannot_take_it(stack: Copy, engine: docker.DockerClient) -> None:
+    environ = compose_environ(stack.settings) | {"DATASET": "/somewhere"}
+    argv = ["docker", "compose", "up", "--detach"]
+    result = subprocess.run(argv, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode != 0
+    assert b"DATASET is taken by `make up DATASET=folder`" in containers(stack, engine)["prepare"].logs()
+    stack.check("reset")
