@@ -26,11 +26,14 @@ from velodrome import __version__
 from velodrome.runtime.airflow_api import Airflow, AirflowError
 from velodrome.runtime.archive import FORMAT, SECRETS, Count, Manifest, Reader, Writer
 from velodrome.runtime.base import Runtime, StackError
-from velodrome.runtime.data_set import STAMP
+from velodrome.runtime.data_set import STAMP, DatasetError
+from velodrome.runtime.engine import EngineError
+from velodrome.runtime.install import InstallError
 from velodrome.runtime.parts import CLUSTERS, PARTS, BackupError, Entries, kept, single_file, size_text, write_folder
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES
 from velodrome.runtime.stack import Stack
+from velodrome.runtime.supervisor import SupervisorError
 from velodrome.settings import (
     KEPT_FILE,
     SECRETS_FILE,
@@ -194,7 +197,7 @@ def _stopped(stack: Stack, progress: Progress) -> Iterator[None]:
 def _start_again(stack: Stack, active: list[str], problem: BaseException | None) -> None:
     try:
         stack.start_again(active)
-    except StackError as error:
+    except (StackError, SupervisorError, EngineError, DatasetError, InstallError, OSError) as error:
         before = f"{problem}\nAnd" if problem else "FILE is written, but"
         raise BackupError(f"{before} the stack does not come up again (`make up` tries once more): {error}") from error
 

@@ -104,6 +104,7 @@ class Stack:
 
     def start_again(self, names: Collection[str]) -> None:
         """Start services that were stopped, and those that they need, from what is installed."""
+        take_dataset(self.settings, self.runtime.holds_data())  # `docker compose up` alone has none outside its volume
         self.settings = self.runtime.begin(self.settings)
         wanted = set(names)
         while missing := {need for name in wanted for need in SERVICES[name].needs} - wanted:

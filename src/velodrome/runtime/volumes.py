@@ -83,4 +83,6 @@ def _shell(
         if process.returncode or failure:
             said.seek(0)
             text = said.read().decode(errors="replace").strip().splitlines()[-12:]
-            raise StackError("\n".join([f"docker compose run {service}: {path} cannot be copied:", *text])) from failure
+            fix = "`make up` builds an image that is missing"
+            what = f"docker compose run {service}: {path} cannot be copied ({fix}):"
+            raise StackError("\n".join([what, *text])) from failure
