@@ -65,6 +65,10 @@ class Body:
             segment.data = None
 
 
+# macOS has no fdatasync.
+_sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+
+
 def new_name() -> str:
     """A file's name; none is ever used twice."""
     return os.urandom(16).hex()
@@ -102,7 +106,7 @@ class Draft:
         self._file.write(data)
         if self.size - self._sent >= SYNC_EVERY and (self._sync is None or self._sync.done()):
             self._sent = self.size
-            self._sync = _syncer.submit(os.fdatasync, self._file.fileno())
+            self._sync = _syncer.submit(_sync_data, self._file.fileno())
 
     def finish(self) -> Body:
         """The body, on disk or small."""
@@ -111,7 +115,7 @@ class Draft:
         self._file.flush()
         if self._sync is not None:
             self._sync.result()
-        os.fdatasync(self._file.fileno())
+        _sync_data(self._file.fileno())
         self._file.close()
         return Body([Segment(self.name, self.size, small=False)])
 
