@@ -53,7 +53,10 @@ def resident_bytes(environ: dict[str, str]) -> int:
         while ancestor and ancestor not in roots:
             ancestor = parents.get(ancestor, 0)
         if ancestor:
-            lines = (Path("/proc") / str(pid) / "smaps_rollup").read_text().splitlines()
+            try:
+                lines = (Path("/proc") / str(pid) / "smaps_rollup").read_text().splitlines()
+            except OSError:
+                continue  # it ended meanwhile: a health check, say
             total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
     return total
 
