@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import redshift_connector
 from rich.console import Console
 
 from velodrome.runtime.base import Runtime
@@ -80,6 +81,18 @@ class Copy:
             if not (folder / f"{name}.log").exists():  # a container's: its engine keeps it
                 said = self.run("logs", name, "--lines=100000", "--no-follow", timeout=60)
                 (folder / f"{name}.log").write_text(said.stdout + said.stderr, encoding="utf-8")
+
+    def warehouse(self) -> redshift_connector.Connection:
+        """A new connection to its warehouse, through Redshift's own driver."""
+        settings = self.settings
+        return redshift_connector.connect(
+            host=settings["REDSHIFT_HOST"],
+            port=settings.integer("REDSHIFT_PORT"),
+            database=settings["REDSHIFT_DATABASE"],
+            user=settings["REDSHIFT_USER"],
+            password=settings["REDSHIFT_PASSWORD"],
+            ssl=settings.flag("REDSHIFT_SSL"),
+        )
 
     def process_ids(self) -> dict[str, int]:
         """The process id of each running service, as `velodrome status` knows it."""

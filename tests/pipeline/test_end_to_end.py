@@ -33,15 +33,7 @@ def model() -> Warehouse:
 
 @pytest.fixture
 def warehouse(stack: Copy) -> Iterator[redshift_connector.Connection]:
-    settings = stack.settings
-    connection = redshift_connector.connect(
-        host=settings["REDSHIFT_HOST"],
-        port=settings.integer("REDSHIFT_PORT"),
-        database=settings["REDSHIFT_DATABASE"],
-        user=settings["REDSHIFT_USER"],
-        password=settings["REDSHIFT_PASSWORD"],
-        ssl=settings.flag("REDSHIFT_SSL"),
-    )
+    connection = stack.warehouse()
     yield connection
     connection.close()
 

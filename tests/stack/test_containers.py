@@ -12,7 +12,6 @@ from typing import Any
 import docker
 import psycopg
 import pytest
-import redshift_connector
 from changes import day_in_the_store
 from copy_of_stack import ROOT, Copy
 from oracle import Warehouse, compare, full_load, revenue
@@ -54,15 +53,7 @@ def source(stack: Copy) -> Iterator[psycopg.Connection[Any]]:
 
 def differences(stack: Copy, model: Warehouse) -> list[str]:
     """What the warehouse holds otherwise than it should."""
-    settings = stack.settings
-    connection = redshift_connector.connect(
-        host=settings["REDSHIFT_HOST"],
-        port=settings.integer("REDSHIFT_PORT"),
-        database=settings["REDSHIFT_DATABASE"],
-        user=settings["REDSHIFT_USER"],
-        password=settings["REDSHIFT_PASSWORD"],
-        ssl=settings.flag("REDSHIFT_SSL"),
-    )
+    connection = stack.warehouse()
     try:
         return compare(connection, model.frames())
     finally:

@@ -45,6 +45,8 @@ from velodrome.settings import (
 # The services of docker-compose.yml that build an image; each is of the name of its Dockerfile's target, but for
 # Airflow's, whose processes share one.
 BUILT = ("source", "s3", "redshift", "emr-serverless", "airflow-init")
+# Where psql in the source's container finds the two databases.
+INSIDE = {"SOURCE": ("127.0.0.1", "5432"), "REDSHIFT": ("redshift", "5439")}
 CREATE = "create containers"
 # How old a look at the containers may be: the threads that wait for ten services share one.
 FRESH = 0.4  # seconds
@@ -98,7 +100,8 @@ class ComposeRuntime:
     def _argv(self, *arguments: str) -> list[str]:
         # Not the current folder's: the console works from any.
         folder = self.settings.project
-        return ["docker", "compose", "--project-directory", str(folder), "-f", str(folder / "docker-compose.yml"), *arguments]  # fmt: skip  # noqa: E501
+        where = ("--project-directory", str(folder), "-f", str(folder / "docker-compose.yml"))
+        return ["docker", "compose", *where, *arguments]
 
     def _docker(self, argv: list[str], given: bytes = b"") -> str:
         try:
@@ -294,8 +297,8 @@ class ComposeRuntime:
     def psql(self, prefix: str) -> tuple[list[str], dict[str, str]]:
         if not self.state("source").running:
             raise StackError("the source's container, which has psql, does not run: run `make up` first")
-        login = libpq(self.settings, prefix)
-        login |= {"PGHOST": "127.0.0.1", "PGPORT": "5432"} if prefix == "SOURCE" else {"PGHOST": "redshift", "PGPORT": "5439"}  # fmt: skip  # noqa: E501
+        host, port = INSIDE[prefix]
+        login = libpq(self.settings, prefix) | {"PGHOST": host, "PGPORT": port}
         # Names alone: the values come from our environment, so that no password stands in a command line.
         names = (*login, "PGOPTIONS")
         return self._argv("exec", "-T", *(word for name in names for word in ("-e", name)), "source", "psql"), login
