@@ -55,7 +55,15 @@ def test_a_run_is_not_broken_off(running: Copy, folder: Path) -> None:
 def test_after_ctrl_c_all_is_as_it_was(running: Copy, folder: Path) -> None:
     pids = running.process_ids()
     command = [str(VELODROME), "backup", str(folder / "copy.tar.gz")]
-    with subprocess.Popen(command, env=running.environ, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env=running.environ,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whatever started the tests in the background may have had it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         draft = folder / ".copy.tar.gz.unfinished"
         wait_until("the backup to begin", draft.exists)
         wait_until("services to stop", lambda: running.process_ids() != pids)
