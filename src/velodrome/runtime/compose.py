@@ -111,6 +111,8 @@ class ComposeRuntime:
             raise
         if result.returncode:
             said = result.stderr.decode(errors="replace").strip().splitlines()
+            if any("daemon running" in line for line in said):
+                engine.find()  # says how to start it
             raise StackError("\n".join([f"{' '.join(argv)} failed:", *said[-12:]]))
         return result.stdout.decode(errors="replace")
 

@@ -310,6 +310,9 @@ def _wrong_values(settings: Settings) -> list[Finding]:
 
 
 def _dataset(settings: Settings) -> Finding:
+    stamp = settings.home / "dataset" / STAMP
+    if not settings["DATASET"] and stamp.is_file():
+        return Finding("data set", OK, stamp.read_text(encoding="utf-8").partition("\n")[0])
     if not settings["DATASET"]:
         return Finding("data set", OK, f"generated from seed {settings['DATASET_SEED']} (DATASET=folder: your own)")
     folder = settings.path("DATASET")
