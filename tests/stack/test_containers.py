@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from state_of_stack import differences as changed
 from state_of_stack import snapshot
 
 from velodrome.runtime.airflow_api import ENDED, PIPELINE_DAG, Airflow
-from velodrome.runtime.compose import BUILT, compose_environ, image_name
+from velodrome.runtime.compose import BUILT, READ, compose_environ, image_name
 from velodrome.runtime.services import SERVICES
 from velodrome.runtime.summary import database_url
 from velodrome.settings import SETTINGS
@@ -274,3 +275,14 @@ def test_a_data_set_is_refused_where_compose_alone_cannot_take_it(stack: Copy, e
     assert result.returncode != 0
     assert b"DATASET is taken by `make up DATASET=folder`" in containers(stack, engine)["prepare"].logs()
     stack.check("reset")
+
+
+def test_a_checkout_that_the_containers_cannot_read_is_refused(stack: Copy, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for folder in {name.split("/")[0] for name in READ}:
+        shutil.copytree(ROOT / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "docker-compose.yml", project)
+    (project / "airflow" / "dags" / "pipeline.py").chmod(0o600)
+    result = stack.run("up", VELODROME_PROJECT=str(project), VELODROME_HOME=str(tmp_path / "home"))
+    assert result.returncode == 1
+    assert f"cannot read {project}/airflow/dags/pipeline.py: chmod -R o+rX {project}/airflow" in result.stderr

@@ -11,6 +11,7 @@ import io
 import json
 import re
 import shlex
+import stat
 import subprocess
 import tarfile
 import threading
@@ -47,6 +48,8 @@ from velodrome.settings import (
 BUILT = ("source", "s3", "redshift", "emr-serverless", "airflow-init")
 # Where psql in the source's container finds the two databases.
 INSIDE = {"SOURCE": ("127.0.0.1", "5432"), "REDSHIFT": ("redshift", "5439")}
+# What the containers read of the checkout, or the images are made of.
+READ = ("airflow", "env/aws", "env/local.env", "localstack", "postgres-init", "spark", "src", "warehouse")
 CREATE = "create containers"
 # How old a look at the containers may be: the threads that wait for ten services share one.
 FRESH = 0.4  # seconds
@@ -180,6 +183,7 @@ class ComposeRuntime:
 
     def check(self) -> None:
         engine.find()
+        self._check_readable()
         for container in self._containers().values():
             folder = container["Config"]["Labels"].get("com.docker.compose.project.working_dir", "")
             if folder and Path(folder) != self.settings.project:
@@ -187,6 +191,16 @@ class ComposeRuntime:
                     f"Compose's project {self.project} is another checkout's, {folder}: rename this folder, "
                     "or set COMPOSE_PROJECT_NAME"
                 )
+
+    def _check_readable(self) -> None:
+        """Containers run as a user of their own, which a checkout made under umask 077 is closed to."""
+        project = self.settings.project
+        for name in READ:
+            for path in (project / name, *(project / name).rglob("*")):
+                if not path.stat().st_mode & stat.S_IROTH and "__pycache__" not in path.parts:
+                    raise StackError(
+                        f"the containers' user cannot read {path}: chmod -R o+rX {shlex.quote(str(project / name))}"
+                    )
 
     def begin(self, settings: Settings) -> Settings:
         self.settings = settings
