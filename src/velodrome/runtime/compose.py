@@ -197,7 +197,9 @@ class ComposeRuntime:
         project = self.settings.project
         for name in READ:
             for path in (project / name, *(project / name).rglob("*")):
-                if not path.stat().st_mode & stat.S_IROTH and "__pycache__" not in path.parts:
+                if "__pycache__" in path.parts or not path.exists():
+                    continue
+                if not path.stat().st_mode & stat.S_IROTH:
                     raise StackError(
                         f"the containers' user cannot read {path}: chmod -R o+rX {shlex.quote(str(project / name))}"
                     )
