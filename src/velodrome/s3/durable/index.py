@@ -175,7 +175,7 @@ class Index:
         try:
             for ticket in tickets:
                 self.commit(ticket)
-        except Exception:
+        except Exception:  # the log has it and the writer gets it; a reader only has to look again
             return False
         return True
 
