@@ -224,6 +224,7 @@ DECLARE
     bytes bigint;
     width bigint;
 BEGIN
+    PERFORM pg_stat_clear_snapshot();  -- else COPY stays where it was at the first look
     SELECT bytes_processed, bytes_processed / greatest(tuples_processed, 1) + 1 INTO bytes, width
     FROM pg_stat_progress_copy WHERE pid = pg_backend_pid();
     RETURN CASE WHEN current_setting('aws_s3.ended') = 'true' OR bytes >= file_size THEN 0
@@ -387,7 +388,8 @@ RETURN EXISTS (
     SELECT FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND (
         attgenerated <> ''
-        OR aws_s3._read_as(atttypid, atttypmod) <> format_type(atttypid, atttypmod)
+        OR (aws_s3._read_as(atttypid, atttypmod) <> format_type(atttypid, atttypmod)
+            AND NOT EXISTS (SELECT FROM pg_type WHERE oid = atttypid AND typtype = 'e'))
         OR (attname <> ALL (columns) AND adbin IS NOT NULL AND NOT aws_s3._plain(adbin::text) AND pg_get_expr(adbin, adrelid)
             <> ALL ('{now(),CURRENT_TIMESTAMP,CURRENT_DATE,gen_random_uuid(),clock_timestamp(),pg_current_xact_id()}'))
     )
