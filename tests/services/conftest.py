@@ -8,12 +8,15 @@ from typing import Any
 import psycopg
 import pytest
 from aws_s3_cases import BUCKET, Bucket, Rds
+from hypothesis import settings as hypothesis_settings
 
 from velodrome.runtime.services import log_file
 from velodrome.settings import Settings
 from velodrome.testing import run_service
 
 VERSIONS = (18,)
+
+hypothesis_settings.register_profile("thousand", max_examples=1000)  # for the option --hypothesis-profile
 
 
 @pytest.fixture(scope="session")

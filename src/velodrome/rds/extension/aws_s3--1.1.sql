@@ -92,7 +92,7 @@ BEGIN
             value := quote_literal(value);
         -- These two may stand alone, and then what follows is the next option.
         ELSIF value IS NULL AND rest ~ '^[^,]' AND (name NOT IN ('header', 'freeze') OR rest !~* '^[a-z_]'
-            OR rest ~* '^(true|false|on|off|match)\M')
+            OR rest ~* '^((true|false|on|off|match)\M|e'')')
         THEN
             word := (regexp_match(rest, token))[1];
             rest := regexp_replace(rest, token, '');
@@ -102,7 +102,7 @@ BEGIN
             ELSIF left(word, 1) = '(' THEN
                 SELECT '(' || string_agg(quote_ident(c), ', ') || ')' INTO value
                 FROM unnest(aws_s3._columns(substr(word, 2, length(word) - 2))) AS c;
-            ELSIF word = '*' THEN
+            ELSIF word = '*' OR word ~ '^[0-9]' THEN  -- `header '1'` is not what `header 1` is
                 value := word;
             ELSE
                 value := quote_literal(lower(word));  -- a bare word, as every name in SQL
