@@ -153,11 +153,13 @@ def test_a_machine_without_keys(machine: Instance, db: psycopg.Connection[Any]) 
     assert (said.message_primary, said.message_detail) == (REFUSED, "profile strict has no keys")
 
 
-class TestKeysOfTheCall:
-    @pytest.fixture(scope="class")
-    def reader(self, strict: StrictAws) -> tuple[str, str]:
-        return strict.user("reader", "s3:GetObject", "sts:GetSessionToken", "sts:AssumeRole")
+@pytest.fixture(scope="module")
+def reader(strict: StrictAws) -> tuple[str, str]:
+    """The keys that calls give."""
+    return strict.user("reader", "s3:GetObject", "sts:AssumeRole")
 
+
+class TestKeysOfTheCall:
     def test_they_are_used_in_place_of_the_instances(
         self, machine: Instance, reader: tuple[str, str], db: psycopg.Connection[Any]
     ) -> None:
@@ -219,11 +221,22 @@ class TestKeysOfTheCall:
         with pytest.raises(errors.InvalidTextRepresentation) as caught, db.transaction():
             strict.client("s3").put_object(Bucket=BUCKET, Key="bad", Body=b"bad\n")
             db.execute(WITH_KEYS.encode(), ["bad", *reader, None])
+        late = (
+            "CREATE FUNCTION pg_temp.late() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''late''; END'"
+        )
+        db.execute(late.encode())
+        db.execute("CREATE TRIGGER late AFTER INSERT ON target EXECUTE FUNCTION pg_temp.late()")
+        for table in ("target", "nowhere"):
+            with pytest.raises(psycopg.Error), db.transaction():
+                db.execute(WITH_KEYS.replace("target", table).encode(), ["there", *reader, None])
+        with pytest.raises(errors.DivisionByZero), db.transaction():
+            db.execute("SELECT 1 / 0 AS said_again")  # other statements are still in the log
         secret = reader[1]
         assert secret.encode() not in b"".join(seen)
         assert secret not in said_all + str(caught.value.diag.context)
         log = rds.log.read_text()
-        assert "invalid input syntax for type integer" in log
+        assert all(f"ERROR:  {text}" in log for text in ("invalid input syntax", "late", 'relation "nowhere"'))
+        assert "said_again" in log
         assert secret not in log
         assert [path for path in rds.data.glob("s3pipe.d/*") if secret in path.read_text()] == []
         assert rds.left_over() == []
