@@ -7,10 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from aws_s3_cases import BUCKET, Bucket, Rds
+from aws_s3_cases import BUCKET, Bucket, Rds, run_rds
 from hypothesis import settings as hypothesis_settings
 
-from velodrome.runtime.services import log_file
 from velodrome.settings import Settings
 from velodrome.testing import run_service
 
@@ -34,20 +33,7 @@ def bucket(s3_settings: Settings) -> Bucket:
 
 @pytest.fixture(scope="session", params=VERSIONS, ids=lambda major: f"pg{major}")
 def rds(request: pytest.FixtureRequest, s3_settings: Settings) -> Iterator[Rds]:
-    home = s3_settings.home
-    with run_service("source", home=home, settings=dict(s3_settings)) as source:
-        settings = source.settings
-        server = Rds(
-            major=request.param,
-            data=home / "data" / "source",
-            log=log_file(source.service, settings),
-            port=settings.integer("SOURCE_PORT"),
-            user=settings["SOURCE_USER"],
-            password=settings["SOURCE_PASSWORD"],
-            database=settings["SOURCE_DATABASE"],
-        )
-        with server.connect() as connection:
-            connection.execute("CREATE EXTENSION aws_s3 CASCADE")
+    with run_rds(s3_settings, request.param) as server:
         yield server
 
 
