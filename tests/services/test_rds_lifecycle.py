@@ -60,7 +60,7 @@ def test_it_is_set_up_as_rds_and_survives_what_happens_to_it(tmp_path: Path) -> 
 def test_s3_that_does_not_answer(tmp_path: Path) -> None:
     with run_service("source", home=tmp_path) as source, connect(source.settings) as db:
         db.execute("CREATE EXTENSION aws_s3 CASCADE")
-        with pytest.raises(errors.ExternalRoutineException) as caught:
+        with pytest.raises(errors.SystemError) as caught:
             db.execute("SELECT aws_s3.query_export_to_s3('SELECT 1', 'bucket', 'key', 'us-east-1')")
         assert caught.value.diag.message_detail == "Amazon S3 client returned 'Unable to connect to endpoint'."
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
 
 from velodrome.postgres import PostgresError, Server, binaries, ensure_database, major_version
-from velodrome.rds import install_extension
+from velodrome.rds import install_extension, launcher
 from velodrome.settings import Settings, load
 
 # What RDS grants to rds_superuser, as far as this server has it.
@@ -42,22 +41,17 @@ def server_of(settings: Settings, *, listen: str, programs: Path | None = None) 
     )
 
 
-def write_pipe(server: Server, settings: Settings) -> None:
+def write_launcher(server: Server, settings: Settings) -> None:
     """`./s3pipe` in the data folder, where COPY … PROGRAM runs: no path in SQL, nothing there that SQL could change."""
     owner = server.data.stat()
-    results = server.data / "s3pipe.d"
-    shutil.rmtree(results, ignore_errors=True)
-    results.mkdir(mode=0o700)
-    words = [sys.executable, "-I", "-m", "velodrome.rds.s3pipe"]
-    words += [str(settings.path("AWS_CONFIG_FILE").absolute()), settings["AWS_PROFILE"], str(results)]
-    # A clean environment: somebody's own AWS keys must not get in.
-    script = f'#!/bin/sh\nexec env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 {shlex.join(words)} "$@"\n'
+    shutil.rmtree(server.data / "s3pipe.d", ignore_errors=True)  # what processes of an earlier start have left
     draft = server.data / "s3pipe.new"
-    draft.write_text(script, encoding="utf-8")
+    config, profile = settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"]
+    roles = {"import_role": settings["RDS_IMPORT_ROLE_ARN"], "export_role": settings["RDS_EXPORT_ROLE_ARN"]}
+    draft.write_text(launcher.text(config, profile, **roles), encoding="utf-8")
     draft.chmod(0o700)
     if os.geteuid() == 0:
         os.chown(draft, owner.st_uid, owner.st_gid)
-        os.chown(results, owner.st_uid, owner.st_gid)
     draft.replace(server.data / "s3pipe")
 
 
@@ -86,7 +80,7 @@ def main() -> None:
             raise PostgresError(f"SOURCE_USER {user} is a name of RDS's own: choose another")
         server = server_of(settings, listen=settings["LISTEN_ADDRESS"])
         server.initialize()
-        write_pipe(server, settings)
+        write_launcher(server, settings)
         # Nobody can connect before the settings are applied.
         private = server_of(settings, listen="")
         private.start()

@@ -1,0 +1,117 @@
+"""`put`: uploads COPY's rows, and lets the object appear only when the whole export has succeeded.
+
+When a COPY breaks off, its pipe ends as it does when all is well. So the upload waits in a process of its own until
+`finish` says that the export has succeeded; it is given up when `giveup` says so, or when the backend is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+
+from velodrome.rds.s3pipe.errors import described
+from velodrome.rds.s3pipe.request import FOLDER, Request, alive
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from velodrome.rds.s3pipe.upload import Upload
+
+_LOOK = 0.2  # seconds between two looks at the backend
+# S3 may be down for a while; its parts are given up when it is back.
+_PATIENCE, _LONGEST_PAUSE = 600.0, 5.0
+
+
+def put(request: Request) -> NoReturn:
+    """The parent is what the server waits for; the child uploads and stays until it is told how the export ended."""
+    os.chdir(FOLDER)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(request.address(request.part))  # before the server can go on, and ask for it
+    listener.listen(1)
+    os.chdir("..")
+    told, tell = os.pipe()
+    if os.fork():
+        os.close(tell)
+        os.close(0)  # only the child reads: if it ends, the server sees a broken pipe
+        os._exit(0 if os.read(told, 1) == b"1" else 1)
+    os.close(told)
+    os.setsid()
+    # The server's log is not ours: whoever reads it to its end would wait for us.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    _upload(request, listener, tell)
+    os._exit(0)
+
+
+def _upload(request: Request, listener: socket.socket, tell: int) -> None:
+    upload: Upload | None = None
+    error: BaseException | None = None
+    try:
+        from velodrome.rds.s3pipe.upload import Upload, give_up_left_over
+
+        upload = Upload(request)
+        upload.read(0)
+    except BaseException as caught:  # whatever it is, the server must hear of it
+        error = caught
+    os.close(0)
+    os.write(tell, b"0" if error else b"1")
+    os.close(tell)
+    finisher = _verdict(listener, request.backend)
+    if finisher is not None and finisher[1] == "finish" and upload is not None and error is None:
+        try:
+            upload.complete()
+        except BaseException as caught:
+            error = caught
+        given_up = error is not None
+    else:
+        given_up = True
+    listener.close()
+    os.unlink(f"{FOLDER}/{request.address(request.part)}")  # noqa: PTH108
+    finished = not given_up or upload is None or _gave_up(upload)
+    if finisher is not None:
+        answer = described(error) if error else {"bytes": str(upload.size if upload else 0)}
+        with finisher[0] as connection:
+            connection.sendall(json.dumps(answer).encode())
+    if not finished and upload is not None:
+        _give_up_later(upload)
+    if finisher is None or not given_up:
+        from velodrome.rds.s3pipe.upload import give_up_left_over
+
+        give_up_left_over(request)
+
+
+def _verdict(listener: socket.socket, backend: int) -> tuple[socket.socket, str] | None:
+    """What the export ended with, and who wants to hear the outcome; None when its backend is gone."""
+    listener.settimeout(_LOOK)
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            if not alive(backend):
+                return None
+            continue
+        connection.settimeout(_LOOK * 50)
+        return connection, connection.recv(16).decode()
+
+
+def _gave_up(upload: Upload) -> bool:
+    from velodrome.rds.s3pipe.http import AwsError
+
+    try:
+        upload.give_up()
+    except AwsError:
+        return False
+    return True
+
+
+def _give_up_later(upload: Upload) -> None:
+    pause, end = 0.25, time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+        if _gave_up(upload):
+            return

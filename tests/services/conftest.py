@@ -1,0 +1,54 @@
+"""One S3, and a source database of each PostgreSQL version, for all tests of aws_s3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from aws_s3_cases import BUCKET, Bucket, Rds
+
+from velodrome.settings import Settings
+from velodrome.testing import run_service
+
+VERSIONS = (18,)
+
+
+@pytest.fixture(scope="session")
+def s3_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with run_service("s3", home=tmp_path_factory.mktemp("rds")) as s3:
+        yield s3.settings
+
+
+@pytest.fixture(scope="session")
+def bucket(s3_settings: Settings) -> Bucket:
+    made = Bucket(s3_settings)
+    made.s3.create_bucket(Bucket=BUCKET)
+    return made
+
+
+@pytest.fixture(scope="session", params=VERSIONS, ids=lambda major: f"pg{major}")
+def rds(request: pytest.FixtureRequest, s3_settings: Settings) -> Iterator[Rds]:
+    home = s3_settings.home
+    with run_service("source", home=home, settings=dict(s3_settings)) as source:
+        settings = source.settings
+        server = Rds(
+            major=request.param,
+            data=home / "data" / "source",
+            port=settings.integer("SOURCE_PORT"),
+            user=settings["SOURCE_USER"],
+            password=settings["SOURCE_PASSWORD"],
+            database=settings["SOURCE_DATABASE"],
+        )
+        with server.connect() as connection:
+            connection.execute("CREATE EXTENSION aws_s3 CASCADE")
+        yield server
+
+
+@pytest.fixture
+def db(rds: Rds, bucket: Bucket) -> Iterator[psycopg.Connection[Any]]:
+    """The owner of the database, who is no superuser; what the test leaves undone is rolled back."""
+    with rds.connect() as connection:
+        yield connection
+        connection.rollback()
