@@ -26,6 +26,7 @@ class Rds:
 
     major: int
     data: Path
+    log: Path
     port: int
     user: str
     password: str

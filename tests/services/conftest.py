@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from aws_s3_cases import BUCKET, Bucket, Rds
 
+from velodrome.runtime.services import log_file
 from velodrome.settings import Settings
 from velodrome.testing import run_service
 
@@ -36,6 +37,7 @@ def rds(request: pytest.FixtureRequest, s3_settings: Settings) -> Iterator[Rds]:
         server = Rds(
             major=request.param,
             data=home / "data" / "source",
+            log=log_file(source.service, settings),
             port=settings.integer("SOURCE_PORT"),
             user=settings["SOURCE_USER"],
             password=settings["SOURCE_PASSWORD"],

@@ -415,7 +415,6 @@ CREATE FUNCTION aws_s3._receive(
 )
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET log_min_error_statement = panic  -- the statement may hold a secret
 AS $$
 DECLARE
     job uuid := gen_random_uuid();
@@ -500,7 +499,7 @@ CREATE FUNCTION aws_s3.table_import_from_s3(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    target regclass := table_name::regclass;
+    target regclass;
     columns text[];
     missing text;
     names text;
@@ -509,6 +508,10 @@ DECLARE
     received record;
     imported bigint;
 BEGIN
+    IF credentials.access_key IS NOT NULL THEN
+        PERFORM aws_s3._hide_statement(true);
+    END IF;
+    target := table_name::regclass;
     PERFORM aws_s3._check_place(s3_info.bucket, s3_info.file_path);
     SELECT c.names, c.missing INTO columns, missing FROM aws_s3._target_columns(target, column_list) AS c;
     IF missing IS NOT NULL THEN
@@ -524,8 +527,21 @@ BEGIN
         GET DIAGNOSTICS imported = ROW_COUNT;
         PERFORM aws_s3._drop_import(received.stage);
     END IF;
+    IF credentials.access_key IS NOT NULL THEN
+        PERFORM aws_s3._hide_statement(false);
+    END IF;
     RETURN pg_catalog.format('%s rows imported into relation "%s" from file %s of %s bytes',
         imported, table_name, s3_info.file_path, received.bytes);
+END
+$$;
+
+-- A statement that holds a secret is not written to the log when it fails; until it ends, or its transaction.
+CREATE FUNCTION aws_s3._hide_statement(hide boolean) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+BEGIN
+    PERFORM pg_catalog.set_config('log_min_error_statement', CASE WHEN hide THEN 'panic'
+        ELSE (SELECT reset_val FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'log_min_error_statement') END, true);
 END
 $$;
 
