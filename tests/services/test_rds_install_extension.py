@@ -3,57 +3,37 @@
 from __future__ import annotations
 
 import os
+import pwd
+import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import psycopg
 import pytest
-from botocore.config import Config
+from aws_s3_cases import BUCKET, Bucket
 from postgres_versions import MAJORS, RunningPostgres, copy_of_server, run_postgres, server_bin
 
-from velodrome.awsapi import profile
 from velodrome.postgres import PostgresError, _Account, binaries, share_folder
 from velodrome.rds.__main__ import server_of
 from velodrome.rds.install_extension import install, unreachable, user_of
+from velodrome.runtime import health
+from velodrome.runtime.health import NotHealthy
+from velodrome.runtime.summary import database_url
 from velodrome.settings import Settings, service_environ
-from velodrome.testing import free_port, own_settings, run_service
+from velodrome.testing import free_port, own_settings, wait_until
 
-BUCKET = "versions"
 VELODROME = str(Path(sys.executable).with_name("velodrome"))
 FILES = ["aws_commons--1.2.sql", "aws_commons.control", "aws_s3--1.1.sql", "aws_s3.control"]
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with run_service("s3", home=tmp_path_factory.mktemp("s3")) as s3:
-        yield s3.settings
-
-
-@pytest.fixture(scope="module")
-def s3(settings: Settings) -> Any:
-    mine = profile.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
-    client = boto3.client(
-        "s3",
-        endpoint_url=mine.endpoint("s3"),
-        region_name=mine.region,
-        aws_access_key_id=mine.access_key_id,
-        aws_secret_access_key=mine.secret_access_key,
-        config=Config(s3={"addressing_style": "path"}),
-    )
-    client.create_bucket(Bucket=BUCKET)
-    return client
-
-
 @pytest.fixture(scope="module", params=MAJORS)
 def postgres(
-    request: pytest.FixtureRequest, settings: Settings, s3: Any, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, s3_settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningPostgres]:
-    with run_postgres(request.param, tmp_path_factory.mktemp("server"), settings) as running:
+    with run_postgres(request.param, tmp_path_factory.mktemp("server"), s3_settings) as running:
         with running.connect() as db:
             assert db.info.server_version // 10000 == request.param
             db.execute("CREATE EXTENSION aws_s3 CASCADE")
@@ -67,19 +47,19 @@ def test_an_ordinary_owner_makes_it(postgres: RunningPostgres) -> None:
         assert db.execute(query).fetchall() == [("aws_commons", "1.2"), ("aws_s3", "1.1")]
 
 
-def test_a_row_goes_to_s3_and_back(postgres: RunningPostgres, s3: Any) -> None:
+def test_a_row_goes_to_s3_and_back(postgres: RunningPostgres, bucket: Bucket) -> None:
     with postgres.connect() as db:
         export = "SELECT * FROM aws_s3.query_export_to_s3(%s, %s, %s, %s, %s)"
         query = "SELECT 1 AS id, 'ß, \"x\"' AS v"
         assert db.execute(export, [query, BUCKET, "row", "us-east-1", "format csv"]).fetchone() == (1, 1, 14)
-        assert s3.get_object(Bucket=BUCKET, Key="row")["Body"].read() == '1,"ß, ""x"""\n'.encode()
+        assert bucket.body("row") == '1,"ß, ""x"""\n'.encode()
         db.execute("CREATE TABLE back (id int, v text)")
         db.execute("SELECT aws_s3.table_import_from_s3('back', '', 'format csv', %s, 'row', 'us-east-1')", [BUCKET])
         assert db.execute("SELECT * FROM back").fetchall() == [(1, 'ß, "x"')]
         db.rollback()
 
 
-def test_the_same_through_psql(postgres: RunningPostgres) -> None:
+def test_the_same_through_psql(postgres: RunningPostgres, bucket: Bucket) -> None:
     uri = f"aws_commons.create_s3_uri('{BUCKET}', 'psql', 'us-east-1')"
     script = f"""
         CREATE TEMP TABLE back (id int);
@@ -132,7 +112,7 @@ class TestTheCommand:
 
     def test_it_says_what_it_wrote_and_what_is_next(self, own: Settings, pg_config: Path) -> None:
         sharedir = share_folder(pg_config.parent)
-        result = self.run(own, "--pg-config", pg_config)
+        result = self.run(own, "--pg-config", pg_config, "--server-user", pwd.getpwuid(os.geteuid()).pw_name)
         assert (result.stderr, result.returncode) == ("", 0)
         lines = result.stdout.splitlines()
         assert lines[:4] == [f"written: {sharedir / 'extension' / name}" for name in FILES]
@@ -200,9 +180,28 @@ def test_what_the_servers_user_cannot_reach_is_said_with_the_fix(tmp_path: Path)
         f"nobody cannot read {config}: sudo install -D -o nobody -m 600 {config} {nobody.pw_dir}/.aws/config, "
         f"then again with --config-file {nobody.pw_dir}/.aws/config"
     )
-    me = user_of(tmp_path)
-    assert me.pw_uid == os.geteuid() or os.geteuid() == 0
-    assert not [line for line in unreachable(me, config) if me.pw_uid == os.geteuid()]
+    assert unreachable(user_of(tmp_path, pwd.getpwuid(os.geteuid()).pw_name), config) == []
+
+
+def answers(settings: Settings, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None
+    try:
+        health.source(settings, 0)
+    except NotHealthy:
+        return False
+    return True
+
+
+def test_the_source_database_alone(tmp_path: Path) -> None:
+    settings = own_settings(tmp_path)
+    with subprocess.Popen([VELODROME, "rds"], env=service_environ(settings)) as process:
+        try:
+            wait_until("the source database", lambda: answers(settings, process))
+            with psycopg.connect(database_url(settings, "SOURCE")) as db:
+                db.execute("CREATE EXTENSION aws_s3 CASCADE")
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("major", [15, 17])
@@ -227,9 +226,9 @@ def test_the_source_database_asks_for_its_files_before_18(tmp_path: Path, major:
         server.stop()
 
 
-def test_the_servers_are_those_of_their_number(settings: Settings) -> None:
+def test_the_servers_are_those_of_their_number(s3_settings: Settings) -> None:
     for major in MAJORS:
         version = subprocess.run(
-            [server_bin(major, settings) / "postgres", "--version"], capture_output=True, text=True
+            [server_bin(major, s3_settings) / "postgres", "--version"], capture_output=True, text=True
         )
         assert f"(PostgreSQL) {major}." in version.stdout

@@ -28,6 +28,14 @@ def extension_files() -> list[Path]:
     return sorted(file for file in _SOURCE.iterdir() if file.suffix in (".control", ".sql"))
 
 
+def extension_folder(sharedir: Path) -> Path:
+    """Where a server has its extensions. Raises PostgresError where none has any."""
+    folder = sharedir / "extension"
+    if not folder.is_dir():
+        raise PostgresError(f"there is no folder {folder}: name the pg_config of a server, not of a client alone")
+    return folder
+
+
 def install(
     sharedir: Path, config_file: Path, profile: str, *, import_role: str | None = None, export_role: str | None = None
 ) -> list[Path]:
@@ -36,9 +44,7 @@ def install(
     Returns the files that were missing or other than ours; each is replaced in one step, so that a server that runs
     sees the old or the new one. Raises PostgresError.
     """
-    folder, program = sharedir / "extension", sharedir / "aws_s3" / "s3pipe"
-    if not folder.is_dir():
-        raise PostgresError(f"there is no folder {folder}: name the pg_config of a server, not of a client alone")
+    folder, program = extension_folder(sharedir), sharedir / "aws_s3" / "s3pipe"
     script = launcher.text(config_file, profile, import_role=import_role, export_role=export_role)
     try:
         program.parent.mkdir(mode=0o755, exist_ok=True)
@@ -117,7 +123,7 @@ def user_of(sharedir: Path, name: str | None = None) -> pwd.struct_passwd:
     try:
         if name is not None:
             return pwd.getpwnam(name)
-        owner = pwd.getpwuid(sharedir.stat().st_uid)
+        owner = pwd.getpwuid(extension_folder(sharedir).stat().st_uid)
     except KeyError as error:
         raise PostgresError(f"there is no such user: {error}; name the server's with --server-user") from error
     if owner.pw_uid == 0:
@@ -137,7 +143,11 @@ def unreachable(user: pwd.struct_passwd, config_file: Path) -> list[str]:
             mend = f"chmod {'o+rx' if step == path else 'o+x'} {shlex.quote(str(step))}"
             found.append(f"{user.pw_name} cannot reach {path}: {mend}, or have Velodrome where {user.pw_name} can")
     config = config_file.absolute()
-    if not config.exists():
+    try:
+        there = config.exists()
+    except PermissionError:  # we cannot see it ourselves
+        return found
+    if not there:
         found.append(f"there is no {config} yet: every export and import reads it")
     elif _obstacle(user, config, 0o4):
         own = Path(user.pw_dir) / ".aws" / "config"
