@@ -139,7 +139,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    result json := pg_read_file(format('s3pipe.d/%s.json', pg_backend_pid()), true)::json;
+    result json := pg_read_file(format('s3pipe.d/%s.json', pg_backend_pid()), 0, 1048576, true)::json;
 BEGIN
     RETURN CASE WHEN result ->> 'job' = job::text THEN result END;
 END
