@@ -75,6 +75,7 @@ class RunningPostgres:
 
     server: Server
     sharedir: Path
+    log: Path
     settings: Settings
 
     def conninfo(self, **other: str) -> str:
@@ -122,14 +123,25 @@ def run_postgres(major: int, home: Path, settings: Settings, *, roles: bool = Fa
         import_role=settings["RDS_IMPORT_ROLE_ARN"] if roles else None,
         export_role=settings["RDS_EXPORT_ROLE_ARN"] if roles else None,
     )
-    port = free_port()
-    server = Server(home / f"data-{major}", port=port, superuser="rdsadmin", password=None, binaries=programs)
+    log = home / f"postgres-{major}.log"
+    server = Server(
+        home / f"data-{major}",
+        port=free_port(),
+        superuser="rdsadmin",
+        password=None,
+        parameters={"logging_collector": "on", "log_directory": str(home), "log_filename": log.name},
+        binaries=programs,
+    )
     server.initialize()
     try:
         server.start()
         user = settings["SOURCE_USER"]
         ensure_database(server, settings["SOURCE_DATABASE"], user, settings["SOURCE_PASSWORD"])
         ensure_rds_superuser(server, user)
-        yield RunningPostgres(server, sharedir, Settings({**settings, "SOURCE_PORT": str(port)}))
+        yield RunningPostgres(server, sharedir, log, Settings({**settings, "SOURCE_PORT": str(server.port)}))
+    except BaseException:
+        if log.exists():
+            print(f"--- log of PostgreSQL {major} ---\n{log.read_text()[-6000:]}", file=sys.stderr)
+        raise
     finally:
         server.stop()
