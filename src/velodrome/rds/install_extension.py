@@ -1,6 +1,6 @@
 """Puts aws_commons and aws_s3 into a PostgreSQL's own folders, for servers that look for extensions nowhere else.
 
-    install(Path("/usr/share/postgresql/15"), Path("~/.aws/config").expanduser(), "default")
+    install(share_folder(binaries()), Path("~/.aws/config").expanduser(), "default")
 
 PostgreSQL 18 and later can be told of further folders (extension_control_path); those before know their own only.
 https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-EXTENSION-CONTROL-PATH
