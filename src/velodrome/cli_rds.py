@@ -24,10 +24,7 @@ console = Console(soft_wrap=True)
 
 _KNOWN_ERRORS = (SettingError, InstallError, PostgresError, OSError)
 
-_NEXT = """\
-Next:
-CREATE ROLE rds_superuser;          -- once a server, as a superuser
-CREATE EXTENSION aws_s3 CASCADE;    -- in each database, as its owner"""
+_NEXT = "Next, in each database, as its owner: CREATE EXTENSION aws_s3 CASCADE"
 
 
 @app.callback()

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from aws_s3_cases import BUCKET, Bucket, Rds
+from hypothesis import settings as hypothesis_settings
 from postgres_versions import MAJORS, run_postgres
 
 from velodrome.runtime.services import log_file
@@ -16,6 +17,8 @@ from velodrome.settings import Settings
 from velodrome.testing import run_service
 
 VERSIONS = MAJORS
+
+hypothesis_settings.register_profile("thousand", max_examples=1000)  # for the option --hypothesis-profile
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,14 @@
 \echo Use "CREATE EXTENSION aws_s3" to load this file. \quit
 
 CREATE SCHEMA aws_s3;
-GRANT USAGE ON SCHEMA aws_s3 TO @extowner@, rds_superuser WITH GRANT OPTION;
+GRANT USAGE ON SCHEMA aws_s3 TO @extowner@ WITH GRANT OPTION;
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'rds_superuser') THEN
+        GRANT USAGE ON SCHEMA aws_s3 TO rds_superuser WITH GRANT OPTION;
+    END IF;
+END
+$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What is given as text: column lists and COPY's options
@@ -92,7 +99,7 @@ BEGIN
             value := quote_literal(value);
         -- These two may stand alone, and then what follows is the next option.
         ELSIF value IS NULL AND rest ~ '^[^,]' AND (name NOT IN ('header', 'freeze') OR rest !~* '^[a-z_]'
-            OR rest ~* '^(true|false|on|off|match)\M')
+            OR rest ~* '^((true|false|on|off|match)\M|e'')')
         THEN
             word := (regexp_match(rest, token))[1];
             rest := regexp_replace(rest, token, '');
@@ -102,7 +109,7 @@ BEGIN
             ELSIF left(word, 1) = '(' THEN
                 SELECT '(' || string_agg(quote_ident(c), ', ') || ')' INTO value
                 FROM unnest(aws_s3._columns(substr(word, 2, length(word) - 2))) AS c;
-            ELSIF word = '*' THEN
+            ELSIF word = '*' OR word ~ '^[0-9]' THEN  -- `header '1'` is not what `header 1` is
                 value := word;
             ELSE
                 value := quote_literal(lower(word));  -- a bare word, as every name in SQL
@@ -356,6 +363,19 @@ RETURN (
     FROM below WHERE kind <> 'd'
 );
 
+-- Whether COPY's binary format has the same bytes for a type and for what it is read as.
+CREATE FUNCTION aws_s3._same_in_binary(type_id oid) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+RETURN (
+    WITH RECURSIVE below (id, kind, category, base) AS (
+        SELECT oid, typtype, typcategory, typbasetype FROM pg_type WHERE oid = type_id
+        UNION ALL
+        SELECT t.oid, t.typtype, t.typcategory, t.typbasetype FROM below AS b JOIN pg_type AS t ON t.oid = b.base
+    )
+    SELECT kind = 'e' OR category = 'S' OR (id < 16384 AND kind IN ('b', 'r', 'm')) FROM below WHERE kind <> 'd'
+);
+
 -- Whether an expression is made of PostgreSQL's own immutable operators and functions and of nothing else.
 CREATE FUNCTION aws_s3._plain(expression text) RETURNS boolean
 LANGUAGE sql STABLE
@@ -422,6 +442,7 @@ DECLARE
         'region', s3_info.region, 'with_credentials', credentials.access_key IS NOT NULL);
     copy_options text := aws_s3._copy_options(options);
     caller oid := aws_s3._caller(token);
+    unreadable text;
     statement text;
     result json;
 BEGIN
@@ -444,6 +465,14 @@ BEGIN
         IF copy_options ~ '[(, ]"default" ' THEN
             RAISE feature_not_supported USING MESSAGE = 'COPY option "default" is not supported for this table',
                 HINT = 'It has triggers, policies, domains or the like, which run with your own rights.';
+        END IF;
+        unreadable := (SELECT format_type(atttypid, atttypmod) FROM unnest(columns) AS c (name)
+            JOIN pg_attribute ON attrelid = target AND attname = c.name AND attnum > 0 AND NOT attisdropped
+            WHERE copy_options ~ '[(, ]format ''binary''' AND NOT aws_s3._same_in_binary(atttypid) LIMIT 1);
+        IF unreadable IS NOT NULL THEN
+            RAISE feature_not_supported USING
+                MESSAGE = format('COPY format binary is not supported for a column of type %s', unreadable),
+                HINT = 'Use the format csv or text.';
         END IF;
         stage := 'aws_s3_import_' || replace(job::text, '-', '');
         SELECT string_agg(format('%I %s', attname, aws_s3._read_as(atttypid, atttypmod)), ', ' ORDER BY place) INTO statement
