@@ -47,6 +47,17 @@ def test_an_ordinary_owner_makes_it(postgres: RunningPostgres) -> None:
         assert db.execute(query).fetchall() == [("aws_commons", "1.2"), ("aws_s3", "1.1")]
 
 
+def test_a_server_without_rds_superuser(postgres: RunningPostgres) -> None:
+    superuser = psycopg.connect(postgres.server.conninfo("postgres"), autocommit=True)
+    with superuser:
+        superuser.execute("ALTER ROLE rds_superuser RENAME TO other")
+        superuser.execute("CREATE DATABASE plain")
+        with psycopg.connect(postgres.server.conninfo("plain")) as db:
+            db.execute("CREATE EXTENSION aws_s3 CASCADE")
+            db.rollback()
+        superuser.execute("ALTER ROLE other RENAME TO rds_superuser")
+
+
 def test_a_row_goes_to_s3_and_back(postgres: RunningPostgres, bucket: Bucket) -> None:
     with postgres.connect() as db:
         export = "SELECT * FROM aws_s3.query_export_to_s3(%s, %s, %s, %s, %s)"
@@ -117,7 +128,7 @@ class TestTheCommand:
         lines = result.stdout.splitlines()
         assert lines[:4] == [f"written: {sharedir / 'extension' / name}" for name in FILES]
         assert lines[4] == f"written: {sharedir / 'aws_s3' / 's3pipe'}"
-        assert lines[-1].startswith("CREATE EXTENSION aws_s3 CASCADE;")
+        assert lines[-1].endswith("CREATE EXTENSION aws_s3 CASCADE")
         script = (sharedir / "aws_s3" / "s3pipe").read_text()
         assert script.startswith("#!/bin/sh\n")
         assert f" {own.path('AWS_CONFIG_FILE')} {own['AWS_PROFILE']} " in script
