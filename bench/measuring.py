@@ -1,0 +1,119 @@
+"""What the benches measure with: a process's CPU time, a helper's memory, the least that an S3 client can do."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import statistics
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+MEBIBYTE, MEGABYTE = 1024 * 1024, 1000**2
+
+
+def show(what: str, measured: str, cpu: str = "", other: str = "", result: str = "", bar: str = "") -> None:
+    """A line of the table."""
+    print(f"{what:46} {measured:>12} {cpu:>10}   {other:44} {result:>9}  {bar}", flush=True)
+
+
+@dataclass
+class Samples:
+    """Of one kind of work."""
+
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """Seconds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def median_cpu(self) -> str:
+        """Of the S3 server."""
+        return f"{statistics.median(self.cpu):.2f} s"
+
+
+def cpu_seconds(process: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Memory:
+    """Peak resident memory of the helper's processes: of all that were there at once, and of the largest."""
+
+    def __init__(self, data: Path) -> None:
+        self.together = self.largest = 0
+        self._data = data
+
+    def look(self) -> None:
+        """Count those that are there now."""
+        peaks = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if b"s3pipe" in (entry / "cmdline").read_bytes() and self._data in [
+                    folder := (entry / "cwd").readlink(),
+                    folder.parent,
+                ]:
+                    peaks += [
+                        int(kilobytes) for kilobytes in re.findall(r"VmHWM:\s*(\d+)", (entry / "status").read_text())
+                    ]
+            except OSError:
+                continue  # it has ended
+        self.largest = max(self.largest, *peaks, 0)
+        self.together = max(self.together, sum(peaks))
+
+    def shown(self) -> tuple[str, str, str]:
+        """For the table."""
+        assert self.largest, "no process of the helper was seen"
+        return (
+            f"{self.together * 1024 / MEGABYTE:.0f} MB",
+            "",
+            f"the largest process alone: {self.largest * 1024 / MEGABYTE:.0f} MB",
+        )
+
+
+def put_in_parts(url: str, bucket: str, key: str, file: Path, threads: int = 2) -> None:
+    """The least that a client can do: parts of 8 MiB from the file to the socket, two at a time, nothing hashed."""
+    scope = "velodrome/20260101/us-east-1/s3/aws4_request"
+    headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
+    connections = threading.local()
+
+    def ask(method: str, query: str, body: Any = None, length: int | None = None) -> tuple[bytes, str]:
+        if not hasattr(connections, "one"):
+            connections.one = http.client.HTTPConnection(urlsplit(url).netloc)
+        connection: http.client.HTTPConnection = connections.one
+        connection.putrequest(method, f"/{bucket}/{key}?{query}", skip_accept_encoding=True)
+        size = len(body or b"") if length is None else length
+        for name, value in (headers | {"Content-Length": str(size)}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        if length is not None:
+            connection.sock.sendfile(body, body.tell(), length)
+        elif body:
+            connection.send(body)
+        answer = connection.getresponse()
+        text = answer.read()
+        assert answer.status == 200, text
+        return text, answer.headers.get("ETag", "")
+
+    found = re.search(rb"<UploadId>(.*?)</UploadId>", ask("POST", "uploads")[0])
+    assert found is not None
+    upload, size, part = found[1].decode(), file.stat().st_size, 8 * MEBIBYTE
+
+    def put(number: int) -> str:
+        with file.open("rb") as source:
+            source.seek(number * part)
+            query = f"partNumber={number + 1}&uploadId={upload}"
+            return ask("PUT", query, source, min(part, size - number * part))[1]
+
+    with ThreadPoolExecutor(threads) as pool:
+        etags = list(pool.map(put, range(-(-size // part))))
+    parts = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in enumerate(etags, 1))
+    ask("POST", f"uploadId={upload}", f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode())
