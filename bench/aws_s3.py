@@ -303,33 +303,16 @@ class Bench:
                 continue
             query = WIDE.format(rows=gigabytes * 1_000_000)
             with closing(self.connect()) as connection:
-                with self.helpers() as memory:
+                with Memory(self.data, b"s3pipe").watched() as memory:
                     got = connection.execute(EXPORT, (query, BUCKET, "wide.csv", REGION)).fetchone()
                 assert got == (gigabytes * 1_000_000, 1, gigabytes * GIGABYTE), got
                 show(f"memory of the helper, export of {gigabytes} GB", *memory.shown(), bar="≤ 150 MB")
                 connection.execute("CREATE UNLOGGED TABLE wide (n text, text text)")
-                with self.helpers() as memory:
+                with Memory(self.data, b"s3pipe").watched() as memory:
                     connection.execute(IMPORT, ("wide", BUCKET, "wide.csv", REGION))
                 show(f"memory of the helper, import of {gigabytes} GB", *memory.shown(), bar="≤ 150 MB")
                 connection.execute("DROP TABLE wide")
             self.s3.delete_object(Bucket=BUCKET, Key="wide.csv")
-
-    @contextmanager
-    def helpers(self) -> Iterator[Memory]:
-        """Watches the helper's processes."""
-        memory, ended = Memory(self.data), threading.Event()
-
-        def look() -> None:
-            while not ended.wait(0.01):
-                memory.look()
-
-        watcher = threading.Thread(target=look)
-        watcher.start()
-        try:
-            yield memory
-        finally:
-            ended.set()
-            watcher.join()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ import os
 import re
 import statistics
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,37 +48,46 @@ def cpu_seconds(process: int) -> float:
 
 
 class Memory:
-    """Peak resident memory of the helper's processes: of all that were there at once, and of the largest."""
+    """Peak resident bytes of processes in a folder that have a word on their command line."""
 
-    def __init__(self, data: Path) -> None:
-        self.together = self.largest = 0
-        self._data = data
+    def __init__(self, folder: Path, word: bytes) -> None:
+        self.together = self.largest = 0  # of all that were there at once, and of one
+        self._folder, self._word = folder, word
 
-    def look(self) -> None:
-        """Count those that are there now."""
+    @contextmanager
+    def watched(self) -> Iterator[Memory]:
+        """Look again and again."""
+        ended = threading.Event()
+
+        def look() -> None:
+            while not ended.wait(0.1):  # looking costs time, and a peak stays to be seen
+                self._look()
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            yield self
+        finally:
+            ended.set()
+            watcher.join()
+
+    def _look(self) -> None:
         peaks = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if b"s3pipe" in (entry / "cmdline").read_bytes() and self._data in [
-                    folder := (entry / "cwd").readlink(),
-                    folder.parent,
-                ]:
-                    peaks += [
-                        int(kilobytes) for kilobytes in re.findall(r"VmHWM:\s*(\d+)", (entry / "status").read_text())
-                    ]
+                folder = (entry / "cwd").readlink()
+                if self._folder in (folder, folder.parent) and self._word in (entry / "cmdline").read_bytes():
+                    peaks += re.findall(r"VmHWM:\s*(\d+)", (entry / "status").read_text())
             except OSError:
                 continue  # it has ended
-        self.largest = max(self.largest, *peaks, 0)
-        self.together = max(self.together, sum(peaks))
+        sizes = [int(peak) * 1024 for peak in peaks]
+        self.largest = max(self.largest, *sizes, 0)
+        self.together = max(self.together, sum(sizes))
 
     def shown(self) -> tuple[str, str, str]:
         """For the table."""
-        assert self.largest, "no process of the helper was seen"
-        return (
-            f"{self.together * 1024 / MEGABYTE:.0f} MB",
-            "",
-            f"the largest process alone: {self.largest * 1024 / MEGABYTE:.0f} MB",
-        )
+        assert self.largest, "none of the processes was seen"
+        return f"{self.together / MEGABYTE:.0f} MB", "", f"the largest process alone: {self.largest / MEGABYTE:.0f} MB"
 
 
 def put_in_parts(url: str, bucket: str, key: str, file: Path, threads: int = 2) -> None:

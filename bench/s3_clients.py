@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -12,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from measuring import MEBIBYTE, MEGABYTE, Memory
+
 from velodrome.runtime.install import uv_binary
 from velodrome.settings import Settings
 
-MEBIBYTE = 1024 * 1024
 LARGE = 700 * MEBIBYTE  # 734 MB
 # Each program is called with `put` or `get`, endpoint, bucket, key, and is a filter.
 OBSTORE = """
@@ -160,18 +160,16 @@ class Runner:
             stdin=subprocess.PIPE if verb == "put" else subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-        if process.stdin is not None:
-            with process.stdin as stdin:
-                feed(stdin.fileno())
-        _, status, usage = os.wait4(process.pid, 0)
+        memory = Memory(self._folder, str(self._folder / "program.py").encode())
+        with memory.watched():
+            if process.stdin is not None:
+                with process.stdin as stdin:
+                    feed(stdin.fileno())
+            _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0, f"{self._command} {verb} ended with {process.returncode}"
-        return _cost(time.perf_counter() - begin, usage)
-
-
-def _cost(seconds: float, usage: resource.struct_rusage) -> Cost:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6)
+        # usage.ru_maxrss would not do: before its exec a child is as large as this process.
+        return Cost(time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, memory.together / MEGABYTE)
 
 
 def small(pipe: int) -> None:
@@ -207,7 +205,7 @@ def compare(settings: Settings, bucket: str, runs: int, only: str) -> None:
     def median(name: str, work: str, value: Callable[[Cost], float]) -> float:
         return statistics.median(value(cost) for cost in costs[name, work])
 
-    titles = [f"{work} {LARGE / 1e6:.0f} MB: seconds, CPU, memory" for work in ("put", "get")]
+    titles = [f"{work} {LARGE / MEGABYTE:.0f} MB: seconds, CPU, memory" for work in ("put", "get")]
     print(f"{'':20} {'a small object':>16}   " + "   ".join(f"{title:>36}" for title in titles))
     for name in runners:
         line = f"{name:20} {median(name, 'a small object', lambda cost: cost.seconds) * 1000:>13.0f} ms"
