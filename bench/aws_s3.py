@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -23,7 +24,7 @@ from typing import Any
 
 import psycopg
 import s3_clients
-from measuring import MEGABYTE, Memory, Samples, cpu_seconds, put_in_parts, show
+from measuring import MEGABYTE, Memory, Samples, busy, cpu_seconds, put_in_parts, show
 from s3 import client
 
 from velodrome.settings import Settings
@@ -80,6 +81,11 @@ def main() -> None:
                 ):
                     if options.only in work.__name__.replace("_", " "):
                         work()
+                if bench.busy:
+                    print(
+                        f"Before a run, others had {statistics.mean(bench.busy):.0%} of the machine, at most "
+                        f"{max(bench.busy):.0%}: a ratio is worth something near 0% only."
+                    )
 
 
 class Bench:
@@ -91,6 +97,7 @@ class Bench:
         self.data = settings.home / "data" / "source"
         self.file = settings.home / "sales.csv"
         self.tables: set[str] = set()
+        self.busy: list[float] = []
         with closing(self.connect()) as connection:
             connection.execute("CREATE EXTENSION aws_s3 CASCADE")
 
@@ -155,6 +162,7 @@ class Bench:
         for number in range(self.runs + 1):
             for name in works if number % 2 else reversed(list(works)):
                 before()
+                self.busy.append(busy())
                 begin, cpu = time.perf_counter(), cpu_seconds(self.s3_process)
                 works[name]()
                 if number:

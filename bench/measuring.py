@@ -7,6 +7,7 @@ import os
 import re
 import statistics
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,6 +46,19 @@ def cpu_seconds(process: int) -> float:
     """User and system time of a process so far."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def busy(seconds: float = 0.2) -> float:
+    """What share of the machine is in use now, from 0 to 1: by others, if asked when we do nothing."""
+
+    def read() -> tuple[int, int]:
+        fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return sum(fields), fields[3] + fields[4]
+
+    total, idle = read()
+    time.sleep(seconds)
+    later, later_idle = read()
+    return 1 - (later_idle - idle) / max(1, later - total)
 
 
 class Memory:
