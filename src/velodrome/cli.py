@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +17,8 @@ import psycopg
 import typer
 from rich.console import Console
 
+from velodrome import cli_rds
+from velodrome.console import clear_errors, project_settings
 from velodrome.runtime import backup as backups
 from velodrome.runtime import doctor as examination
 from velodrome.runtime import findings, summary
@@ -33,11 +33,11 @@ from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES
 from velodrome.runtime.stack import Stack
 from velodrome.runtime.supervisor import SupervisorError
-from velodrome.settings import SettingError, Settings, load, user_environ
+from velodrome.settings import SettingError, user_environ
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The AWS data pipeline stack on this machine.")
 console = Console(soft_wrap=not sys.stdout.isatty())
-errors = Console(stderr=True, soft_wrap=True)
+app.add_typer(cli_rds.app, name="rds")
 
 KNOWN_ERRORS = (
     SettingError,
@@ -54,28 +54,12 @@ KNOWN_ERRORS = (
 )
 
 
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """One clear message and exit code 1 for what a user can mend; a traceback is for our own mistakes."""
-    try:
-        yield
-    except KNOWN_ERRORS as error:
-        errors.print(f"velodrome: {error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from error
-
-
-def _settings() -> Settings:
-    settings = load(user_environ())
-    if not settings["VELODROME_PROJECT"]:
-        raise SettingError(
-            "no project here: run velodrome in a folder with env/local.env, or set VELODROME_PROJECT to one"
-        )
-    return settings
+_clear_errors = partial(clear_errors, *KNOWN_ERRORS)
 
 
 def _runtime(progress: Progress | None = None) -> Runtime:
     """The runtime of this copy, as it was started."""
-    return runtime_for(_settings(), progress or Progress(console))
+    return runtime_for(project_settings(), progress or Progress(console))
 
 
 def _login() -> Runtime:
@@ -91,7 +75,7 @@ def up(
 ) -> None:
     """Install what is missing, start every service, fill the warehouse, and say what to do next."""
     with _clear_errors():
-        settings = _settings()
+        settings = project_settings()
         begin = time.monotonic()
         with Progress(console) as progress:
             stack = Stack(runtime_for(settings, progress), progress)
@@ -242,7 +226,7 @@ def clean() -> None:
 def install(names: list[str]) -> None:
     """Make the virtual environments of these names (see `velodrome status`), for tests and images."""
     with _clear_errors():
-        settings = _settings()
+        settings = project_settings()
         with Progress(console) as progress:
             for name in names:
                 title = f"install {name}"

@@ -89,8 +89,24 @@ def major_version(folder: Path) -> int:
     return int(answer.stdout.split(")")[1].split()[0].split(".")[0])
 
 
+def share_folder(folder: Path) -> Path:
+    """Where the server of these programs looks for `extension/`: pg_config beside them says it, else initdb."""
+    pg_config = folder / "pg_config"
+    if pg_config.exists():
+        answer = subprocess.run([pg_config, "--sharedir"], capture_output=True, text=True, check=True)
+        return Path(answer.stdout.strip())
+    initdb = folder / "initdb"
+    arguments = [*_Account.of_servers(initdb).prefix, str(initdb), "--show", "-D", "nowhere"]
+    answer = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    for line in (answer.stdout + answer.stderr).splitlines():
+        if line.startswith("share_path="):
+            return Path(line.partition("=")[2])
+    raise PostgresError(f"{initdb} does not say where its share folder is")
+
+
 class Server:
-    """One cluster in one data folder. `listen=""` serves its Unix socket only."""
+    """One cluster in one data folder. `listen=""` serves its Unix socket only; `binaries` is another folder than
+    what `binaries()` finds."""
 
     def __init__(
         self,
@@ -101,6 +117,7 @@ class Server:
         password: str | None,
         listen: str = "127.0.0.1",
         parameters: Mapping[str, str] | None = None,
+        binaries: Path | None = None,
     ) -> None:
         self.data = Path(data).absolute()
         self.port = port
@@ -108,14 +125,20 @@ class Server:
         self.password = password
         self.listen = listen
         self.parameters = dict(parameters or {})
+        self._binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
+
+    @property
+    def programs(self) -> Path:
+        """The folder of the server's own programs."""
+        return self._binaries or binaries()
 
     # -- making ---------------------------------------------------------------------------------------------------
 
     def initialize(self) -> None:
         """Makes the cluster once. It appears complete or not at all, whenever this process is killed."""
-        folder = binaries()
+        folder = self.programs
         with self._locked():
             if (self.data / "PG_VERSION").exists():
                 self._check_version(folder)
@@ -205,7 +228,7 @@ class Server:
 
     def argv(self) -> list[str]:
         """The server in the foreground, as an account that PostgreSQL accepts (it refuses root)."""
-        folder = binaries()
+        folder = self.programs
         settings = dict(_PARAMETERS)
         if major_version(folder) >= 18:
             settings["io_method"] = "sync"  # else three worker processes idle beside it

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,8 @@ import psycopg
 from botocore.config import Config
 
 from velodrome.awsapi import profile
-from velodrome.runtime.services import log_file
 from velodrome.settings import Settings
-from velodrome.testing import run_service, wait_until
+from velodrome.testing import wait_until
 
 BUCKET = "rds-test"
 REGION = "us-east-1"
@@ -100,23 +97,3 @@ class Bucket:
 
     def uploads(self) -> list[str]:
         return [entry["Key"] for entry in self.s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
-
-
-@contextmanager
-def run_rds(s3_settings: Settings, major: int) -> Iterator[Rds]:
-    """A source database with the extension, beside the S3 of these settings."""
-    home = s3_settings.home
-    with run_service("source", home=home, settings=dict(s3_settings)) as source:
-        settings = source.settings
-        server = Rds(
-            major=major,
-            data=home / "data" / "source",
-            log=log_file(source.service, settings),
-            port=settings.integer("SOURCE_PORT"),
-            user=settings["SOURCE_USER"],
-            password=settings["SOURCE_PASSWORD"],
-            database=settings["SOURCE_DATABASE"],
-        )
-        with server.connect() as connection:
-            connection.execute("CREATE EXTENSION aws_s3 CASCADE")
-        yield server

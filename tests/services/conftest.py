@@ -7,13 +7,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from aws_s3_cases import BUCKET, Bucket, Rds, run_rds
+from aws_s3_cases import BUCKET, Bucket, Rds
+from aws_s3_servers import run_rds
 from hypothesis import settings as hypothesis_settings
+from postgres_versions import MAJORS
 
 from velodrome.settings import Settings
 from velodrome.testing import run_service
-
-VERSIONS = (18,)
 
 hypothesis_settings.register_profile("thousand", max_examples=1000)  # for the option --hypothesis-profile
 
@@ -31,9 +31,11 @@ def bucket(s3_settings: Settings) -> Bucket:
     return made
 
 
-@pytest.fixture(scope="session", params=VERSIONS, ids=lambda major: f"pg{major}")
-def rds(request: pytest.FixtureRequest, s3_settings: Settings) -> Iterator[Rds]:
-    with run_rds(s3_settings, request.param) as server:
+@pytest.fixture(scope="session", params=MAJORS, ids=lambda major: f"pg{major}")
+def rds(
+    request: pytest.FixtureRequest, s3_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rds]:
+    with run_rds(request.param, s3_settings, tmp_path_factory.mktemp(f"pg{request.param}")) as server:
         yield server
 
 

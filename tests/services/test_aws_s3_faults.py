@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from aws_s3_cases import BUCKET, EXPORT, IMPORT, REGION, Bucket, Rds, run_rds
+from aws_s3_cases import BUCKET, EXPORT, IMPORT, REGION, Bucket, Rds
 from aws_s3_faults import SMALL, Call, Held, Proxy, World, held_export, held_import, uploader
-from conftest import VERSIONS
+from aws_s3_servers import run_rds
+from postgres_versions import MAJORS
 from psycopg import errors
 
 from velodrome.testing import run_service, wait_until
@@ -21,11 +22,11 @@ UNREACHABLE = "Amazon S3 client returned 'Unable to connect to endpoint'."
 NO_ROOM = "Amazon S3 client returned 'We encountered an internal error. Please try again.'."
 
 
-@pytest.fixture(scope="module", params=VERSIONS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with (
         run_service("s3", home=tmp_path_factory.mktemp("faults")) as s3,
-        run_rds(s3.settings, request.param) as rds,
+        run_rds(request.param, s3.settings, tmp_path_factory.mktemp("own")) as rds,
     ):
         bucket = Bucket(s3.settings)
         bucket.s3.create_bucket(Bucket=BUCKET)

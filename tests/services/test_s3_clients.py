@@ -156,6 +156,14 @@ class TestObstore:
                 writer.write(body[start : start + 70_000])
         assert b"".join(bytes(chunk) for chunk in obstore.get(store, "rust/large").stream()) == body
 
+    def test_the_sum_of_parts_is_that_of_the_whole(self, store: S3Store, s3: Any, bucket: str) -> None:
+        body = random.Random(2).randbytes(10 * MEBIBYTE + 1)
+        obstore.put(store, "parts", body, use_multipart=True, chunk_size=5 * MEBIBYTE, max_concurrency=2)
+        obstore.put(store, "whole", body, use_multipart=False)
+        parts, whole = (s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED") for key in ("parts", "whole"))
+        assert parts["ETag"].endswith('-3"')
+        assert parts["ChecksumCRC64NVME"] == whole["ChecksumCRC64NVME"]
+
 
 class TestExpectContinue:
     """Status line and order of a request that waits for leave to send its body."""

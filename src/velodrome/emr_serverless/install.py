@@ -43,23 +43,36 @@ def install_jars(spark_venv: Path, jars_txt: Path, target: Path, progress: Progr
     with tempfile.TemporaryDirectory(prefix=".jars-", dir=target.parent) as folder:
         work = Path(folder)
         progress(f"Resolving {len(packages)} Maven packages")
-        for attempt in range(1, _ATTEMPTS + 1):
-            problem = _resolve(spark, packages, excluded, work)
-            if problem is None:
-                break
-            if attempt == _ATTEMPTS:
-                raise InstallError(
-                    f"the Maven registry did not deliver the jars of {jars_txt.name}: {problem}; "
-                    "check the network (Ivy follows DEFAULT_ARTIFACT_REPOSITORY) and try again"
-                )
-            progress(f"The Maven registry failed ({problem}); trying once more")
-        jars = work / "ivy" / "jars"
+        jars = fetch_jars(spark, packages, work, progress, excluded=excluded, named=f"the jars of {jars_txt.name}")
         (jars / _STAMP).write_text(wanted, encoding="utf-8")
         if target.exists():
             target.rename(work / "old")
         jars.rename(target)
     progress(f"{len(list(target.glob('*.jar')))} jars installed")
     return True
+
+
+def fetch_jars(
+    spark: SparkInstall,
+    packages: list[str],
+    work: Path,
+    progress: Progress,
+    *,
+    excluded: list[str] | None = None,
+    named: str = "",
+) -> Path:
+    """Packages of the Maven registry and all they need, in a folder below `work`. Raises InstallError."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        problem = _resolve(spark, packages, excluded or [], work)
+        if problem is None:
+            break
+        if attempt == _ATTEMPTS:
+            raise InstallError(
+                f"the Maven registry did not deliver {named or ', '.join(packages)}: {problem}; "
+                "check the network (Ivy follows DEFAULT_ARTIFACT_REPOSITORY) and try again"
+            )
+        progress(f"The Maven registry failed ({problem}); trying once more")
+    return work / "ivy" / "jars"
 
 
 def reach_registry(spark_venv: Path, timeout: float) -> str | None:

@@ -7,8 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from velodrome.postgres import PostgresError, Server, ensure_database
-from velodrome.rds import launcher
+from velodrome.postgres import PostgresError, Server, binaries, ensure_database, major_version
+from velodrome.rds import install_extension, launcher
 from velodrome.settings import Settings, load
 
 # What RDS grants to rds_superuser, as far as this server has it.
@@ -19,18 +19,25 @@ _RDS_SUPERUSER = ("pg_monitor", "pg_signal_backend", "pg_checkpoint", "pg_use_re
 _SUPERUSER = "rdsadmin"
 
 
-def server_of(settings: Settings, *, listen: str) -> Server:
-    """The source database's server; its extensions are found in this package."""
-    folder = Path(__file__).parent
-    if ":" in str(folder):
-        raise PostgresError(f"{folder} has a colon, at which PostgreSQL splits a list of folders")
+def server_of(settings: Settings, *, listen: str, programs: Path | None = None) -> Server:
+    """The source database's server, of these programs or those that are found. Raises PostgresError."""
+    programs = programs or binaries()
+    parameters: dict[str, str] = {}
+    if major_version(programs) >= 18:  # its extensions are found in this package, and nowhere else before
+        folder = Path(__file__).parent
+        if ":" in str(folder):
+            raise PostgresError(f"{folder} has a colon, at which PostgreSQL splits a list of folders")
+        parameters["extension_control_path"] = f"{folder}:$system"
+    else:
+        install_extension.require(programs, settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
     return Server(
         settings.path("VELODROME_HOME") / "data" / "source",
         port=settings.integer("SOURCE_PORT"),
         superuser=_SUPERUSER,
         password=None,
         listen=listen,
-        parameters={"extension_control_path": f"$system:{folder}"},
+        parameters=parameters,
+        binaries=programs,
     )
 
 

@@ -66,8 +66,8 @@ def _uv(arguments: list[str], install: Install, environ: dict[str, str]) -> None
 
 
 @contextlib.contextmanager
-def _lock(file: Path) -> Iterator[None]:
-    # Two copies may share one folder of installs; the second waits for the first and then finds the work done.
+def locked(file: Path) -> Iterator[None]:
+    """Two copies may share one folder of installs; the second waits for the first and then finds the work done."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
@@ -96,7 +96,7 @@ def ensure(name: str, settings: Settings, report: Report) -> bool:
     install = INSTALLS[name]
     folder = settings.installs / name
     stamp = folder / STAMP
-    with _lock(settings.installs / f"{name}.lock"):
+    with locked(settings.installs / f"{name}.lock"):
         fingerprint = _fingerprint(install, settings)
         if stamp.is_file() and stamp.read_text() == fingerprint:
             return False
@@ -121,7 +121,7 @@ def ensure_class_archive(settings: Settings, report: Report) -> bool:
 
     It takes a minute of both cores, so nothing waits for it: until it is there, jobs only start slower.
     """
-    with _lock(settings.installs / "class-archive.lock"):
+    with locked(settings.installs / "class-archive.lock"):
         return spark.build_class_archive(settings.installs / "spark", settings.installs / "jars", report)
 
 

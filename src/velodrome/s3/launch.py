@@ -100,7 +100,6 @@ def environment(settings: Settings) -> dict[str, str]:
         "DNS_ADDRESS": "0",
         "DISABLE_EVENTS": "1",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
-        "GATEWAY_SERVER": "hypercorn",
         "GATEWAY_LISTEN": address,
         # The default, localhost.localstack.cloud, would be looked up in DNS by whoever follows a returned URL.
         "LOCALSTACK_HOST": urlsplit(settings["S3_ENDPOINT_URL"]).netloc,

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import http
 import logging
 import os
 import signal
@@ -17,23 +15,18 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import h11
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.asyncio.run import worker_serve
-from hypercorn.config import Config, Sockets
-from hypercorn.protocol.h11 import H11Protocol
 from localstack.aws import spec
 from localstack.aws.components import AwsComponents
-from localstack.logging.setup import setup_hypercorn_logger, setup_logging_from_config
+from localstack.logging.setup import setup_logging_from_config
 from localstack.runtime import current, hooks
 from localstack.runtime.init import State, init_script_manager
 from localstack.runtime.runtime import LocalstackRuntime
 from localstack.runtime.server.core import RuntimeServer
-from rolo.asgi import RawHTTPRequestEventStreamAdapter
-from rolo.gateway.asgi import AsgiGateway
+from rolo.gateway.wsgi import WsgiGateway
 
 from localstack import config, constants
 from velodrome.s3.durable.provider import install
+from velodrome.s3.serving import Server
 
 
 class LoopbackServer(RuntimeServer):
@@ -41,31 +34,19 @@ class LoopbackServer(RuntimeServer):
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
-        self._loop = asyncio.new_event_loop()
-        self._closing = asyncio.Event()
-        self._app: Any = None
-        self._config = Config()
-        self._config.h11_pass_raw_headers = True
-        self._config.graceful_timeout = 1.0
-        setup_hypercorn_logger(self._config)
-        # It has a handler of its own; the root logger's would print each line a second time.
-        logging.getLogger("hypercorn.error").propagate = False
+        self._server: Any = None
 
     def register(self, gateway: Any, listen: Any, ssl_creds: tuple[str, str] | None = None) -> None:
         """Set what is served; the address is the socket's."""
-        self._app = AsgiGateway(gateway, event_loop=self._loop)
+        self._server = Server(self._listener, WsgiGateway(gateway))
 
     def run(self) -> None:
         """Serve until `shutdown`."""
-        asyncio.set_event_loop(self._loop)
-        sockets = Sockets(secure_sockets=[], insecure_sockets=[self._listener], quic_sockets=[])
-        app = ASGIWrapper(self._app)
-        serving = worker_serve(app, self._config, sockets=sockets, shutdown_trigger=self._closing.wait)
-        self._loop.run_until_complete(serving)
+        self._server.serve()
 
     def shutdown(self) -> None:
         """Let `run` return; callable from any thread, also before it was called."""
-        self._loop.call_soon_threadsafe(self._closing.set)
+        self._server.shutdown()
 
 
 class Runtime(LocalstackRuntime):
@@ -94,41 +75,6 @@ class Runtime(LocalstackRuntime):
         self.ready.set()
 
 
-def mend_expect_continue() -> None:
-    """Give informational responses their reason phrase: `HTTP/1.1 100 Continue`.
-
-    hypercorn sends `HTTP/1.1 100 `, which RFC 9112 allows. botocore 1.35 splits the line at blanks, wants three parts,
-    takes this one for the final answer and fails each upload with ConnectionClosedError. S3 itself sends the phrase.
-    """
-    send = H11Protocol._send_h11_event
-
-    async def send_with_reason(self: H11Protocol, event: Any) -> None:
-        if isinstance(event, h11.InformationalResponse) and not event.reason:
-            phrase = http.HTTPStatus(event.status_code).phrase.encode("ascii")
-            event = h11.InformationalResponse(
-                status_code=event.status_code, headers=list(event.headers.raw_items()), reason=phrase
-            )
-        await send(self, event)
-
-    H11Protocol._send_h11_event = send_with_reason
-
-
-def mend_cut_off_bodies() -> None:
-    """Let a request whose client goes away fail: its body would seem to have ended, and half an object be stored."""
-    make = RawHTTPRequestEventStreamAdapter.__init__
-
-    def make_with_end(self: Any, receive: Any, event_loop: Any = None) -> None:
-        async def receive_body() -> Any:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                raise ConnectionResetError("the client went away before the end of its request")
-            return event
-
-        make(self, receive_body, event_loop)
-
-    RawHTTPRequestEventStreamAdapter.__init__ = make_with_end
-
-
 def share_catalog(folder: Path) -> None:
     """Keep LocalStack's index of all AWS services in the installation: each data folder would take 4 s to make one."""
     file = folder / spec._get_catalog_filename()
@@ -150,8 +96,6 @@ def main(listener: socket.socket, folder: Path, hooks_folder: Path) -> int:
     setup_logging_from_config()
     # Health checks would fill the log.
     logging.getLogger("localstack.request.http").setLevel(logging.WARNING)
-    mend_expect_continue()
-    mend_cut_off_bodies()
     share_catalog(Path(sys.prefix) / "share" / "localstack")
     init_script_manager().script_root = str(hooks_folder)
     install(folder)

@@ -3,7 +3,14 @@
 \echo Use "CREATE EXTENSION aws_commons" to load this file. \quit
 
 CREATE SCHEMA aws_commons;
-GRANT USAGE ON SCHEMA aws_commons TO @extowner@, rds_superuser WITH GRANT OPTION;
+GRANT USAGE ON SCHEMA aws_commons TO @extowner@ WITH GRANT OPTION;
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'rds_superuser') THEN
+        GRANT USAGE ON SCHEMA aws_commons TO rds_superuser WITH GRANT OPTION;
+    END IF;
+END
+$$;
 
 CREATE TYPE aws_commons._s3_uri_1 AS (bucket text, file_path text, region text);
 CREATE TYPE aws_commons._aws_credentials_1 AS (access_key text, secret_key text, session_token text);

@@ -12,7 +12,14 @@
 \echo Use "CREATE EXTENSION aws_s3" to load this file. \quit
 
 CREATE SCHEMA aws_s3;
-GRANT USAGE ON SCHEMA aws_s3 TO @extowner@, rds_superuser WITH GRANT OPTION;
+GRANT USAGE ON SCHEMA aws_s3 TO @extowner@ WITH GRANT OPTION;
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'rds_superuser') THEN
+        GRANT USAGE ON SCHEMA aws_s3 TO rds_superuser WITH GRANT OPTION;
+    END IF;
+END
+$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What is given as text: column lists and COPY's options
@@ -125,11 +132,12 @@ $$;
 -- The helper program: told by base64 of JSON what to do; it leaves its result in a file
 -- ---------------------------------------------------------------------------------------------------------------------
 
--- `./s3pipe` in the data folder, where COPY's programs run, or the one that `velodrome rds install-extension` made.
+-- `./s3pipe` in the data folder, where COPY's programs run, or the one that `velodrome rds install-extension` made. In the
+-- shell's place: a signal to the session must not end what the server waits for while the program goes on.
 CREATE FUNCTION aws_s3._run(verb text, call jsonb) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-RETURN CASE WHEN (pg_stat_file('s3pipe', true)).size IS NOT NULL THEN './s3pipe'
+RETURN 'exec ' || CASE WHEN (pg_stat_file('s3pipe', true)).size IS NOT NULL THEN './s3pipe'
     ELSE '''' || replace((SELECT setting FROM pg_config() WHERE name = 'SHAREDIR'), '''', '''\''''') || '''/aws_s3/s3pipe' END
     || ' ' || verb || ' '
     || translate(encode(convert_to((call || jsonb_build_object('backend', pg_backend_pid()))::text, 'UTF8'), 'base64'), E'\n', '');
@@ -139,7 +147,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    result json := pg_read_file(format('s3pipe.d/%s.json', pg_backend_pid()), true)::json;
+    result json := pg_read_file(format('s3pipe.d/%s.json', pg_backend_pid()), 0, 1048576, true)::json;
 BEGIN
     RETURN CASE WHEN result ->> 'job' = job::text THEN result END;
 END

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 # Up to this size a body lies in the index: its one sync is then the commit's own.
 SMALL = 16 * 1024
@@ -87,32 +87,37 @@ class Draft:
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
         self._held: list[bytes] = []
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
         self._sync: Future[None] | None = None
         self._sent = 0
         self.name = new_name()
         self.size = 0
 
-    def write(self, data: bytes) -> None:
-        """Append."""
+    def write(self, data: bytes | memoryview) -> None:
+        """Append; a memoryview's bytes may change afterwards."""
         self.size += len(data)
         if self._file is None:
-            self._held.append(data)
             if self.size <= SMALL:
+                self._held.append(bytes(data))
                 return
-            self._file = open(self._bodies.folder / self.name, "xb", buffering=1024 * 1024, opener=_private)  # noqa: SIM115 - lives on
-            data = b"".join(self._held)
+            self._file = FileIO(self._bodies.folder / self.name, "xb", opener=_private)
+            self._write(self._file, b"".join(self._held))
             self._held.clear()
-        self._file.write(data)
+        self._write(self._file, data)
         if self.size - self._sent >= SYNC_EVERY and (self._sync is None or self._sync.done()):
             self._sent = self.size
             self._sync = _syncer.submit(_sync_data, self._file.fileno())
+
+    @staticmethod
+    def _write(file: FileIO, data: bytes | memoryview) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
 
     def finish(self) -> Body:
         """The body, on disk or small."""
         if self._file is None:
             return Body([self._bodies.small(b"".join(self._held))])
-        self._file.flush()
         if self._sync is not None:
             self._sync.result()
         _sync_data(self._file.fileno())

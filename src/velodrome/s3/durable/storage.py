@@ -8,9 +8,11 @@ import base64
 import hashlib
 import time
 from collections.abc import Iterator
-from io import BytesIO, UnsupportedOperation
+from io import BufferedReader, BytesIO, UnsupportedOperation
 from typing import Any, Literal
 
+from awscrt.checksums import combine_crc64nvme
+from localstack.aws.api.s3 import ChecksumAlgorithm
 from localstack.services.s3.models import S3Multipart, S3Object, S3Part
 from localstack.services.s3.storage.core import LimitedStream, S3ObjectStore, S3StoredMultipart, S3StoredObject
 from localstack.services.s3.utils import get_s3_checksum
@@ -20,16 +22,18 @@ from velodrome.s3.durable.index import Index
 from velodrome.s3.durable.transaction import Again, Transaction
 
 CHUNK = 256 * 1024
-# The server hands a request's body on in pieces of this size.
-RECEIVED = 64 * 1024
+SHORT = 64 * 1024
 
 
 class StoredObject(S3StoredObject):
     """The bytes of one object or part, to be read, or to be written once."""
 
-    def __init__(self, bodies: Bodies, s3_object: Any, mode: Literal["r", "w"], bucket: str = "") -> None:
+    def __init__(
+        self, bodies: Bodies, s3_object: Any, mode: Literal["r", "w"], bucket: str = "", whole: str | None = None
+    ) -> None:
         super().__init__(s3_object=s3_object, mode=mode)
         self._bucket = bucket
+        self._whole = whole  # of a part: the algorithm of the object that it becomes a piece of
         self._position = 0
         self._checksum: str | None = None
         self._reader = bodies.open(s3_object._body) if mode == "r" else None
@@ -60,14 +64,17 @@ class StoredObject(S3StoredObject):
         digest = hashlib.md5(usedforsecurity=False)
         algorithm = self.s3_object.checksum_algorithm
         checksum = get_s3_checksum(algorithm) if algorithm else None
-        while data := stream.read(RECEIVED):
+        piece = get_s3_checksum(self._whole) if self._whole else None
+        sums = [each for each in (digest, checksum, piece) if each is not None]
+        for data in _pieces(stream):
             draft.write(data)
-            digest.update(data)
-            if checksum:
-                checksum.update(data)
+            for each in sums:
+                each.update(data)
         body = transaction.made(draft.finish())
         if checksum:
             self._checksum = base64.b64encode(checksum.digest()).decode()
+        if piece:
+            self.s3_object._piece = piece.digest()
         self.s3_object.etag = digest.hexdigest()
         self.hold(body, transaction)
         return body.size
@@ -114,10 +121,23 @@ class StoredObject(S3StoredObject):
 
     def __iter__(self) -> Iterator[bytes]:
         # A short range is read from the beginning of its first piece only.
-        amount = RECEIVED
+        amount = SHORT
         while data := self.read(amount):
             yield data
             amount = CHUNK
+
+
+def _pieces(stream: Any) -> Iterator[bytes | memoryview]:
+    """A stream's bytes; what is yielded changes when the next is asked for."""
+    data = stream.read(SHORT)
+    yield data
+    if len(data) == SHORT and isinstance(stream, BufferedReader):  # the request's own body
+        piece = memoryview(bytearray(CHUNK))
+        while count := stream.readinto(piece):
+            yield piece[:count]
+    elif data:
+        while data := stream.read(CHUNK):
+            yield data
 
 
 def body_checksum(stored: StoredObject, algorithm: str) -> str:
@@ -130,12 +150,30 @@ def body_checksum(stored: StoredObject, algorithm: str) -> str:
     return base64.b64encode(checksum.digest()).decode()
 
 
+def _combined(parts: list[S3Part]) -> str | None:
+    """The checksum of parts one after another; None when one of them was not written by this process."""
+    total = 0
+    for part in parts:
+        piece = getattr(part, "_piece", None)
+        if piece is None or part.size is None:
+            return None
+        total = combine_crc64nvme(total, int.from_bytes(piece), part.size)
+    return base64.b64encode(total.to_bytes(8)).decode()
+
+
 class StoredMultipart(S3StoredMultipart):
     """The parts of one upload; they hang on LocalStack's own S3Part objects."""
 
     def open(self, s3_part: S3Part, mode: Literal["r", "w"] = "r") -> StoredObject:
         """One part's bytes."""
-        return StoredObject(self._s3_store.bodies, s3_part, mode)
+        return StoredObject(self._s3_store.bodies, s3_part, mode, whole=self._whole)
+
+    @property
+    def _whole(self) -> str | None:
+        """The algorithm that S3 takes for the object when the upload names none."""
+        given: str | None = self.s3_multipart.checksum_algorithm
+        default: str | None = self.s3_multipart.object.checksum_algorithm
+        return None if given else default
 
     def remove_part(self, s3_part: S3Part) -> None:
         """Nothing: the operation fails, and its transaction removes what it has made."""
@@ -145,11 +183,13 @@ class StoredMultipart(S3StoredMultipart):
         made = self.s3_multipart.object
         bodies = [part._body for part in parts]
         body = Body(segment for part in bodies for segment in part.segments)
-        if not self.s3_multipart.checksum_algorithm and made.checksum_algorithm:
+        if self._whole:
             # The caller will ask for it under the lock.
-            made._body = body
-            with StoredObject(self._s3_store.bodies, made, "r") as stored:
-                made._checksum = body_checksum(stored, made.checksum_algorithm)
+            made._checksum = _combined(parts) if self._whole == ChecksumAlgorithm.CRC64NVME else None
+            if made._checksum is None:
+                made._body = body
+                with StoredObject(self._s3_store.bodies, made, "r") as stored:
+                    made._checksum = body_checksum(stored, made.checksum_algorithm)
         transaction = Transaction.current()
         transaction.enter()
         if any(self.s3_multipart.parts.get(part.part_number) is not part for part in parts):
