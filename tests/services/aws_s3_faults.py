@@ -170,7 +170,7 @@ class Proxy:
         self.after = 1_000_000
         self.piece = 65536
         self.pause = 0.0  # seconds after each piece
-        self.open = threading.Event()  # while it is not set, nothing goes on after `after` bytes
+        self.open = threading.Event()  # while it is not set, nothing goes on after `after` bytes, to S3 or from it
         self.open.set()
         self.stalled = threading.Event()  # something waits for `open`
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -207,20 +207,26 @@ class Proxy:
                 before, count = count, count + len(data)
                 if before < self.after <= count and self._take("broken"):
                     break
-                if count >= self.after and not self.open.is_set():
-                    self.stalled.set()
-                    self.open.wait(60)
+                self._wait(count)
                 server.sendall(data)
                 threading.Event().wait(self.pause)
         _end(client, server)
 
     def _from_s3(self, server: socket.socket, client: socket.socket, lost: threading.Event) -> None:
+        count = 0
         with suppress(OSError):
             while data := server.recv(self.piece):
                 if lost.is_set():
                     break
+                count += len(data)
+                self._wait(count)
                 client.sendall(data)
         _end(client, server)
+
+    def _wait(self, count: int) -> None:
+        if count >= self.after and not self.open.is_set():
+            self.stalled.set()
+            self.open.wait(60)
 
 
 def _end(*ends: socket.socket) -> None:

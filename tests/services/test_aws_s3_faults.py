@@ -246,6 +246,34 @@ class TestNetwork:
         proxy.open.set()
         self.succeeds(world, call, "net/stalls")
 
+    def test_an_export_is_cancelled_while_it_stalls(self, world: World, proxy: Proxy) -> None:
+        proxy.open.clear()
+        query = "SELECT repeat('x', 1000) FROM generate_series(1, 60000)"
+        call = Call(world.rds, EXPORT, [query, BUCKET, "net/cancelled", REGION, ""])
+        # What the helper keeps in memory, and the pipe.
+        wait_until("the server to wait for the helper", lambda: (sent(world.rds, call.backend) or 0) > 26_000)
+        self.is_cancelled(world, proxy, call)
+        world.check("net/cancelled")
+
+    def test_an_import_is_cancelled_while_it_stalls(self, world: World, proxy: Proxy) -> None:
+        world.bucket.put("stalls.csv", self.BODY)
+        with world.rds.connect() as db:
+            db.execute("CREATE TABLE stalled (v text)")
+        proxy.open.clear()
+        self.is_cancelled(world, proxy, Call(world.rds, IMPORT, ["stalled", "", "", BUCKET, "stalls.csv", REGION]))
+        world.check("no-object")
+        assert rows(world.rds, "stalled") == 0
+
+    def is_cancelled(self, world: World, proxy: Proxy, call: Call) -> None:
+        """Although S3 has not gone on."""
+        wait_until("it to stall", proxy.stalled.is_set)
+        signal_backend(world.rds, "pg_cancel_backend", call.backend)
+        with pytest.raises(errors.QueryCanceled):
+            call.result()
+        assert not proxy.open.is_set()
+        call.close()
+        proxy.open.set()
+
     def test_one_that_breaks_twice(self, world: World, proxy: Proxy) -> None:
         proxy.broken = 2
         self.succeeds(world, self.export(world, "net/twice"), "net/twice")
