@@ -132,11 +132,12 @@ $$;
 -- The helper program: told by base64 of JSON what to do; it leaves its result in a file
 -- ---------------------------------------------------------------------------------------------------------------------
 
--- `./s3pipe` in the data folder, where COPY's programs run, or the one that `velodrome rds install-extension` made.
+-- `./s3pipe` in the data folder, where COPY's programs run, or the one that `velodrome rds install-extension` made. In the
+-- shell's place: a signal to the session must not end what the server waits for while the program goes on.
 CREATE FUNCTION aws_s3._run(verb text, call jsonb) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-RETURN CASE WHEN (pg_stat_file('s3pipe', true)).size IS NOT NULL THEN './s3pipe'
+RETURN 'exec ' || CASE WHEN (pg_stat_file('s3pipe', true)).size IS NOT NULL THEN './s3pipe'
     ELSE '''' || replace((SELECT setting FROM pg_config() WHERE name = 'SHAREDIR'), '''', '''\''''') || '''/aws_s3/s3pipe' END
     || ' ' || verb || ' '
     || translate(encode(convert_to((call || jsonb_build_object('backend', pg_backend_pid()))::text, 'UTF8'), 'base64'), E'\n', '');

@@ -45,4 +45,7 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:  # a statement is cancelled: the server signals whatever the session has started
+        os._exit(1)

@@ -80,11 +80,27 @@ class Bucket:
             for number, etag in enumerate(etags, start=1)
         )
         body = f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{parts}</CompleteMultipartUpload>'
-        answer = self._connection.request(
-            "POST", self._path(key), {"uploadId": upload}, body=body.encode()
-        ).body.decode()
+        try:
+            answer = self._connection.request(
+                "POST", self._path(key), {"uploadId": upload}, body=body.encode()
+            ).body.decode()
+        except AwsError as error:
+            if error.code == "NoSuchUpload" and self._is_there(key, etags):
+                return  # an attempt has succeeded whose answer was lost
+            raise
         if "<Error>" in answer:  # S3 has sent its 200 before it knew
             raise AwsError(text_of(answer, "Message"), text_of(answer, "Code"), 200)
+
+    def _is_there(self, key: str, etags: list[str]) -> bool:
+        """Whether the object is what these parts make, by its ETag: the MD5 of their MD5s.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+        """
+        from hashlib import md5
+
+        parts = b"".join(bytes.fromhex(etag.strip('"')) for etag in etags)
+        there = self._connection.request("HEAD", self._path(key)).header("etag")
+        return there == f'"{md5(parts, usedforsecurity=False).hexdigest()}-{len(etags)}"'
 
     def abort_multipart_upload(self, key: str, upload: str) -> None:
         """Whether it is still there or not. Raises AwsError when S3 cannot be asked."""

@@ -1,15 +1,20 @@
 """`put`: uploads COPY's rows, and lets the object appear only when the whole export has succeeded.
 
 When a COPY breaks off, its pipe ends as it does when all is well. So the upload waits in a process of its own until
-`finish` says that the export has succeeded; it is given up when `giveup` says so, or when the backend is gone.
+`finish` says that the export has succeeded; it is given up when `giveup` says so, or when the backend is gone. The
+process that the server waits for stands for the session: a signal to the session's processes ends it, and then the
+upload reads no further. Else a backend could not be cancelled while it waits for an S3 that stalls.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import socket
+import threading
 import time
+from contextlib import suppress
 
 from velodrome.rds.s3pipe.errors import described
 from velodrome.rds.s3pipe.request import FOLDER, Request, alive
@@ -43,11 +48,20 @@ def put(request: Request) -> NoReturn:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
-    _upload(request, listener, tell)
+    threading.Thread(target=_stop_reading, args=(tell, nothing), daemon=True).start()
+    _upload(request, listener, tell, nothing)
     os._exit(0)
 
 
-def _upload(request: Request, listener: socket.socket, tell: int) -> None:
+def _stop_reading(tell: int, nothing: int) -> None:
+    """Once the parent has ended. A server that writes sees a broken pipe."""
+    parent = select.poll()
+    parent.register(tell, 0)  # its end is an error of the pipe, which is always told
+    parent.poll()
+    os.dup2(nothing, 0)
+
+
+def _upload(request: Request, listener: socket.socket, tell: int, nothing: int) -> None:
     upload: Upload | None = None
     error: BaseException | None = None
     try:
@@ -57,10 +71,8 @@ def _upload(request: Request, listener: socket.socket, tell: int) -> None:
         upload.read(0)
     except BaseException as caught:  # whatever it is, the server must hear of it
         error = caught
-    os.close(0)
-    os.write(tell, b"0" if error else b"1")
-    os.close(tell)
-    finisher = _verdict(listener, request.backend)
+    os.dup2(nothing, 0)
+    finisher = _verdict(listener, request.backend) if _told(tell, b"0" if error else b"1") else None
     if finisher is not None and finisher[1] == "finish" and upload is not None and error is None:
         try:
             upload.complete()
@@ -69,12 +81,12 @@ def _upload(request: Request, listener: socket.socket, tell: int) -> None:
         given_up = error is not None
     else:
         given_up = True
-    listener.close()
     os.unlink(f"{FOLDER}/{request.address(request.part)}")  # noqa: PTH108
+    listener.close()  # in this order: who finds the file and nobody there knows that we were killed
     finished = not given_up or upload is None or _gave_up(upload)
     if finisher is not None:
         answer = described(error) if error else {"bytes": str(upload.size if upload else 0)}
-        with finisher[0] as connection:
+        with finisher[0] as connection, suppress(OSError):  # it has been killed meanwhile
             connection.sendall(json.dumps(answer).encode())
     if not finished and upload is not None:
         _give_up_later(upload)
@@ -82,6 +94,15 @@ def _upload(request: Request, listener: socket.socket, tell: int) -> None:
         from velodrome.rds.s3pipe.upload import give_up_left_over
 
         give_up_left_over(request)
+
+
+def _told(tell: int, outcome: bytes) -> bool:
+    """False if the parent has been killed: then COPY has failed, whatever we have read."""
+    try:
+        os.write(tell, outcome)
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _verdict(listener: socket.socket, backend: int) -> tuple[socket.socket, str] | None:

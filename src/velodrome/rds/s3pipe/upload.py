@@ -2,10 +2,12 @@
 
 Memory is that of the parts on their way, whatever the object's size. The number of an upload in parts is written down
 before its first part is sent, so that a process that is killed leaves a note by which the next one gives it up.
+While the process lives it has a lock on the note: its number may be another's later.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -15,7 +17,7 @@ import threading
 from velodrome.rds.s3pipe.bucket import Bucket
 from velodrome.rds.s3pipe.http import AwsError
 from velodrome.rds.s3pipe.pipe import fill, widen
-from velodrome.rds.s3pipe.request import FOLDER, Request, alive, write_private
+from velodrome.rds.s3pipe.request import FOLDER, Request
 
 # 10,000 parts at most: 80 GB, more than the 6 GB of one file. Two at a time keep a local store busy (docs/aws_s3.md).
 _PART = 8 * 1024 * 1024
@@ -34,7 +36,7 @@ class Upload:
             # https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
             self._headers["x-amz-server-side-encryption"] = "aws:kms"
             self._headers["x-amz-server-side-encryption-aws-kms-key-id"] = request.kms_key
-        self._note = f"{FOLDER}/{os.getpid()}.upload"
+        self._note = f"{FOLDER}/{request.job}.{request.part}.upload"
         self._small: memoryview | None = None
         self._upload = ""
         self._etags: list[str] = []
@@ -50,9 +52,16 @@ class Upload:
             self.size = count
             return
         self._upload = self._bucket.create_multipart_upload(self._key, self._headers)
-        note = {"process": os.getpid(), "bucket": self._bucket.name, "key": self._key, "upload": self._upload}
-        write_private(self._note, json.dumps(note))
+        self._write_note()
         self._read_parts(stream, buffer)
+
+    def _write_note(self) -> None:
+        note = {"bucket": self._bucket.name, "key": self._key, "upload": self._upload}
+        draft = f"{self._note}.new"
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)  # until this process ends
+        os.write(file, json.dumps(note).encode())
+        os.replace(draft, self._note)  # noqa: PTH105
 
     def _read_parts(self, stream: io.FileIO, first: memoryview) -> None:
         full: queue.SimpleQueue[tuple[int, memoryview, int] | None] = queue.SimpleQueue()
@@ -122,11 +131,10 @@ def give_up_left_over(request: Request) -> None:
         path = f"{FOLDER}/{name}"
         try:
             with open(path, encoding="utf-8") as file:  # noqa: PTH123
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 note = json.load(file)
-            if alive(int(note["process"])):
-                continue
             request.bucket = note["bucket"]
             Bucket.of(request).abort_multipart_upload(note["key"], note["upload"])
             os.unlink(path)  # noqa: PTH108
-        except (FileNotFoundError, AwsError):
-            continue  # another process does it, or the next one will
+        except (FileNotFoundError, BlockingIOError, AwsError):
+            continue  # its own process or another one does it, or the next one will
