@@ -155,6 +155,17 @@ def test_code_of_his_table_runs_as_himself(
     assert set(ran_as) == {"guest"}
 
 
+def test_defaults_that_copy_puts_in_run_in_nobodys_name(
+    guest: psycopg.Connection[Any], bucket: Bucket, ran_as: list[str]
+) -> None:
+    bucket.put("default.csv", b"D\n")
+    guest.execute("CREATE TEMP TABLE his (looks bool DEFAULT pg_temp.look(1))")
+    ran_as.clear()
+    with pytest.raises(errors.FeatureNotSupported, match='COPY option "default" is not supported for this table'):
+        guest.execute(IMPORT, ["his", "looks", "format csv, default 'D'", BUCKET, "default.csv", REGION])
+    assert ran_as == []
+
+
 def test_code_of_his_query_runs_as_himself(guest: psycopg.Connection[Any], bucket: Bucket, ran_as: list[str]) -> None:
     guest.execute("CREATE TEMP VIEW seen AS SELECT current_user FROM generate_series(1, 150) n WHERE pg_temp.look(n)")
     guest.execute(EXPORT, ["SELECT * FROM seen", BUCKET, "who", REGION, "format csv"])

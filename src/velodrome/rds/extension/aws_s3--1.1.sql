@@ -143,15 +143,10 @@ RETURN 'exec ' || CASE WHEN (pg_stat_file('s3pipe', true)).size IS NOT NULL THEN
     || translate(encode(convert_to((call || jsonb_build_object('backend', pg_backend_pid()))::text, 'UTF8'), 'base64'), E'\n', '');
 
 CREATE FUNCTION aws_s3._result(job uuid) RETURNS json
-LANGUAGE plpgsql
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    result json := pg_read_file(format('s3pipe.d/%s.json', pg_backend_pid()), 0, 1048576, true)::json;
-BEGIN
-    RETURN CASE WHEN result ->> 'job' = job::text THEN result END;
-END
-$$;
+RETURN (SELECT result FROM (SELECT pg_read_file(format('s3pipe.d/%s.json', pg_backend_pid()), 0, 1048576, true)::json) AS file (result)
+    WHERE result ->> 'job' = job::text);
 
 CREATE FUNCTION aws_s3._fail(what text, result json) RETURNS void
 LANGUAGE plpgsql
@@ -364,19 +359,6 @@ RETURN (
     FROM below WHERE kind <> 'd'
 );
 
--- Whether COPY's binary format has the same bytes for a type and for what it is read as.
-CREATE FUNCTION aws_s3._same_in_binary(type_id oid) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-RETURN (
-    WITH RECURSIVE below (id, kind, category, base) AS (
-        SELECT oid, typtype, typcategory, typbasetype FROM pg_type WHERE oid = type_id
-        UNION ALL
-        SELECT t.oid, t.typtype, t.typcategory, t.typbasetype FROM below AS b JOIN pg_type AS t ON t.oid = b.base
-    )
-    SELECT kind = 'e' OR category = 'S' OR (id < 16384 AND kind IN ('b', 'r', 'm')) FROM below WHERE kind <> 'd'
-);
-
 -- Whether an expression is made of PostgreSQL's own immutable operators and functions and of nothing else.
 CREATE FUNCTION aws_s3._plain(expression text) RETURNS boolean
 LANGUAGE sql STABLE
@@ -391,7 +373,7 @@ RETURN NOT EXISTS (
     WHERE field[2]::oid >= 16384 OR (field[1] IN ('opno', 'funcid') AND p.provolatile IS DISTINCT FROM 'i')
 );
 
--- Whether COPY into these columns runs nothing that a user has made. The table is locked against changes of that.
+-- Whether COPY into these columns, the others left to their defaults, runs nothing that a user has made. The table is locked against changes of that.
 CREATE FUNCTION aws_s3._runs_nothing(target regclass, columns text[]) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -443,6 +425,8 @@ DECLARE
         'region', s3_info.region, 'with_credentials', credentials.access_key IS NOT NULL);
     copy_options text := aws_s3._copy_options(options);
     caller oid := aws_s3._caller(token);
+    -- With this option a default may be put into a listed column too.
+    defaults boolean := copy_options ~ '[(, ]"default" ';
     unreadable text;
     statement text;
     result json;
@@ -459,17 +443,19 @@ BEGIN
     EXCEPTION WHEN lock_not_available OR wrong_object_type THEN
         stage := '';
     END;
-    IF stage IS NULL AND aws_s3._runs_nothing(target, columns) THEN
+    IF stage IS NULL AND aws_s3._runs_nothing(target, CASE WHEN defaults THEN '{}' ELSE columns END) THEN
         SELECT format('%s (%s)', target, string_agg(quote_ident(c), ', ' ORDER BY place)) INTO statement
         FROM unnest(columns) WITH ORDINALITY AS t (c, place);
     ELSE
-        IF copy_options ~ '[(, ]"default" ' THEN
+        IF defaults THEN
             RAISE feature_not_supported USING MESSAGE = 'COPY option "default" is not supported for this table',
                 HINT = 'It has triggers, policies, domains or the like, which run with your own rights.';
         END IF;
         unreadable := (SELECT format_type(atttypid, atttypmod) FROM unnest(columns) AS c (name)
             JOIN pg_attribute ON attrelid = target AND attname = c.name AND attnum > 0 AND NOT attisdropped
-            WHERE copy_options ~ '[(, ]format ''binary''' AND NOT aws_s3._same_in_binary(atttypid) LIMIT 1);
+            JOIN pg_type AS t ON t.oid = atttypid  -- strings' and enums' bytes are those of text
+            WHERE copy_options ~ '[(, ]format ''binary''' AND aws_s3._read_as(t.oid, -1) = 'text'
+            AND typcategory NOT IN ('S', 'E') LIMIT 1);
         IF unreadable IS NOT NULL THEN
             RAISE feature_not_supported USING
                 MESSAGE = format('COPY format binary is not supported for a column of type %s', unreadable),
@@ -484,9 +470,7 @@ BEGIN
         statement := format('pg_temp.%I', stage);
     END IF;
     BEGIN
-        IF credentials.access_key IS NOT NULL THEN
-            PERFORM aws_s3._keep(call, credentials);
-        END IF;
+        PERFORM aws_s3._keep(call, credentials) WHERE credentials.access_key IS NOT NULL;
         statement := format('COPY %s FROM PROGRAM %L %s', statement, aws_s3._run('get', call), copy_options);
         PERFORM set_config('search_path', path, true);  -- names in the data (regclass and its like) are the caller's
         EXECUTE statement;
@@ -531,23 +515,14 @@ AS $$
 DECLARE
     target regclass;
     columns text[];
-    missing text;
-    names text;
-    expressions text;
     token text := pg_catalog.concat('aws_s3_import_', pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''));
     received record;
     imported bigint;
 BEGIN
-    IF credentials.access_key IS NOT NULL THEN
-        PERFORM aws_s3._hide_statement(true);
-    END IF;
+    PERFORM aws_s3._hide_statement(true) WHERE credentials.access_key IS NOT NULL;
     target := table_name::regclass;
     PERFORM aws_s3._check_place(s3_info.bucket, s3_info.file_path);
-    SELECT c.names, c.missing INTO columns, missing FROM aws_s3._target_columns(target, column_list) AS c;
-    IF missing IS NOT NULL THEN
-        RAISE undefined_column USING
-            MESSAGE = pg_catalog.format('column "%s" of relation "%s" does not exist', missing, table_name);
-    END IF;
+    columns := aws_s3._target_columns(target, column_list);
     EXECUTE pg_catalog.format('CREATE FUNCTION pg_temp.%I(int) RETURNS int LANGUAGE sql AS ''SELECT 1''', token);
     received := aws_s3._receive(token, target, columns, s3_info, options, pg_catalog.current_setting('search_path'), credentials);
     EXECUTE pg_catalog.format('DROP FUNCTION pg_temp.%I', token);
@@ -557,9 +532,7 @@ BEGIN
         GET DIAGNOSTICS imported = ROW_COUNT;
         PERFORM aws_s3._drop_import(received.stage);
     END IF;
-    IF credentials.access_key IS NOT NULL THEN
-        PERFORM aws_s3._hide_statement(false);
-    END IF;
+    PERFORM aws_s3._hide_statement(false) WHERE credentials.access_key IS NOT NULL;
     RETURN pg_catalog.format('%s rows imported into relation "%s" from file %s of %s bytes',
         imported, table_name, s3_info.file_path, received.bytes);
 END
@@ -575,20 +548,26 @@ BEGIN
 END
 $$;
 
--- The columns of a list, or all that can be written; and the first of them that the table does not have.
-CREATE FUNCTION aws_s3._target_columns(target regclass, column_list text, OUT names text[], OUT missing text)
+-- The columns of a list, or all that can be written.
+CREATE FUNCTION aws_s3._target_columns(target regclass, column_list text) RETURNS text[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    names text[] := ARRAY(SELECT attname::text FROM pg_attribute
+        WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum);
+    missing text;
 BEGIN
     IF btrim(coalesce(column_list, '')) <> '' THEN
         names := aws_s3._columns(column_list);
-    ELSE
-        names := ARRAY(SELECT attname::text FROM pg_attribute
-            WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum);
     END IF;
     missing := (SELECT c.name FROM unnest(names) AS c (name) WHERE NOT EXISTS (
         SELECT FROM pg_attribute WHERE attrelid = target AND attname = c.name AND attnum > 0 AND NOT attisdropped) LIMIT 1);
+    IF missing IS NOT NULL THEN
+        RAISE undefined_column USING MESSAGE = format('column "%s" of relation "%s" does not exist', missing,
+            (SELECT relname FROM pg_class WHERE oid = target));
+    END IF;
+    RETURN names;
 END
 $$;
 
