@@ -161,12 +161,8 @@ def make(db: Connection, case: Case) -> None:
 
 
 def faithful(db: Connection, names: str, given_options: Options) -> bool:
-    """Whether the way back exists: in COPY's text format what is the marker of NULL becomes NULL, and a backslash at
-    its end escapes what follows it.
-    """
+    """Whether the way back exists: in COPY's text format what is the marker of NULL becomes NULL."""
     if given_options.format != "text" or given_options.null is None:
         return True
-    if given_options.null.endswith("\\"):
-        return False
     fields = copy_to(db, f"made.source ({names})").decode().replace("\n", "\t").split("\t")
     return given_options.null not in fields
