@@ -154,8 +154,14 @@ def held_import(world: World, table: str) -> Iterator[Held]:
 
 def uploader(rds: Rds) -> int:
     """The process that reads COPY's rows and uploads: it leads a session of its own."""
-    found = [process for process in rds.helpers() if os.getsid(process) == process]
-    assert len(found) == 1
+    found: list[int] = []
+
+    def there() -> bool:
+        with suppress(ProcessLookupError):  # one of an earlier call has just ended
+            found[:] = [process for process in rds.helpers() if os.getsid(process) == process]
+        return len(found) == 1
+
+    wait_until("one uploader", there)
     return found[0]
 
 

@@ -180,6 +180,34 @@ class TestFullDisk:
         assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"new" * 300_000
         s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
 
+    def test_a_part_that_arrives_meanwhile_can_be_sent_again(self, service: RunningService, s3: Any) -> None:
+        bucket, pid = service.settings["RAW_BUCKET"], service.process.pid
+        upload = s3.create_multipart_upload(Bucket=bucket, Key="meanwhile")["UploadId"]
+        before = objects(service.settings)
+        with socket.create_connection(("127.0.0.1", service.settings.integer("S3_PORT")), timeout=20) as sending:
+            sending.sendall(
+                f"PUT /{bucket}/meanwhile?partNumber=1&uploadId={upload} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                "Content-Length: 1000000\r\nConnection: close\r\n"
+                "Authorization: AWS4-HMAC-SHA256 Credential=velodrome/20260101/us-east-1/s3/aws4_request, "
+                "SignedHeaders=host, Signature=0\r\n\r\n".encode()
+                + b"x" * 500_000
+            )
+            wait_until("the part to arrive", lambda: objects(service.settings) != before)
+            limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (1_000, limits[1]))
+            try:
+                with pytest.raises(ClientError, match="InternalError"):
+                    s3.put_object(Bucket=bucket, Key="no-room", Body=b"x")
+            finally:
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+            sending.sendall(b"x" * 500_000)
+            answer = b"".join(iter(lambda: sending.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 500 ")
+        etag = s3.upload_part(Bucket=bucket, Key="meanwhile", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+        parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+        s3.complete_multipart_upload(Bucket=bucket, Key="meanwhile", UploadId=upload, MultipartUpload=parts)
+        assert s3.get_object(Bucket=bucket, Key="meanwhile")["Body"].read() == b"x"
+
 
 class TestFiles:
     def test_what_is_deleted_aborted_or_refused_leaves_no_files(self, service: RunningService, s3: Any) -> None:

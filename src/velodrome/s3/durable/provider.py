@@ -156,7 +156,9 @@ class DurableProvider(S3Provider):
             name_of = request["Bucket"]
             if self._state.get(name_of) is not bucket or bucket.versioning_status != status:
                 raise Again(f"{name_of} is another bucket now, or versioned otherwise")
-            if upload is not None and bucket.multiparts.get(upload.id) is not upload:
+            if upload is not None and (there := bucket.multiparts.get(upload.id)) is not upload:
+                if there is not None:
+                    raise internal_error()  # it was made anew from the index, after a write that failed
                 raise NoSuchUpload(
                     "The specified upload does not exist. "
                     "The upload ID may be invalid, or the upload may have been aborted or completed.",
