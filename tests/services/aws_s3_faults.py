@@ -136,9 +136,12 @@ def held_export(world: World, key: str, query: str = LARGE) -> Iterator[Held]:
 
 @contextmanager
 def held_import(world: World, table: str) -> Iterator[Held]:
-    """30 MB into a table whose row 15,000 another transaction is about to make. It is empty at first."""
+    """60 MB into a table whose row 15,000 another transaction is about to make. It is empty at first.
+
+    What is left is more than the pipe and the sockets on the way can hold.
+    """
     key = f"{table}.csv"
-    world.bucket.put(key, b"".join(b"%d,%s\n" % (n, b"x" * 1000) for n in range(30_000)))
+    world.bucket.put(key, b"".join(b"%d,%s\n" % (n, b"x" * 1000) for n in range(60_000)))
     with world.rds.connect() as gate:
         gate.execute(f"CREATE TABLE {table} (n int PRIMARY KEY, v text)".encode())
         gate.commit()

@@ -184,10 +184,12 @@ class TestS3ThatIsKilled:
     def test_in_an_import(self, world: World) -> None:
         with held_import(world, "down") as held:
             world.s3.kill()
-            held.go_on()
-            with pytest.raises(errors.SystemError, match="could not read from Amazon S3") as caught:
-                held.result()
-            world.restart_s3()
+            try:
+                held.go_on()
+                with pytest.raises(errors.SystemError, match="could not read from Amazon S3") as caught:
+                    held.result()
+            finally:
+                world.restart_s3()
         assert "Connection was lost" in str(caught.value.diag.message_detail)
         world.check("no-object")
         assert rows(world.rds, "down") == 0

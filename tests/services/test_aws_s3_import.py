@@ -311,3 +311,11 @@ def test_a_binary_object_made_by_hand(db: psycopg.Connection[Any], bucket: Bucke
     bucket.put("by-hand", head + struct.pack("!hi", 1, 4))
     with pytest.raises(errors.BadCopyFileFormat):
         load(db, "hand", "by-hand", options="format binary")
+
+
+def test_on_error_for_a_column_that_copy_does_not_read(db: psycopg.Connection[Any], bucket: Bucket) -> None:
+    bucket.put("one.csv", b"1\n")
+    db.execute("CREATE DOMAIN pg_temp.small AS int CHECK (VALUE < 10)")
+    db.execute("CREATE TEMP TABLE smalls (id pg_temp.small)")
+    with pytest.raises(errors.FeatureNotSupported, match="COPY option on_error 'ignore' is not supported for a column"):
+        load(db, "smalls", "one.csv", options="format csv, on_error ignore")

@@ -451,15 +451,17 @@ BEGIN
             RAISE feature_not_supported USING MESSAGE = 'COPY option "default" is not supported for this table',
                 HINT = 'It has triggers, policies, domains or the like, which run with your own rights.';
         END IF;
-        unreadable := (SELECT format_type(atttypid, atttypmod) FROM unnest(columns) AS c (name)
-            JOIN pg_attribute ON attrelid = target AND attname = c.name AND attnum > 0 AND NOT attisdropped
-            JOIN pg_type AS t ON t.oid = atttypid  -- strings' and enums' bytes are those of text
-            WHERE copy_options ~ '[(, ]format ''binary''' AND aws_s3._read_as(t.oid, -1) = 'text'
-            AND typcategory NOT IN ('S', 'E') LIMIT 1);
+        SELECT format('COPY option %s is not supported for a column of type %s', refused, format_type(atttypid, atttypmod)) INTO unreadable
+        FROM unnest(columns) AS c (name)
+        JOIN pg_attribute ON attrelid = target AND attname = c.name AND attnum > 0 AND NOT attisdropped
+        JOIN pg_type AS t ON t.oid = atttypid
+        -- In binary the bytes of strings and enums are those of text. What is no value of its type is not seen by COPY.
+        JOIN (VALUES ('format ''binary''', '{S,E}'::text[]), ('on_error ''ignore''', '{}')) AS o (refused, alike)
+            ON copy_options ~ ('[(, ]' || refused)
+        WHERE aws_s3._read_as(t.oid, -1) <> format_type(t.oid, -1)
+        AND (aws_s3._read_as(t.oid, -1) = 'text' OR alike = '{}') AND typcategory <> ALL (alike) LIMIT 1;
         IF unreadable IS NOT NULL THEN
-            RAISE feature_not_supported USING
-                MESSAGE = format('COPY format binary is not supported for a column of type %s', unreadable),
-                HINT = 'Use the format csv or text.';
+            RAISE feature_not_supported USING MESSAGE = unreadable, HINT = 'Use the format csv or text, without on_error.';
         END IF;
         stage := 'aws_s3_import_' || replace(job::text, '-', '');
         SELECT string_agg(format('%I %s', attname, aws_s3._read_as(atttypid, atttypmod)), ', ' ORDER BY place) INTO statement
