@@ -65,7 +65,9 @@ def _unpack(release: str, target: Path, settings: Settings) -> None:
         with zipfile.ZipFile(jar) as archive:
             (member,) = (name for name in archive.namelist() if name.endswith(".txz"))
             with archive.open(member) as packed, tarfile.open(fileobj=packed, mode="r|xz") as server:
-                server.extractall(work / "server", filter="data")
+                # Python before 3.11.4 has no filters; later ones warn without.
+                server.extraction_filter = getattr(tarfile, "data_filter", None)
+                server.extractall(work / "server")
         (work / "server").rename(target)
 
 
