@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.model import StructureShape
@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as WebRequest
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Lifespan
 
 from . import parse
@@ -68,8 +68,13 @@ class ValidationException(ServiceError):
     """The input breaks a constraint of the service's model."""
 
 
-def create_app(api: Api, healthy: Callable[[], bool], lifespan: Lifespan[Starlette] | None = None) -> Starlette:
-    """The ASGI application: the API on every path, and the health check on its own."""
+def create_app(
+    api: Api,
+    healthy: Callable[[], bool],
+    lifespan: Lifespan[Starlette] | None = None,
+    routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The ASGI application: the health check and the service's own `routes` first, the API on every other path."""
 
     async def health(_: WebRequest) -> Response:
         ready = await run_in_threadpool(healthy)
@@ -91,8 +96,8 @@ def create_app(api: Api, healthy: Callable[[], bool], lifespan: Lifespan[Starlet
         return Response(reply.body, reply.status, {**reply.headers, "x-amzn-requestid": str(uuid.uuid4())})
 
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-    routes = [Route(HEALTH_PATH, health), Route("/{path:path}", call, methods=methods)]
-    return Starlette(routes=routes, lifespan=lifespan)
+    every_path = Route("/{path:path}", call, methods=methods)
+    return Starlette(routes=[Route(HEALTH_PATH, health), *routes, every_path], lifespan=lifespan)
 
 
 async def _read_body(request: WebRequest) -> bytes:

@@ -23,6 +23,7 @@ from velodrome.settings import SettingError, Settings, load
 
 from .api import EmrServerless
 from .applications import Applications
+from .database import Database
 from .job_runs import Folders, JobRuns
 from .store import Store
 from .support import RELEASE
@@ -46,7 +47,8 @@ def build(settings: Settings) -> Starlette:
         scratch=data / "scratch",
         logs=settings.home / "logs" / "emr-serverless",
     )
-    store = Store(data / "state.sqlite")
+    database = Database(data / "state.sqlite")
+    store = Store(database)
     applications = Applications(store, profile.region, account)
     job_runs = JobRuns(store, applications, profile, folders)
     verifier = None
@@ -59,10 +61,10 @@ def build(settings: Settings) -> Starlette:
         await run_in_threadpool(job_runs.recover)
         yield
         await run_in_threadpool(job_runs.close)
-        store.close()
+        database.close()
 
     api = Api(service, EmrServerless(applications, job_runs, account, RELEASE), verifier)
-    return create_app(api, store.answers, lifespan)
+    return create_app(api, database.answers, lifespan)
 
 
 def listen(host: str, port: int) -> socket.socket:

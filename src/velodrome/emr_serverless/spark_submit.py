@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -78,8 +78,20 @@ class Job:
 class Submission:
     """One run of a job in `scratch`, a folder that is the run's alone."""
 
-    def __init__(self, job: Job, spark: SparkInstall, profile: Profile, machine: Machine, scratch: Path) -> None:
+    def __init__(
+        self,
+        job: Job,
+        spark: SparkInstall,
+        profile: Profile,
+        machine: Machine,
+        scratch: Path,
+        settings: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`settings` and `environment` are the service's own, and win over the job's."""
         self.job = job
+        self._settings = dict(settings or {})
+        self._extra_environment = dict(environment or {})
         self._spark = spark
         self._profile = profile
         self._machine = machine
@@ -96,6 +108,7 @@ class Submission:
         py_files = [objects.fetch(uri, self._work.parent / "python") for uri in submit.py_files]
         entry = self._entry_point(objects)
         settings = {**_DEFAULTS, "spark.app.name": self.job.name, **submit.settings, **_FIXED, **self._s3_settings()}
+        settings |= self._settings
         settings["spark.local.dir"] = settings["spark.hadoop.hadoop.tmp.dir"] = str(self._temporary)
         # Its default is an expression over the folder above, which Hadoop does not read when the path has a blank.
         settings["spark.hadoop.fs.s3a.buffer.dir"] = str(self._temporary / "s3a")
@@ -192,4 +205,4 @@ class Submission:
             # For a job that uses an SDK beside Spark.
             "AWS_ENDPOINT_URL_S3": profile.endpoint("s3"),
         }
-        return environment | {name: value for name, value in optional.items() if value}
+        return environment | {name: value for name, value in optional.items() if value} | self._extra_environment

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
+
+from .database import Database
 
 Row = TypeVar("Row")
 _SCHEMA = """
@@ -58,45 +56,17 @@ class JobRun:
 
 
 class Store:
-    """All reads and writes; safe to use from several threads."""
+    """Reads and writes of both."""
 
-    def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        self._connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-        self._connection.row_factory = sqlite3.Row
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA foreign_keys = ON")
-        self._connection.executescript(_SCHEMA)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """What is done inside is seen by others, and kept, as a whole or not at all."""
-        with self._lock:
-            if self._connection.in_transaction:
-                yield
-                return
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
-
-    def answers(self) -> bool:
-        """Whether the file can be read."""
-        return bool(self._rows("SELECT 1"))
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.define(_SCHEMA)
+        self.transaction = database.transaction
 
     def add_application(self, id: str, client_token: str, request: dict[str, Any], state: str) -> None:
         """Store a new application."""
         now = time.time()
-        self._write(
+        self._database.write(
             "INSERT INTO applications VALUES (?, ?, ?, ?, NULL, ?, ?, ?)",
             (id, client_token, json.dumps(request), state, now, now, now),
         )
@@ -116,7 +86,7 @@ class Store:
     def set_application_state(self, id: str, state: str, details: str | None = None) -> None:
         """Move an application to a state."""
         now = time.time()
-        self._write(
+        self._database.write(
             "UPDATE applications SET state = ?, state_details = ?, updated_at = ?, active_at = ? WHERE id = ?",
             (state, details, now, now, id),
         )
@@ -124,7 +94,7 @@ class Store:
     def add_job_run(self, id: str, application_id: str, token: str, request: dict[str, Any], state: str) -> None:
         """Store a new job run."""
         now = time.time()
-        self._write(
+        self._database.write(
             "INSERT INTO job_runs VALUES (?, ?, ?, ?, ?, '', ?, ?, NULL, NULL, NULL)",
             (id, application_id, token, json.dumps(request), state, now, now),
         )
@@ -149,38 +119,26 @@ class Store:
         now = time.time()
         marks = ", ".join("?" * len(unless))
         with self.transaction():
-            moved = self._write(
+            moved = self._database.write(
                 f"UPDATE job_runs SET state = ?, state_details = ?, updated_at = ?, process = coalesce(?, process)"  # noqa: S608
                 f" WHERE id = ? AND state NOT IN ({marks})",
                 (state, details, now, process, id, *unless),
             )
             if moved and state == "RUNNING":
-                self._write("UPDATE job_runs SET started_at = ? WHERE id = ?", (now, id))
+                self._database.write("UPDATE job_runs SET started_at = ? WHERE id = ?", (now, id))
             if moved and state in ("SUCCESS", "FAILED", "CANCELLED"):
-                self._write("UPDATE job_runs SET ended_at = ?, process = NULL WHERE id = ?", (now, id))
+                self._database.write("UPDATE job_runs SET ended_at = ?, process = NULL WHERE id = ?", (now, id))
         return moved
 
     def touch_application(self, id: str) -> None:
         """Note that the application is in use; it stops by itself when it was not for long."""
-        self._write("UPDATE applications SET active_at = ? WHERE id = ?", (time.time(), id))
+        self._database.write("UPDATE applications SET active_at = ? WHERE id = ?", (time.time(), id))
 
     def _applications(self, where: str, values: tuple[Any, ...]) -> list[Application]:
-        return [Application(**row) for row in self._rows(f"SELECT * FROM applications {where}", values)]  # noqa: S608
+        return [Application(**row) for row in self._database.rows(f"SELECT * FROM applications {where}", values)]  # noqa: S608
 
     def _job_runs(self, where: str, values: tuple[Any, ...]) -> list[JobRun]:
-        return [JobRun(**row) for row in self._rows(f"SELECT * FROM job_runs {where}", values)]  # noqa: S608
-
-    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
-        with self._lock:
-            rows = [dict(row) for row in self._connection.execute(sql, values)]
-        for row in rows:
-            if "request" in row:
-                row["request"] = json.loads(row["request"])
-        return rows
-
-    def _write(self, sql: str, values: tuple[Any, ...]) -> bool:
-        with self._lock:
-            return self._connection.execute(sql, values).rowcount > 0
+        return [JobRun(**row) for row in self._database.rows(f"SELECT * FROM job_runs {where}", values)]  # noqa: S608
 
 
 def _first(rows: list[Row]) -> Row | None:
