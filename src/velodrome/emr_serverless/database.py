@@ -1,0 +1,73 @@
+"""The SQLite file that EMR Serverless's state is kept in: one connection, transactions, rows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# Columns of these names hold JSON.
+_JSON = ("request", "tags")
+
+
+class Database:
+    """All reads and writes; safe to use from several threads."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        # A crash of the machine may lose the last moments, one of the service loses nothing: no wait for the disk.
+        # https://www.sqlite.org/pragma.html#pragma_synchronous
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is done inside is seen by others, and kept, as a whole or not at all."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def define(self, tables: str) -> None:
+        """Make tables that are not there yet."""
+        with self._lock:
+            self._connection.executescript(tables)
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """What a query finds; columns with JSON are read."""
+        with self._lock:
+            rows = [dict(row) for row in self._connection.execute(sql, values)]
+        for row in rows:
+            for name in _JSON:
+                if name in row:
+                    row[name] = json.loads(row[name])
+        return rows
+
+    def write(self, sql: str, values: Sequence[Any] = ()) -> bool:
+        """Run a statement; whether it changed a row."""
+        with self._lock:
+            return self._connection.execute(sql, values).rowcount > 0
+
+    def answers(self) -> bool:
+        """Whether the file can be read."""
+        return bool(self.rows("SELECT 1"))
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
