@@ -50,6 +50,9 @@ INSTALLS: dict[str, Install] = {
         Install("redshift", ("warehouse/requirements.txt",)),
         Install("airflow", ("airflow/requirements.txt",), with_velodrome=False, compile=True),
         Install("test", ("tests/requirements.txt",)),
+        # What only tests run, each made by its test: pins that go into no other environment.
+        Install("aws-clients", ("tests/aws-clients/requirements.txt",), with_velodrome=False),
+        Install("airflow-deferrable", ("tests/airflow-deferrable/requirements.txt",), with_velodrome=False),
     )
 }
 
