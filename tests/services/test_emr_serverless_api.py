@@ -186,7 +186,7 @@ def test_pages_and_states(emr: Any) -> None:
         ({"type": "HIVE"}, "Application type HIVE is not available in Velodrome; only SPARK is"),
         (
             {"releaseLabel": "emr-6.9.0"},
-            "Release label emr-6.9.0 is not available in Velodrome; only emr-spark-8.0.0 is",
+            "Release label emr-6.9.0 is not available in Velodrome; emr-7.0.0 and later are: `velodrome emr releases`",
         ),
         (
             {"imageConfiguration": {"imageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/image:tag"}},

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from velodrome.emr_serverless.errors import ValidationException
-from velodrome.emr_serverless.workers import Resources, capacity, check_worker, executors_at_most, workers_of
+from velodrome.emr_serverless.resources import Resources
+from velodrome.emr_serverless.workers import capacity, check_worker, executors_at_most, workers_of
 
 DISK = "spark.emr-serverless.executor.disk"
 FIXED = {"spark.dynamicAllocation.enabled": "false"}
@@ -113,6 +114,6 @@ def test_resources() -> None:
     one = Resources(4, 16, 20)
     assert one * 3 == one + one + one
     assert one * 3 - one == one * 2
-    assert one <= Resources(4, 16, math.inf)
-    assert not one <= Resources(4, 15, 20)
+    assert one.exceeded(Resources(4, 16, math.inf)) == []
+    assert one.exceeded(Resources(4, 15, 20)) == ["memory"]
     check_worker("a worker", one)

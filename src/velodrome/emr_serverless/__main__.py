@@ -22,11 +22,15 @@ from velodrome.awsapi.sigv4 import Verifier
 from velodrome.settings import SettingError, Settings, load
 
 from .api import EmrServerless
-from .applications import Applications
+from .applications import Applications, NoWorkers
+from .attempts import Surroundings
+from .credentials import CredentialsEndpoint
 from .database import Database
-from .job_runs import Folders, JobRuns
+from .job_runs import JobRuns
+from .machine import Machine
+from .scheduler import Scheduler
 from .store import Store
-from .support import RELEASE
+from .tags import Tags
 
 _SECONDS_TO_CLOSE = 5
 
@@ -41,30 +45,42 @@ def build(settings: Settings) -> Starlette:
     service = Service("emr-serverless")
     account = settings["AWS_ACCOUNT_ID"]
     data = settings.home / "data" / "emr-serverless"
-    folders = Folders(
+    database = Database(data / "state.sqlite")
+    credentials = CredentialsEndpoint(settings.integer("EMR_SERVERLESS_PORT"))
+    around = Surroundings(
+        store=Store(database),
+        profile=profile,
+        credentials=credentials,
         spark_venv=settings.installs / "spark",
         jars=settings.installs / "jars",
         scratch=data / "scratch",
         logs=settings.home / "logs" / "emr-serverless",
+        minute=settings.number("EMR_SERVERLESS_MINUTE"),
+        log_interval=settings.number("EMR_SERVERLESS_LOG_INTERVAL"),
     )
-    database = Database(data / "state.sqlite")
-    store = Store(database)
-    applications = Applications(store, profile.region, account)
-    job_runs = JobRuns(store, applications, profile, folders)
+    machine = Machine.here(refuses=settings.choice("EMR_SERVERLESS_OVERSIZED", ("scale", "refuse")) == "refuse")
+    applications = Applications(around.store, profile.region, account, NoWorkers())
+    scheduler = Scheduler(applications, machine, around)
+    job_runs = JobRuns(applications, scheduler, machine, around)
+    tags = Tags(around.store, f"arn:aws:emr-serverless:{profile.region}:{account}:")
     verifier = None
     if profile.access_key_id and profile.secret_access_key:
         verifier = Verifier(profile.access_key_id, profile.secret_access_key, profile.region, service.signing_name)
 
+    def start() -> None:
+        applications.recover()
+        job_runs.recover()
+        scheduler.start()
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await run_in_threadpool(applications.recover)
-        await run_in_threadpool(job_runs.recover)
+        await run_in_threadpool(start)
         yield
-        await run_in_threadpool(job_runs.close)
+        await run_in_threadpool(scheduler.close)
         database.close()
 
-    api = Api(service, EmrServerless(applications, job_runs, account, RELEASE), verifier)
-    return create_app(api, database.answers, lifespan)
+    api = Api(service, EmrServerless(applications, job_runs, tags, account), verifier)
+    return create_app(api, database.answers, lifespan, [credentials.route])
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 _WILDCARDS = "*?["
@@ -21,10 +20,10 @@ class ObjectError(Exception):
 
 
 class Objects:
-    """S3 with the region, keys and endpoint of the profile."""
+    """S3 through a client that has the execution role's rights."""
 
-    def __init__(self, region: str) -> None:
-        self._client: Any = boto3.session.Session(region_name=region).client("s3")
+    def __init__(self, client: Any) -> None:
+        self._client = client
 
     def fetch(self, uri: str, folder: Path, name: str | None = None) -> Path:
         """Download an object, or a file of the web, into the folder, under its own last name or another."""

@@ -40,6 +40,15 @@ def end_orphans(leader: int, mark: str) -> bool:
     return found
 
 
+def find(mark: str) -> list[int]:
+    """The processes whose command line has this mark."""
+    if _PROC.is_dir():
+        numbers = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
+        return [number for number in numbers if mark in (_command(number) or "") and number != os.getpid()]
+    listed = subprocess.run(["ps", "-axo", "pid=,command="], capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if mark in line]
+
+
 def _signal(leader: int, number: signal.Signals) -> None:
     # The group may have ended; on macOS a group of ended processes gives the second error.
     with contextlib.suppress(ProcessLookupError, PermissionError):

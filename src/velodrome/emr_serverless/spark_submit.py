@@ -16,15 +16,11 @@ from .archives import ArchiveError, unpack
 from .configurations import log_properties
 from .errors import ValidationException
 from .jvm import SparkInstall
+from .machine import Share
 from .objects import ObjectError, Objects
 from .packages import PackageError, Wanted, resolve
-from .parameters import SubmitParameters, memory_size, read_properties
+from .parameters import SubmitParameters, read_properties
 
-_DEFAULT_HEAP = 2**30
-_LARGEST_SHARE = 0.5
-# A container's limit, in the two versions of control groups; "max" or a huge number without one.
-# https://docs.kernel.org/admin-guide/cgroup-v2.html
-_MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _DRIVER_ENVIRONMENT = "spark.emr-serverless.driverEnv."
 # With this variable the SDKs get their keys from a URL, and renew them before they expire.
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
@@ -56,22 +52,6 @@ _FIXED = {
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What a job may take of this machine."""
-
-    cores: int
-    memory: int
-
-    @classmethod
-    def here(cls) -> Machine:
-        """The machine that the service runs on, or its container's share of it."""
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        limits = [file.read_text().strip() for file in _MEMORY_LIMITS if file.is_file()]
-        return cls(usable, min([physical, *(int(limit) for limit in limits if limit.isdigit())]))
-
-
-@dataclass(frozen=True)
 class Job:
     """An application to run, as it was asked for."""
 
@@ -94,7 +74,7 @@ class Submission:
         job: Job,
         spark: SparkInstall,
         profile: Profile,
-        machine: Machine,
+        share: Share,
         scratch: Path,
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
@@ -109,7 +89,7 @@ class Submission:
         self._extra_environment = dict(environment or {})
         self._spark = spark
         self._profile = profile
-        self._machine = machine
+        self._share = share
         self._package_cache = package_cache or spark.jars.parent / "packages"
         self._folder = scratch
         self._work = scratch / "work"
@@ -139,7 +119,7 @@ class Submission:
         settings["spark.local.dir"] = settings["spark.hadoop.hadoop.tmp.dir"] = str(self._temporary)
         # Its default is an expression over the folder above, which Hadoop does not read when the path has a blank.
         settings["spark.hadoop.fs.s3a.buffer.dir"] = str(self._temporary / "s3a")
-        heap, driver_options = self._heap(settings), shlex.split(settings.pop("spark.driver.extraJavaOptions", ""))
+        driver_options = shlex.split(settings.pop("spark.driver.extraJavaOptions", ""))
         options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
         lists = (("--files", files), ("--jars", jars), ("--py-files", py_files))
         options += [part for name, paths in lists if paths for part in (name, ",".join(map(str, paths)))]
@@ -148,13 +128,13 @@ class Submission:
         return [
             *self._spark.java_options(submit.class_path),
             *self._spark.archive_options(),
-            f"-Xmx{heap // 2**20}m",
+            f"-Xmx{self._share.heap // 2**20}m",
             f"-Djava.io.tmpdir={self._temporary}",
             f"-Dvelodrome.job={self.job.id}",
             *self._log_options(),
             *driver_options,
             "org.apache.spark.deploy.SparkSubmit",
-            *("--master", f"local[{self._machine.cores}]"),
+            *("--master", f"local[{self._share.cores}]"),
             *options,
             str(entry),
             *self.job.arguments,
@@ -164,7 +144,7 @@ class Submission:
         self, command: list[str], stdout: Path, stderr: Path, note: Callable[[str], None]
     ) -> subprocess.Popen[bytes]:
         """Start the command in a session of its own, so that all it starts can be ended together."""
-        for text in self._submit.notes:
+        for text in (*self._submit.notes, *self._share.notes):
             note(text)
         with stdout.open("ab") as out, stderr.open("ab") as err:
             return subprocess.Popen(
@@ -249,16 +229,6 @@ class Submission:
         if inside.startswith(_EXAMPLES):
             return self._spark.home / inside.removeprefix(_EXAMPLES)
         return objects.fetch(uri.replace("s3a://", "s3://", 1), self._work)
-
-    def _heap(self, settings: dict[str, str]) -> int:
-        asked = memory_size(settings["spark.driver.memory"]) if "spark.driver.memory" in settings else _DEFAULT_HEAP
-        largest = int(self._machine.memory * _LARGEST_SHARE)
-        if asked > largest:
-            self._submit.notes.append(
-                f"spark.driver.memory {settings.get('spark.driver.memory', '1g')} is scaled down to "
-                f"{largest // 2**20}m, half of this machine's memory"
-            )
-        return min(asked, largest)
 
     @property
     def _in_container(self) -> bool:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from .errors import ValidationException
+from .resources import Resources, Workers
 
 # vCPU → (least GB, most GB, step in GB).
 _MEMORY = {
@@ -41,42 +41,6 @@ _LEAST_OVERHEAD = 384 * 2**20
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"": 2**20, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[A-Za-z]*\s*")
-
-
-@dataclass(frozen=True)
-class Resources:
-    """vCPUs, GB of memory and GB of disk: of one worker, or of many together."""
-
-    cpu: float = 0.0
-    memory: float = 0.0
-    disk: float = 0.0
-
-    def __add__(self, other: Resources) -> Resources:
-        return Resources(self.cpu + other.cpu, self.memory + other.memory, self.disk + other.disk)
-
-    def __sub__(self, other: Resources) -> Resources:
-        return Resources(self.cpu - other.cpu, self.memory - other.memory, self.disk - other.disk)
-
-    def __mul__(self, count: int) -> Resources:
-        return Resources(self.cpu * count, self.memory * count, self.disk * count)
-
-    def __le__(self, other: Resources) -> bool:
-        """Whether this fits into the other in every respect."""
-        return self.cpu <= other.cpu and self.memory <= other.memory and self.disk <= other.disk
-
-
-@dataclass(frozen=True)
-class Workers:
-    """A job's driver, one of its executors, and how many executors it starts with."""
-
-    driver: Resources
-    executor: Resources
-    executors: int
-
-    @property
-    def total(self) -> Resources:
-        """All that the job starts with."""
-        return self.driver + self.executor * self.executors
 
 
 def workers_of(settings: Mapping[str, str], factor: float | None = None) -> Workers:
