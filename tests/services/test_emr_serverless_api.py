@@ -198,7 +198,8 @@ def test_pages_and_states(emr: Any) -> None:
         ),
         (
             {"runtimeConfiguration": [{"classification": "hive-site"}]},
-            "The classification hive-site is not available in Velodrome; only spark-defaults is",
+            "The classification hive-site is not available in Velodrome; there are: spark-defaults, "
+            "spark-driver-log4j2, spark-executor-log4j2, spark",
         ),
         (
             {"monitoringConfiguration": {"cloudWatchLoggingConfiguration": {"enabled": True}}},

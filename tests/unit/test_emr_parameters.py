@@ -158,7 +158,7 @@ def test_configurations_of_a_job() -> None:
         of_job("", [{"classification": "hive-site", "properties": {}}])
     assert caught.value.message == (
         "The classification hive-site is not available in Velodrome; "
-        "spark-defaults, spark-driver-log4j2, spark-executor-log4j2, spark are"
+        "there are: spark-defaults, spark-driver-log4j2, spark-executor-log4j2, spark"
     )
 
 

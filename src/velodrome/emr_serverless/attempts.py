@@ -12,10 +12,10 @@ from typing import Protocol
 
 from velodrome.awsapi.profile import Profile
 
-from . import plans, processes
+from . import plans, processes, releases
 from .credentials import CredentialsEndpoint, Role, RoleError
 from .errors import ValidationException
-from .jvm import MissingInstall, SparkInstall
+from .jvm import MissingInstall
 from .logs import Delivery, DriverLogs, place
 from .objects import ObjectError, Objects
 from .plans import Plan
@@ -136,7 +136,7 @@ class Attempt:
         if self._reason is not None:
             return self._reason
         around, run, plan = self._around, self.run, self.plan
-        spark = SparkInstall(around.spark_venv, around.jars)
+        spark = releases.find(run.request["releaseLabel"]).install(around.jars.parent)
         submission = Submission(
             plan.job,
             spark,

@@ -58,7 +58,7 @@ def check(configurations: Sequence[Mapping[str, Any]]) -> None:
         name = configuration["classification"]
         if name not in _KNOWN:
             raise ValidationException(
-                f"The classification {name} is not available in Velodrome; {', '.join(_KNOWN)} are"
+                f"The classification {name} is not available in Velodrome; there are: {', '.join(_KNOWN)}"
             )
         if name in seen:
             raise ValidationException(f"The classification {name} is there twice")

@@ -117,15 +117,10 @@ class SubmitParameters:
         return made
 
 
-def spark_defaults(configurations: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The settings of the classification spark-defaults."""
-    return configured.properties(configurations, configured.DEFAULTS)
-
-
 def of_job(text: str, configurations: Sequence[Mapping[str, Any]]) -> SubmitParameters:
     """What a job asks for by its sparkSubmitParameters and its (merged) configurations; ValidationException."""
     configured.check(configurations)
-    result = read(text, spark_defaults(configurations))
+    result = read(text, configured.properties(configurations, configured.DEFAULTS))
     result.driver_log = configured.properties(configurations, configured.DRIVER_LOG)
     for name in configured.not_changed(result.driver_log):
         result.notes.append(f"{configured.DRIVER_LOG}: {name} cannot be changed")
