@@ -31,7 +31,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def _untar(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive) as packed:
+    with tarfile.open(archive, "r:" if archive.name.endswith(".tar") else "r:gz") as packed:
         # Python's filter "data" refuses links to absolute paths, which every packed virtual environment has
         # (bin/python); Python before 3.11.4 has no filters at all. So where a member goes is checked here.
         packed.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)

@@ -144,6 +144,7 @@ class Attempt:
             plan.share,
             scratch,
             environment=around.credentials.environment(_name(run), role),
+            package_cache=around.scratch.parent / "packages",
         )
         command = submission.prepare(objects)
         if self._reason is not None:

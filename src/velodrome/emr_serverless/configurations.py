@@ -67,9 +67,7 @@ def check(configurations: Sequence[Mapping[str, Any]]) -> None:
             raise ValidationException(f"Configurations inside the classification {name} are not available in Velodrome")
         for key, value in configuration.get("properties", {}).items():
             if _SECRET in value:
-                raise ValidationException(
-                    f"{key}: {_SECRET} needs Secrets Manager, which is not available in Velodrome"
-                )
+                raise ValidationException(f"{key}: Secrets Manager ({_SECRET}) is not available in Velodrome")
 
 
 def properties(configurations: Sequence[Mapping[str, Any]], classification: str) -> dict[str, str]:
@@ -85,11 +83,10 @@ def properties(configurations: Sequence[Mapping[str, Any]], classification: str)
 def log_properties(base: str, changes: Mapping[str, str]) -> str:
     """Spark's own log4j2 properties with a job's changes; those that EMR does not let a job change are left out.
 
-    Of a property that is there twice, the last counts: https://docs.oracle.com/en/java/javase/17/docs/api/java.base/java/util/Properties.html
+    Of a property that is there twice, java.util.Properties takes the last.
     """
-    lines = [
-        f"{_escaped(name)} = {_escaped(value)}" for name, value in changes.items() if name not in not_changed(changes)
-    ]
+    kept = {name: value for name, value in changes.items() if name not in _FIXED_LOG_PROPERTIES}
+    lines = [f"{_escaped(name)} = {_escaped(value)}" for name, value in kept.items()]
     return "\n".join([base.rstrip("\n"), "", "# The job's own.", *lines, ""])
 
 

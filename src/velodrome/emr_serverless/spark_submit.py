@@ -209,9 +209,7 @@ class Submission:
                 continue
             if program.is_symlink():
                 # venv-pack leaves a link to the Python that made the environment, which EMR's image has in one place.
-                raise SubmitError(
-                    f"{name}={python} is a link to {program.readlink()}, which this machine does not have"
-                )
+                raise SubmitError(f"{name}={python} leads to {program.readlink()}, which this machine does not have")
             raise SubmitError(f"{name}={python}: there is no such program in the job's folder")
 
     def _log_options(self) -> list[str]:
