@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from velodrome.awsapi.profile import Profile
+from velodrome.settings import write_private
 
 from .jvm import SparkInstall
 from .machine import Share
@@ -67,11 +68,14 @@ class Submission:
         scratch: Path,
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
     ) -> None:
-        """`settings` and `environment` are the service's own, and win over the job's."""
+        """`settings` and `environment` are the service's own, and win over the job's; `secrets` are settings that must
+        not stand in the command line, which every user of the machine can read."""
         self.job = job
         self._settings = dict(settings or {})
         self._extra_environment = dict(environment or {})
+        self._secrets = dict(secrets or {})
         self._spark = spark
         self._profile = profile
         self._share = share
@@ -107,6 +111,7 @@ class Submission:
             f"-Djava.io.tmpdir={self._temporary}",
             f"-Dvelodrome.job={self.job.id}",
             *driver_options,
+            *self._secret_options(),
             "org.apache.spark.deploy.SparkSubmit",
             *("--master", f"local[{self._share.cores}]"),
             *options,
@@ -130,6 +135,14 @@ class Submission:
                 stderr=err,
                 start_new_session=True,
             )
+
+    def _secret_options(self) -> list[str]:
+        """Java reads the options from a file: https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html."""
+        if not self._secrets:
+            return []
+        file = self._work.parent / "secret.options"
+        write_private(file, "".join(f'"-D{name}={value}"\n' for name, value in self._secrets.items()))
+        return [f"@{file}"]
 
     def _entry_point(self, objects: Objects) -> Path:
         uri = self.job.entry_point
