@@ -62,6 +62,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("EMR_SERVERLESS_OVERSIZED", "scale", "a job larger than this machine: scale (it runs smaller) or refuse"),
     Setting("EMR_SERVERLESS_LOG_INTERVAL", "5", "seconds between two deliveries of a running job's logs"),
     Setting("EMR_SERVERLESS_MINUTE", "60", "seconds that a minute of EMR Serverless's timeouts lasts; less for tests"),
+    Setting("EMR_SERVERLESS_DASHBOARD_URL", "${EMR_SERVERLESS_ENDPOINT_URL}", "where browsers reach its dashboards"),
     Setting("EMR_RUNTIME_ROLE_ARN", _role("emr-runtime"), "role with which a Spark job runs"),
     Setting("EMR_RELEASE_LABEL", "emr-spark-8.0.0", "release of EMR Serverless: Spark 4.0.2, Delta 4.0.0"),
     Setting("EMR_MAXIMUM_CAPACITY", '{"cpu": "16 vCPU", "memory": "64 GB"}', "limit of the application, as JSON"),

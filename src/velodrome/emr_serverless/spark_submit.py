@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from velodrome.awsapi.profile import Profile
+from velodrome.settings import write_private
 
 from .archives import ArchiveError, unpack
 from .configurations import log_properties
@@ -78,15 +79,18 @@ class Submission:
         scratch: Path,
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
         package_cache: Path | None = None,
     ) -> None:
         """`settings` and `environment` are the service's own, and win over the job's; with
-        AWS_CONTAINER_CREDENTIALS_FULL_URI in `environment` the job gets no keys of the profile. `package_cache` keeps
-        what --packages fetched, for all jobs; it is beside the release's jars unless given."""
+        AWS_CONTAINER_CREDENTIALS_FULL_URI in `environment` the job gets no keys of the profile. `secrets` are settings
+        that must not stand in the command line, which every user of the machine can read. `package_cache` keeps what
+        --packages fetched, for all jobs; it is beside the release's jars unless given."""
         self.job = job
         self._submit = job.submit
         self._settings = dict(settings or {})
         self._extra_environment = dict(environment or {})
+        self._secrets = dict(secrets or {})
         self._spark = spark
         self._profile = profile
         self._share = share
@@ -133,6 +137,7 @@ class Submission:
             f"-Dvelodrome.job={self.job.id}",
             *self._log_options(),
             *driver_options,
+            *self._secret_options(),
             "org.apache.spark.deploy.SparkSubmit",
             *("--master", f"local[{self._share.cores}]"),
             *options,
@@ -219,6 +224,14 @@ class Submission:
         file = self._folder / "log4j2.properties"
         file.write_text(log_properties(self._spark.log_properties(), changes), encoding="utf-8")
         return [f"-Dlog4j2.configurationFile={file.as_uri()}"]
+
+    def _secret_options(self) -> list[str]:
+        """Java reads the options from a file: https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html."""
+        if not self._secrets:
+            return []
+        file = self._work.parent / "secret.options"
+        write_private(file, "".join(f'"-D{name}={value}"\n' for name, value in self._secrets.items()))
+        return [f"@{file}"]
 
     def _entry_point(self, objects: Objects) -> Path:
         uri = self.job.entry_point
