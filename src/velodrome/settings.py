@@ -59,6 +59,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("RDS_EXPORT_ROLE_ARN", _role("rds-export"), "role with which the source writes to S3"),
     Setting("EMR_SERVERLESS_PORT", "4570", "port of EMR Serverless"),
     Setting("EMR_SERVERLESS_ENDPOINT_URL", "http://127.0.0.1:${EMR_SERVERLESS_PORT}", "endpoint of EMR Serverless"),
+    Setting("EMR_SERVERLESS_SESSIONS_PORT", "4571", "port of EMR Serverless's sessions (Spark Connect, TLS)"),
     Setting("EMR_RUNTIME_ROLE_ARN", _role("emr-runtime"), "role with which a Spark job runs"),
     Setting("EMR_RELEASE_LABEL", "emr-spark-8.0.0", "release of EMR Serverless: Spark 4.0.2, Delta 4.0.0"),
     Setting("EMR_MAXIMUM_CAPACITY", '{"cpu": "4 vCPU", "memory": "16 GB"}', "limit of the application, as JSON"),
@@ -167,6 +168,11 @@ class Settings(Mapping[str, str]):
     def installs(self) -> Path:
         """Where the services' virtual environments and jars lie."""
         return self.path("VELODROME_INSTALLS")
+
+    @property
+    def certificates(self) -> Path:
+        """Where this copy's own certificate authority lies (certificates.py)."""
+        return self.home / "data" / "certificates"
 
     @property
     def project(self) -> Path:
