@@ -277,9 +277,9 @@ def test_what_does_not_exist(emr: Any) -> None:
 
 
 def test_an_operation_that_is_not_there_is_named(emr: Any) -> None:
-    message = "ListSessions of emr-serverless is not available in Velodrome"
+    message = "ListJobRunAttempts of emr-serverless is not available in Velodrome"
     with refused("NotImplementedException", 501, message):
-        emr.list_sessions(applicationId="00a")
+        emr.list_job_run_attempts(applicationId="00a", jobRunId="00a")
 
 
 def test_a_wrong_key(service: RunningService) -> None:
@@ -307,7 +307,14 @@ def test_applications_survive_a_restart(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({}, r"EMR Serverless cannot listen on 127\.0\.0\.1:\d+ \(EMR_SERVERLESS_PORT\): .*in use"),
-        ({"EMR_SERVERLESS_PORT": ""}, r"another EMR Serverless is using .*emr-serverless \(VELODROME_HOME\)"),
+        (
+            {"EMR_SERVERLESS_PORT": ""},
+            r"EMR Serverless cannot listen on 127\.0\.0\.1:\d+ \(EMR_SERVERLESS_SESSIONS_PORT\): .*in use",
+        ),
+        (
+            {"EMR_SERVERLESS_PORT": "", "EMR_SERVERLESS_SESSIONS_PORT": ""},
+            r"another EMR Serverless is using .*emr-serverless \(VELODROME_HOME\)",
+        ),
     ],
 )
 def test_a_second_copy_is_refused(service: RunningService, changes: dict[str, str], message: str) -> None:

@@ -19,14 +19,19 @@ from velodrome.awsapi import profile as profiles
 from velodrome.awsapi.app import Api, create_app
 from velodrome.awsapi.model import Service
 from velodrome.awsapi.sigv4 import Verifier
+from velodrome.certificates import server_certificate, trust_bundle
 from velodrome.settings import SettingError, Settings, load
 
 from .api import EmrServerless
 from .applications import Applications
 from .database import Database
 from .job_runs import Folders, JobRuns
+from .session_proxy import SessionProxy
+from .session_store import SessionStore
+from .sessions import Sessions
 from .store import Store
 from .support import RELEASE
+from .trust import system_certificates
 
 _SECONDS_TO_CLOSE = 5
 
@@ -51,6 +56,17 @@ def build(settings: Settings) -> Starlette:
     store = Store(database)
     applications = Applications(store, profile.region, account)
     job_runs = JobRuns(store, applications, profile, folders)
+    # AWS gives each session a host of its own; here one port serves all, and the token alone tells them apart.
+    endpoint = f"https://localhost:{settings.integer('EMR_SERVERLESS_SESSIONS_PORT')}"
+    sessions = Sessions(store, SessionStore(database), applications, profile, folders, endpoint)
+    applications.watch(sessions.active)
+    trust_bundle(settings.certificates, system_certificates())
+    proxy = SessionProxy(
+        sessions,
+        settings["LISTEN_ADDRESS"],
+        settings.integer("EMR_SERVERLESS_SESSIONS_PORT"),
+        server_certificate(settings.certificates, ("localhost", "127.0.0.1", "::1", "emr-serverless")),
+    )
     verifier = None
     if profile.access_key_id and profile.secret_access_key:
         verifier = Verifier(profile.access_key_id, profile.secret_access_key, profile.region, service.signing_name)
@@ -59,15 +75,19 @@ def build(settings: Settings) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await run_in_threadpool(applications.recover)
         await run_in_threadpool(job_runs.recover)
+        await run_in_threadpool(sessions.recover)
+        await proxy.start()
         yield
+        await run_in_threadpool(sessions.close)
+        await proxy.stop()
         await run_in_threadpool(job_runs.close)
         database.close()
 
-    api = Api(service, EmrServerless(applications, job_runs, account, RELEASE), verifier)
+    api = Api(service, EmrServerless(applications, job_runs, sessions, account, RELEASE), verifier)
     return create_app(api, database.answers, lifespan)
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, setting: str) -> socket.socket:
     """The socket to serve on, bound before anything is touched that another copy may be using."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -75,7 +95,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise StartError(f"EMR Serverless cannot listen on {host}:{port} (EMR_SERVERLESS_PORT): {error}") from error
+        raise StartError(f"EMR Serverless cannot listen on {host}:{port} ({setting}): {error}") from error
     return listener
 
 
@@ -98,7 +118,10 @@ def main() -> int:
     try:
         settings = load()
         app = build(settings)
-        listener = listen(settings["LISTEN_ADDRESS"], settings.integer("EMR_SERVERLESS_PORT"))
+        listener = listen(settings["LISTEN_ADDRESS"], settings.integer("EMR_SERVERLESS_PORT"), "EMR_SERVERLESS_PORT")
+        # Only tried: gRPC binds it itself, later, where it could no longer be told so plainly.
+        sessions_port = settings.integer("EMR_SERVERLESS_SESSIONS_PORT")
+        listen(settings["LISTEN_ADDRESS"], sessions_port, "EMR_SERVERLESS_SESSIONS_PORT").close()
         locked = lock(settings.home / "data" / "emr-serverless")
     except (SettingError, profiles.ProfileError, StartError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

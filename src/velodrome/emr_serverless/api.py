@@ -13,6 +13,8 @@ from typing import Any
 from .applications import Applications
 from .job_runs import DEFAULT_TIMEOUT_MINUTES, JobRuns
 from .pages import page
+from .session_api import SessionOperations
+from .sessions import Sessions
 from .store import Application, JobRun
 
 Parameters = Mapping[str, Any]
@@ -25,12 +27,15 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-class EmrServerless:
+class EmrServerless(SessionOperations):
     """The handlers, named as boto3 names the operations."""
 
-    def __init__(self, applications: Applications, job_runs: JobRuns, account: str, release: str) -> None:
+    def __init__(
+        self, applications: Applications, job_runs: JobRuns, sessions: Sessions, account: str, release: str
+    ) -> None:
         self._applications = applications
         self._job_runs = job_runs
+        self._sessions = sessions
         self._created_by = f"arn:aws:iam::{account}:user/velodrome"
         self._release = release
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,11 @@ class Applications:
         self._store = store
         self._region = region
         self._account = account
+        self._watched: list[Callable[[str], Sequence[str]]] = []
+
+    def watch(self, active: Callable[[str], Sequence[str]]) -> None:
+        """Neither stop nor auto-stop an application for which `active` names sessions."""
+        self._watched.append(active)
 
     def arn(self, id: str) -> str:
         """An application's ARN."""
@@ -89,6 +94,11 @@ class Applications:
                     f"Application {id} cannot be stopped while job runs are active: {', '.join(active)}. "
                     "All scheduled and running jobs must be completed or cancelled before stopping an application."
                 )
+            if sessions := self._active_sessions(id):
+                raise ValidationException(
+                    f"Application {id} cannot be stopped while sessions are active: {', '.join(sessions)}. "
+                    "All sessions must be terminated before stopping an application."
+                )
             self._store.set_application_state(id, "STOPPING")
         self._store.set_application_state(id, "STOPPED")
         log.info("application %s stopped", id)
@@ -124,6 +134,9 @@ class Applications:
     def _active_job_runs(self, id: str) -> Sequence[str]:
         return [run.id for run in self._store.job_runs(id) if run.state in ACTIVE_JOB_RUN_STATES]
 
+    def _active_sessions(self, id: str) -> Sequence[str]:
+        return [session for active in self._watched for session in active(id)]
+
     def _stopped_if_idle(self, application: Application) -> Application:
         # Looked at when somebody looks: no clock has to run for it.
         if application.state != "STARTED":
@@ -133,7 +146,7 @@ class Applications:
         if not stop.get("enabled", True) or idle < 60 * stop.get("idleTimeoutMinutes", _IDLE_MINUTES):
             return application
         with self._store.transaction():
-            if self._active_job_runs(application.id):
+            if self._active_job_runs(application.id) or self._active_sessions(application.id):
                 self._store.touch_application(application.id)
                 return application
             details = "AUTO_STOPPING: The application was idle for the configured time"

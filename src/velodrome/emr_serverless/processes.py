@@ -40,6 +40,23 @@ def end_orphans(leader: int, mark: str) -> bool:
     return found
 
 
+def marked(mark: str) -> int | None:
+    """The process in whose command line `mark` stands: one that was started, but not yet noted, when a service was
+    killed. Its id is its session's too."""
+    for process in _all():
+        command = _command(process)
+        if command is not None and mark in command and process != os.getpid():
+            return process
+    return None
+
+
+def _all() -> list[int]:
+    if _PROC.is_dir():
+        return [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
+    shown = subprocess.run(["ps", "-axo", "pid="], capture_output=True, text=True, check=False)
+    return [int(word) for word in shown.stdout.split()]
+
+
 def _signal(leader: int, number: signal.Signals) -> None:
     # The group may have ended; on macOS a group of ended processes gives the second error.
     with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -23,6 +23,8 @@ _LARGEST_SHARE = 0.5
 _MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _DRIVER_ENVIRONMENT = "spark.emr-serverless.driverEnv."
 _EXAMPLES = "/usr/lib/spark/"
+# spark-submit's own word for an application that is a class of Spark and has no file.
+SPARK_INTERNAL = "spark-internal"
 # What is always so, before the job's own settings. The settings of a laptop: no UI, nothing that listens to others.
 _DEFAULTS = {
     "spark.app.name": "spark",
@@ -151,6 +153,8 @@ class Submission:
 
     def _entry_point(self, objects: Objects) -> Path:
         uri = self.job.entry_point
+        if uri == SPARK_INTERNAL:
+            return Path(uri)
         # EMR's image has Spark's examples in this folder.
         inside = uri.removeprefix("local://")
         if inside.startswith(_EXAMPLES):

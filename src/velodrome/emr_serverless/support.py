@@ -19,6 +19,10 @@ def _enabled(value: Any) -> bool:
     return any(flag is True for flag in value.values())
 
 
+def _interactive(value: Any) -> bool:
+    return any(flag is True for name, flag in value.items() if name != "sessionEnabled")
+
+
 def _retried(value: Any) -> bool:
     return int(value.get("maxAttempts", 1)) > 1 or "maxFailedAttemptsPerHour" in value
 
@@ -28,7 +32,7 @@ _APPLICATION: dict[str, Callable[[Any], bool]] = {
     "imageConfiguration": _given,
     "workerTypeSpecifications": _given,
     "diskEncryptionConfiguration": _given,
-    "interactiveConfiguration": _enabled,
+    "interactiveConfiguration": _interactive,
     "schedulerConfiguration": _given,
     "identityCenterConfiguration": _given,
     "jobLevelCostAllocationConfiguration": _enabled,
