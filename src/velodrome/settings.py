@@ -60,6 +60,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("EMR_SERVERLESS_PORT", "4570", "port of EMR Serverless"),
     Setting("EMR_SERVERLESS_ENDPOINT_URL", "http://127.0.0.1:${EMR_SERVERLESS_PORT}", "endpoint of EMR Serverless"),
     Setting("EMR_SERVERLESS_SESSIONS_PORT", "4571", "port of EMR Serverless's sessions (Spark Connect, TLS)"),
+    Setting("EMR_SERVERLESS_SESSIONS_URL", "https://localhost:${EMR_SERVERLESS_SESSIONS_PORT}", "its URL for clients"),
     Setting("EMR_RUNTIME_ROLE_ARN", _role("emr-runtime"), "role with which a Spark job runs"),
     Setting("EMR_RELEASE_LABEL", "emr-spark-8.0.0", "release of EMR Serverless: Spark 4.0.2, Delta 4.0.0"),
     Setting("EMR_MAXIMUM_CAPACITY", '{"cpu": "4 vCPU", "memory": "16 GB"}', "limit of the application, as JSON"),

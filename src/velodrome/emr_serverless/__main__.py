@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
@@ -57,7 +58,8 @@ def build(settings: Settings) -> Starlette:
     applications = Applications(store, profile.region, account)
     job_runs = JobRuns(store, applications, profile, folders)
     # AWS gives each session a host of its own; here one port serves all, and the token alone tells them apart.
-    endpoint = f"https://localhost:{settings.integer('EMR_SERVERLESS_SESSIONS_PORT')}"
+    endpoint = settings["EMR_SERVERLESS_SESSIONS_URL"]
+    names = dict.fromkeys(("localhost", "127.0.0.1", "::1", "emr-serverless", urlsplit(endpoint).hostname or ""))
     sessions = Sessions(store, SessionStore(database), applications, profile, folders, endpoint)
     applications.watch(sessions.active)
     trust_bundle(settings.certificates, system_certificates())
@@ -65,7 +67,7 @@ def build(settings: Settings) -> Starlette:
         sessions,
         settings["LISTEN_ADDRESS"],
         settings.integer("EMR_SERVERLESS_SESSIONS_PORT"),
-        server_certificate(settings.certificates, ("localhost", "127.0.0.1", "::1", "emr-serverless")),
+        server_certificate(settings.certificates, [name for name in names if name]),
     )
     verifier = None
     if profile.access_key_id and profile.secret_access_key:

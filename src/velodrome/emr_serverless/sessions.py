@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from velodrome.awsapi.errors import AwsError
 from velodrome.awsapi.profile import Profile
 
 from . import parameters, processes
@@ -181,7 +182,8 @@ class Sessions:
                 if live.queries == 1:
                     live.idle_since = None
                     self._sessions.move(id, "BUSY", "", self._clock(), unless=_ENDING)
-            self._used(id, live)
+            elif live.idle_since is not None:
+                live.idle_since = self._clock()  # stored when the call ends
 
     def call_ends(self, id: str, method: str) -> None:
         """The call ended, in whatever way."""
@@ -194,7 +196,9 @@ class Sessions:
                 if live.queries == 0:
                     live.idle_since = self._clock()
                     self._sessions.move(id, "IDLE", "", live.idle_since, unless=_ENDING)
-            self._used(id, live)
+            elif live.idle_since is not None:
+                live.idle_since = self._clock()
+                self._sessions.touch(id, live.idle_since)
 
     def recover(self) -> None:
         """End what a killed service left: no server goes on by itself, no session is stuck."""
@@ -219,18 +223,13 @@ class Sessions:
         for thread in threads:
             thread.join()
 
-    def _used(self, id: str, live: _Live) -> None:
-        if live.idle_since is not None:
-            live.idle_since = self._clock()
-            self._sessions.touch(id, live.idle_since)
-
     def _follow(self, session: Session, submit: parameters.SubmitParameters) -> None:
         """Take a session through its states; whatever happens, it comes to an end."""
         live = self._live[session.id]
         scratch = self._folders.scratch / session.id
         try:
             state, details = self._run(session, submit, live)
-        except (ObjectError, MissingInstall, OSError) as error:
+        except (AwsError, ObjectError, MissingInstall, OSError) as error:
             state, details = "FAILED", f"The session could not be started: {error}"
         except Exception as error:  # the thread's end: a session must not hang
             log.exception("session %s failed inside the service", session.id)
