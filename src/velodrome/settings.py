@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -61,9 +61,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("EMR_SERVERLESS_ENDPOINT_URL", "http://127.0.0.1:${EMR_SERVERLESS_PORT}", "endpoint of EMR Serverless"),
     Setting("EMR_SERVERLESS_SESSIONS_PORT", "4571", "port of EMR Serverless's sessions (Spark Connect, TLS)"),
     Setting("EMR_SERVERLESS_SESSIONS_URL", "https://localhost:${EMR_SERVERLESS_SESSIONS_PORT}", "its URL for clients"),
+    Setting("EMR_SERVERLESS_OVERSIZED", "scale", "a job larger than this machine: scale (it runs smaller) or refuse"),
+    Setting("EMR_SERVERLESS_LOG_INTERVAL", "5", "seconds between two deliveries of a running job's logs"),
+    Setting("EMR_SERVERLESS_MINUTE", "60", "seconds that a minute of EMR Serverless's timeouts lasts; less for tests"),
     Setting("EMR_RUNTIME_ROLE_ARN", _role("emr-runtime"), "role with which a Spark job runs"),
     Setting("EMR_RELEASE_LABEL", "emr-spark-8.0.0", "release of EMR Serverless: Spark 4.0.2, Delta 4.0.0"),
-    Setting("EMR_MAXIMUM_CAPACITY", '{"cpu": "4 vCPU", "memory": "16 GB"}', "limit of the application, as JSON"),
+    Setting("EMR_MAXIMUM_CAPACITY", '{"cpu": "16 vCPU", "memory": "64 GB"}', "limit of the application, as JSON"),
     Setting("EMR_SPARK_PARAMETERS", "--conf spark.sql.shuffle.partitions=2", "the job's sparkSubmitParameters"),
     Setting("EMR_WAITER_DELAY", "2", "seconds between two looks at a Spark job"),
     Setting("REDSHIFT_HOST", "127.0.0.1", "host of the warehouse (Redshift Serverless)"),
@@ -148,6 +151,24 @@ class Settings(Mapping[str, str]):
             return int(value)
         except ValueError:
             raise SettingError(f"setting {name}={value!r} is not a whole number") from None
+
+    def number(self, name: str) -> float:
+        """The setting as a positive number."""
+        value = self.required(name)
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0.0
+        if not 0 < number < float("inf"):
+            raise SettingError(f"setting {name}={value!r} is not a positive number")
+        return number
+
+    def choice(self, name: str, values: Sequence[str]) -> str:
+        """The setting, which must be one of the values."""
+        value = self.required(name)
+        if value not in values:
+            raise SettingError(f"setting {name}={value!r} is none of {', '.join(values)}")
+        return value
 
     def flag(self, name: str) -> bool:
         """The setting as true or false."""

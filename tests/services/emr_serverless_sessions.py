@@ -10,45 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
+from emr_serverless_stack import ROLE
 
-from velodrome.awsapi import profile as profiles
 from velodrome.runtime import install
 from velodrome.runtime.summary import client_environ
 from velodrome.settings import Settings
 from velodrome.testing import RunningService, wait_until
 
-ROLE = "arn:aws:iam::000000000000:role/velodrome-emr-runtime"
 SCRIPT = Path(__file__).with_name("spark_connect_client.py")
 READY = ("STARTED", "IDLE", "BUSY")
 ENDED = ("FAILED", "TERMINATED")
 LIMIT = 120.0
 Client = subprocess.Popen[str]
-
-
-def client(service: str, settings: Settings) -> Any:
-    profile = profiles.load(settings.path("AWS_CONFIG_FILE"), "local")
-    return boto3.client(
-        service,
-        region_name=profile.region,
-        endpoint_url=profile.endpoint(service),
-        aws_access_key_id=profile.access_key_id,
-        aws_secret_access_key=profile.secret_access_key,
-    )
-
-
-def processes(mark: str) -> list[int]:
-    """The processes whose command line or environment holds `mark`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            except OSError:
-                continue  # it has ended meanwhile
-            if mark.encode() in text:
-                found.append(int(entry.name))
-    return found
 
 
 @dataclass

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from velodrome.awsapi import profile as profiles
 from velodrome.settings import Settings
-from velodrome.testing import RunningService, free_port, run_service
+from velodrome.testing import RunningService, free_port, run_service, wait_until
 
 ROLE = "arn:aws:iam::000000000000:role/velodrome-emr-runtime"
 SPARK = {"sparkSubmit": {"entryPoint": "s3://nowhere/job.py"}}
@@ -193,12 +193,50 @@ def test_pages_and_states(emr: Any) -> None:
             "imageConfiguration is not available in Velodrome",
         ),
         (
+            {
+                "workerTypeSpecifications": {
+                    "Driver": {"imageConfiguration": {"imageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/i:t"}},
+                    "Executor": {},
+                }
+            },
+            "workerTypeSpecifications.Driver.imageConfiguration is not available in Velodrome",
+        ),
+        (
+            {"workerTypeSpecifications": {"Driver": {}}},
+            "workerTypeSpecifications must contain all valid worker types for a Spark application: Driver and Executor",
+        ),
+        (
             {"interactiveConfiguration": {"livyEndpointEnabled": True}},
-            "interactiveConfiguration is not available in Velodrome",
+            "interactiveConfiguration.livyEndpointEnabled is not available in Velodrome",
+        ),
+        (
+            {"schedulerConfiguration": {"queueTimeoutMinutes": 14}},
+            "schedulerConfiguration.queueTimeoutMinutes must be between 15 and 720, not 14",
+        ),
+        (
+            {"schedulerConfiguration": {"maxConcurrentRuns": 1001}},
+            "schedulerConfiguration.maxConcurrentRuns must be between 1 and 1000, not 1001",
+        ),
+        (
+            {"initialCapacity": {"HIVE_DRIVER": {"workerCount": 1}}},
+            "Worker type HIVE_DRIVER is not supported for application type Spark. "
+            "Supported worker types: [DRIVER, EXECUTOR]",
+        ),
+        (
+            {
+                "initialCapacity": {"DRIVER": {"workerCount": 2}},
+                "maximumCapacity": {"cpu": "4 vCPU", "memory": "32 GB"},
+            },
+            "The initial capacity exceeds the maximum capacity of the application: [cpu]",
+        ),
+        (
+            {"tags": {"aws:cloudformation": "a"}},
+            "Tag keys may not start with the reserved prefix aws:: aws:cloudformation",
         ),
         (
             {"runtimeConfiguration": [{"classification": "hive-site"}]},
-            "The classification hive-site is not available in Velodrome; only spark-defaults is",
+            "The classification hive-site is not available in Velodrome; there are: spark-defaults, "
+            "spark-driver-log4j2, spark-executor-log4j2",
         ),
         (
             {"monitoringConfiguration": {"cloudWatchLoggingConfiguration": {"enabled": True}}},
@@ -222,8 +260,15 @@ def spark(**changes: Any) -> dict[str, Any]:
             {"jobDriver": {"hive": {"query": "q"}}},
             "The job driver hive is not available in Velodrome; only sparkSubmit is",
         ),
-        ({"mode": "STREAMING"}, "The mode STREAMING is not available in Velodrome; only BATCH is"),
-        ({"retryPolicy": {"maxAttempts": 2}}, "retryPolicy is not available in Velodrome"),
+        ({"retryPolicy": {"maxAttempts": 11}}, "retryPolicy.maxAttempts must be between 1 and 10, not 11"),
+        (
+            {"mode": "STREAMING", "retryPolicy": {"maxAttempts": 2}},
+            "retryPolicy.maxAttempts is not applicable for STREAMING mode",
+        ),
+        (
+            {"retryPolicy": {"maxFailedAttemptsPerHour": 2}},
+            "retryPolicy.maxFailedAttemptsPerHour is not applicable for BATCH mode",
+        ),
         (spark(entryPoint="/etc/passwd"), "The entry point /etc/passwd must start with s3://"),
         (
             spark(sparkSubmitParameters="--archives s3://b/env.tar.gz"),
@@ -271,15 +316,104 @@ def test_what_does_not_exist(emr: Any) -> None:
     with refused("ResourceNotFoundException", 404, "Application 00none does not exist"):
         start_job(emr, "00none")
     application = create(emr)
-    for call in (emr.get_job_run, emr.cancel_job_run):
+    for call in (emr.get_job_run, emr.cancel_job_run, emr.list_job_run_attempts):
         with refused("ResourceNotFoundException", 404, "Job run 00none does not exist"):
             call(applicationId=application, jobRunId="00none")
 
 
-def test_an_operation_that_is_not_there_is_named(emr: Any) -> None:
-    message = "ListJobRunAttempts of emr-serverless is not available in Velodrome"
-    with refused("NotImplementedException", 501, message):
-        emr.list_job_run_attempts(applicationId="00a", jobRunId="00a")
+def test_update(emr: Any) -> None:
+    """What is given replaces what was there, of an application that is not started; the rest stays."""
+    application = create(emr, name="before", tags={"a": "b"}, architecture="ARM64")
+    token = str(uuid.uuid4())
+    changes = {"maximumCapacity": {"cpu": "8 vCPU", "memory": "32 GB"}, "schedulerConfiguration": {}}
+    reply = emr.update_application(applicationId=application, clientToken=token, **changes)["application"]
+    shown = emr.get_application(applicationId=application)["application"]
+    assert {**reply, "updatedAt": None} == {**shown, "updatedAt": None}
+    assert (shown["name"], shown["architecture"], shown["tags"]) == ("before", "ARM64", {"a": "b"})
+    assert shown["maximumCapacity"] == changes["maximumCapacity"]
+    assert shown["schedulerConfiguration"] == {"queueTimeoutMinutes": 360, "maxConcurrentRuns": 15}
+    emr.start_application(applicationId=application)
+    assert emr.update_application(applicationId=application, clientToken=token, **changes)["application"]
+    with refused("ConflictException", 409, f"The client token {token} was used with other parameters before"):
+        emr.update_application(applicationId=application, clientToken=token, architecture="X86_64")
+    wanted = f"Application {application} must be in one of the following statuses [CREATED, STOPPED]."
+    with refused("ValidationException", 400, f"{wanted} Current status: STARTED"):
+        emr.update_application(applicationId=application, architecture="X86_64")
+    emr.stop_application(applicationId=application)
+    with refused("ValidationException", 400, "Application type HIVE is not available in Velodrome; only SPARK is"):
+        create(emr, type="HIVE")
+    emr.update_application(applicationId=application, architecture="X86_64")
+    assert emr.get_application(applicationId=application)["application"]["architecture"] == "X86_64"
+
+
+def test_an_update_is_checked_as_a_whole(emr: Any) -> None:
+    application = create(emr, initialCapacity={"DRIVER": {"workerCount": 2}})
+    message = "The initial capacity exceeds the maximum capacity of the application: [cpu, memory]"
+    with refused("ValidationException", 400, message):
+        emr.update_application(applicationId=application, maximumCapacity={"cpu": "4 vCPU", "memory": "16 GB"})
+    assert "maximumCapacity" not in emr.get_application(applicationId=application)["application"]
+
+
+def test_tags(emr: Any) -> None:
+    application = create(emr, tags={"a": "1"})
+    arn = emr.get_application(applicationId=application)["application"]["arn"]
+    emr.tag_resource(resourceArn=arn, tags={"b": "2", "a": "3"})
+    assert emr.list_tags_for_resource(resourceArn=arn)["tags"] == {"a": "3", "b": "2"}
+    assert emr.get_application(applicationId=application)["application"]["tags"] == {"a": "3", "b": "2"}
+    emr.untag_resource(resourceArn=arn, tagKeys=["a", "none"])
+    assert emr.list_tags_for_resource(resourceArn=arn)["tags"] == {"b": "2"}
+    with refused("ValidationException", 400, "A resource can have at most 50 tags, not 51"):
+        emr.tag_resource(resourceArn=arn, tags={f"t{number}": "" for number in range(50)})
+    assert emr.list_tags_for_resource(resourceArn=arn)["tags"] == {"b": "2"}
+    job = start_job(emr, application, tags={"of": "a job"})
+    emr.tag_resource(resourceArn=job["arn"], tags={"more": "of it"})
+    run = emr.get_job_run(applicationId=application, jobRunId=job["jobRunId"])["jobRun"]
+    assert (
+        run["tags"]
+        == emr.list_tags_for_resource(resourceArn=job["arn"])["tags"]
+        == {
+            "of": "a job",
+            "more": "of it",
+        }
+    )
+    for other in (f"{arn}0", f"{job['arn']}0", arn.replace("us-east-1", "eu-west-1")):
+        with refused("ResourceNotFoundException", 404, f"Resource {other} does not exist"):
+            emr.list_tags_for_resource(resourceArn=other)
+
+
+def test_states_group_a_list(emr: Any) -> None:
+    one, two, three = started(emr), stopped(emr), started(emr)
+    listed = emr.list_applications(states=["STOPPED", "STARTED"], maxResults=50)["applications"]
+    assert [entry["id"] for entry in listed if entry["id"] in (one, two, three)] == [two, three, one]
+
+
+def test_an_idle_application_stops_by_itself(tmp_path: Path) -> None:
+    with run_service("emr-serverless", tmp_path, {"EMR_SERVERLESS_MINUTE": "0.5"}) as running:
+        emr = client(running.settings)
+        idle = create(emr, autoStopConfiguration={"enabled": True, "idleTimeoutMinutes": 1})
+        kept = create(emr, autoStopConfiguration={"enabled": False})
+        for application in (idle, kept):
+            emr.start_application(applicationId=application)
+        wait_until("the idle application to stop", lambda: state(emr, idle) == "STOPPED")
+        details = emr.get_application(applicationId=idle)["application"]["stateDetails"]
+        assert details == "AUTO_STOPPING: The application was idle for the configured time"
+        assert state(emr, kept) == "STARTED"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"EMR_SERVERLESS_MINUTE": "soon"}, "setting EMR_SERVERLESS_MINUTE='soon' is not a positive number"),
+        ({"EMR_SERVERLESS_LOG_INTERVAL": "0"}, "setting EMR_SERVERLESS_LOG_INTERVAL='0' is not a positive number"),
+        ({"EMR_SERVERLESS_OVERSIZED": "maybe"}, "setting EMR_SERVERLESS_OVERSIZED='maybe' is none of scale, refuse"),
+    ],
+)
+def test_wrong_settings(service: RunningService, changes: dict[str, str], message: str) -> None:
+    python = service.settings.installs / "emr-serverless" / "bin" / "python"
+    command = [str(python), "-m", "velodrome.emr_serverless"]
+    values = dict(service.settings) | changes
+    ended = subprocess.run(command, env=values, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (1, f"error: {message}\n")
 
 
 def test_a_wrong_key(service: RunningService) -> None:

@@ -10,19 +10,22 @@ from pathlib import Path
 
 import grpc
 import pytest
-from emr_serverless_sessions import ROLE, processes
+from emr_serverless_stack import ROLE, processes
 
-from velodrome.awsapi.profile import Profile
-from velodrome.emr_serverless.applications import Applications
+from velodrome.awsapi import profile as profiles
+from velodrome.emr_serverless.applications import Applications, NoWorkers
+from velodrome.emr_serverless.attempts import Surroundings
+from velodrome.emr_serverless.credentials import CredentialsEndpoint
 from velodrome.emr_serverless.database import Database
-from velodrome.emr_serverless.job_runs import Folders
+from velodrome.emr_serverless.machine import Machine
+from velodrome.emr_serverless.scheduler import Scheduler
 from velodrome.emr_serverless.session_store import Session, SessionStore
 from velodrome.emr_serverless.session_tokens import TOKEN_SECONDS
 from velodrome.emr_serverless.sessions import Sessions
 from velodrome.emr_serverless.store import Store
 from velodrome.runtime import install
-from velodrome.settings import Settings, load
-from velodrome.testing import wait_until
+from velodrome.settings import Settings
+from velodrome.testing import free_port, run_service, wait_until
 
 CONFIG = "/spark.connect.SparkConnectService/Config"
 
@@ -44,19 +47,23 @@ class World:
         self.clock = clock
         self.scratch = home / "scratch"
         database = Database(home / "state.sqlite")
-        store = Store(database)
-        applications = Applications(store, "us-east-1", "000000000000")
-        folders = Folders(settings.installs / "spark", settings.installs / "jars", self.scratch, home / "logs")
+        around = Surroundings(
+            store=Store(database),
+            profile=profiles.load(settings.path("AWS_CONFIG_FILE"), "local"),
+            credentials=CredentialsEndpoint(1),
+            spark_venv=settings.installs / "spark",
+            jars=settings.installs / "jars",
+            scratch=self.scratch,
+            logs=home / "logs",
+            minute=60,
+            log_interval=5,
+        )
+        machine = Machine.here()
+        applications = Applications(around.store, "us-east-1", "000000000000", NoWorkers())
         self.store = SessionStore(database)
+        scheduler = Scheduler(applications, machine, around)
         self.sessions = Sessions(
-            store,
-            self.store,
-            applications,
-            Profile("local", "us-east-1", "key", "secret"),
-            folders,
-            "https://localhost:1",
-            environment=lambda role: {"ROLE_OF_THE_SESSION": role},
-            clock=clock,
+            self.store, applications, scheduler, machine, around, "https://localhost:1", clock=clock
         )
         request = {"type": "SPARK", "releaseLabel": "emr-spark-8.0.0", "clientToken": "a"}
         self.application = applications.create(request | {"interactiveConfiguration": {"sessionEnabled": True}}).id
@@ -75,10 +82,19 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def settings() -> Settings:
-    found = load()
-    install.ensure("spark", found, lambda text: print(f"spark: {text}", file=sys.stderr))
-    return found
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """S3 and STS, which give the execution role's credentials."""
+    with run_service("s3", tmp_path_factory.mktemp("emr-session-parts")) as s3:
+        install.ensure("spark", s3.settings, lambda text: print(f"spark: {text}", file=sys.stderr))
+        yield s3.settings
+
+
+@pytest.fixture
+def settings(running: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """As the service's environment has them: the role is assumed where the profile says."""
+    for name in ("AWS_CONFIG_FILE", "AWS_PROFILE"):
+        monkeypatch.setenv(name, running[name])
+    return running
 
 
 @contextmanager
@@ -94,7 +110,7 @@ def test_idle_timeout_tokens_and_the_server_s_own(settings: Settings, tmp_path: 
     with world(settings, tmp_path) as here:
         id = here.start(idleTimeoutMinutes=90)
         here.wait(id, "STARTED")
-        assert processes(f"ROLE_OF_THE_SESSION={ROLE}")
+        assert processes(f"/_velodrome/credentials/{id}")
 
         url, token, expires_at = here.sessions.endpoint(here.application, id)
         assert (url, expires_at) == ("https://localhost:1", here.clock.now + TOKEN_SECONDS)
@@ -148,10 +164,21 @@ def test_what_is_not_installed(settings: Settings, tmp_path: Path) -> None:
         )
 
 
+def test_a_role_that_cannot_be_assumed(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{free_port()}")
+    with world(settings, tmp_path) as here:
+        id = here.start()
+        wait_until("the session to fail", lambda: here.get(id).state == "FAILED", 60)
+        assert here.get(id).state_details.startswith(
+            f"Could not assume runtime role {ROLE} because it doesn't exist or isn't setup with the required trust "
+            "relationship. "
+        )
+
+
 @pytest.mark.parametrize(("noted", "state"), [(True, "FAILED"), (False, "FAILED"), (True, "TERMINATED")])
 def test_a_server_that_a_killed_service_left(settings: Settings, tmp_path: Path, noted: bool, state: str) -> None:
     with world(settings, tmp_path) as here:
-        here.store.add("00s", here.application, "t", {"executionRoleArn": ROLE}, {}, here.clock.now)
+        here.store.add("00s", here.application, {"executionRoleArn": ROLE}, {}, here.clock.now)
         here.store.move("00s", "TERMINATING" if state == "TERMINATED" else "STARTING", "", here.clock.now)
         (here.scratch / "00s").mkdir(parents=True)
         command = [sys.executable, "-c", "import signal; signal.pause()", "-Dvelodrome.job=00s"]

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emr_serverless_sessions import READY, ROLE, Stack, client, processes, result
+from emr_serverless_sessions import READY, Stack, result
+from emr_serverless_stack import ROLE, client, processes
 
 from velodrome.testing import own_settings, start_service, wait_until
 
@@ -213,7 +214,7 @@ def test_client_token_pages_and_states(stack: Stack) -> None:
             {},
             {"classification": "hive-site", "properties": {}},
             "The classification hive-site is not available in Velodrome; "
-            "a session takes spark-defaults without configurations inside",
+            "there are: spark-defaults, spark-driver-log4j2, spark-executor-log4j2",
         ),
     ],
 )
@@ -240,23 +241,38 @@ def test_what_does_not_exist(stack: Stack) -> None:
         stack.start(applicationId="00a")
 
 
+def keys(s3: Any, prefix: str) -> list[str]:
+    return [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])]
+
+
 def test_terminate(stack: Stack) -> None:
-    application = create(stack.emr)
+    logs = {"s3MonitoringConfiguration": {"logUri": f"s3://{BUCKET}/log/"}}
+    application = create(stack.emr, monitoringConfiguration=logs)
     mine = Stack(stack.settings, stack.service, stack.emr, application)
-    id = mine.start()
-    mine.wait(id, "STARTED")
+    id = mine.start(tags={"a": "1"})
+    arn = mine.wait(id, "STARTED")["arn"]
+    stack.emr.tag_resource(resourceArn=arn, tags={"b": "2"})
+    assert mine.session(id)["tags"] == stack.emr.list_tags_for_resource(resourceArn=arn)["tags"] == {"a": "1", "b": "2"}
     token = mine.token(id)
     assert processes(id)
     with refused(
         "ValidationException",
         400,
-        f"Application {application} cannot be stopped while sessions are active: {id}. "
-        "All sessions must be terminated before stopping an application.",
+        f"Application {application} cannot be stopped while job runs are active: {id}. "
+        "All scheduled and running jobs must be completed or cancelled before stopping an application.",
     ):
         stack.emr.stop_application(applicationId=application)
     reply = stack.emr.terminate_session(applicationId=application, sessionId=id)
     assert (reply["applicationId"], reply["sessionId"]) == (application, id)
-    assert mine.terminate(id)["stateDetails"] == "Session was terminated"  # again: nothing changes
+    ended = mine.terminate(id)  # again: nothing changes
+    assert ended["stateDetails"] == "Session was terminated"
+    seconds = ended["totalExecutionDurationSeconds"]
+    assert seconds - 1 < (ended["endedAt"] - ended["startedAt"]).total_seconds() <= seconds
+    # A driver and three executors of 4 vCPU; billed for a minute at least.
+    assert ended["totalResourceUtilization"]["vCPUHour"] == pytest.approx(16 * seconds / 3600, abs=0.001)
+    assert ended["billedResourceUtilization"]["vCPUHour"] >= 0.267
+    place = f"log/applications/{application}/sessions/{id}/SPARK_DRIVER"
+    assert keys(client("s3", stack.settings), "log/") == [f"{place}/stderr.gz", f"{place}/stdout.gz"]
     assert processes(id) == []
     assert not (stack.settings.home / "data" / "emr-serverless" / "scratch" / id).exists()
     with refused(
@@ -267,6 +283,27 @@ def test_terminate(stack: Stack) -> None:
         mine.token(id)
     assert REFUSED in result(mine.connect(token, "queries"))["error"]
     stack.emr.stop_application(applicationId=application)
+
+
+def test_capacity(stack: Stack) -> None:
+    """A session needs a driver and an executor of 4 vCPU each; one waits until another has ended."""
+    application = create(stack.emr, maximumCapacity={"cpu": "8 vCPU", "memory": "32 GB"})
+    mine = Stack(stack.settings, stack.service, stack.emr, application)
+    first = mine.start()
+    mine.wait(first, "STARTED")
+    second = mine.start()
+    wait_until("the second to wait", lambda: mine.session(second)["stateDetails"] == "Waiting for capacity")
+    assert mine.session(second)["state"] == "SUBMITTED"
+    assert processes(second) == []
+    mine.terminate(first)
+    mine.wait(second, "STARTED")
+    mine.terminate(second)
+    small = create(stack.emr, maximumCapacity={"cpu": "4 vCPU", "memory": "16 GB"})
+    mine = Stack(stack.settings, stack.service, stack.emr, small)
+    assert mine.wait(mine.start(), "FAILED")["stateDetails"] == (
+        "ApplicationMaxCapacityExceededException: Worker could not be allocated as the application has exceeded "
+        "maximumCapacity settings: [cpu: 4 vCPU, memory: 16 GB]"
+    )
 
 
 def test_a_server_that_does_not_start(stack: Stack) -> None:

@@ -6,26 +6,17 @@ import datetime
 import gzip
 import io
 import json
-import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pyarrow.parquet
 import pytest
 from botocore.exceptions import ClientError
+from emr_serverless_stack import BUCKET, JOB_LIMIT, ROLE, WAIT, Stack, processes, running_stack
 
-from velodrome.awsapi import profile as profiles
-from velodrome.settings import Settings
-from velodrome.testing import RunningService, own_settings, start_service, wait_until
-
-ROLE = "arn:aws:iam::000000000000:role/velodrome-emr-runtime"
-BUCKET = "emr-test"
-ENDED = ("SUCCESS", "FAILED", "CANCELLED")
-JOB_LIMIT = 180.0
+from velodrome.testing import start_service, wait_until
 
 COPY = """
 import os, sys
@@ -51,97 +42,13 @@ def deep():
 
 deep()
 """
-WAIT = """
-import sys, time
-print("waiting", flush=True)
-time.sleep(900)
-"""
-
-
-@dataclass
-class Stack:
-    """S3 and EMR Serverless, and clients of both."""
-
-    settings: Settings
-    emr_service: RunningService
-    s3: Any
-    emr: Any
-    application: str
-
-    def start(self, script: str, *arguments: str, **changes: Any) -> str:
-        key = f"script/{abs(hash(script))}.py"
-        self.s3.put_object(Bucket=BUCKET, Key=key, Body=script.encode())
-        parameters = changes.pop("sparkSubmitParameters", None)
-        submit = {"entryPoint": f"s3://{BUCKET}/{key}", "entryPointArguments": list(arguments)}
-        if parameters:
-            submit["sparkSubmitParameters"] = parameters
-        request = {"applicationId": self.application, "executionRoleArn": ROLE, "jobDriver": {"sparkSubmit": submit}}
-        return str(self.emr.start_job_run(**(request | changes))["jobRunId"])
-
-    def run(self, job: str) -> dict[str, Any]:
-        return dict(self.emr.get_job_run(applicationId=self.application, jobRunId=job)["jobRun"])
-
-    def wait(self, job: str, *states: str) -> dict[str, Any]:
-        wanted = states or ENDED
-        wait_until(f"job run {job} in {wanted}", lambda: self.run(job)["state"] in {*wanted, *ENDED}, JOB_LIMIT)
-        return self.run(job)
-
-    def log(self, job: str, name: str) -> str:
-        return (self.log_folder(job) / name).read_text(encoding="utf-8")
-
-    def log_folder(self, job: str) -> Path:
-        jobs = self.settings.home / "logs" / "emr-serverless" / "applications" / self.application / "jobs"
-        return jobs / job / "SPARK_DRIVER"
-
-
-def client(service: str, settings: Settings) -> Any:
-    profile = profiles.load(settings.path("AWS_CONFIG_FILE"), "local")
-    return boto3.client(
-        service,
-        region_name=profile.region,
-        endpoint_url=profile.endpoint(service),
-        aws_access_key_id=profile.access_key_id,
-        aws_secret_access_key=profile.secret_access_key,
-    )
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    settings = own_settings(tmp_path_factory.mktemp("emr-spark"))
-    storage = start_service("s3", settings)
-    try:
-        running = start_service("emr-serverless", settings)
-        try:
-            s3, emr = client("s3", settings), client("emr-serverless", settings)
-            s3.create_bucket(Bucket=BUCKET)
-            application = emr.create_application(
-                releaseLabel="emr-spark-8.0.0",
-                type="SPARK",
-                runtimeConfiguration=[
-                    {"classification": "spark-defaults", "properties": {"spark.application": "a", "spark.own": "a"}}
-                ],
-            )["applicationId"]
-            made = Stack(settings, running, s3, emr, application)
-            yield made
-            assert "Traceback" not in made.emr_service.log
-        finally:
-            made.emr_service.stop()
-    finally:
-        storage.stop()
-
-
-def processes(job: str) -> list[int]:
-    """The processes whose command line or environment names the job's folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            except OSError:
-                continue  # it has ended meanwhile
-            if job.encode() in text:
-                found.append(int(entry.name))
-    return found
+    configuration = {"classification": "spark-defaults", "properties": {"spark.application": "a", "spark.own": "a"}}
+    with running_stack(tmp_path_factory.mktemp("emr-spark"), runtimeConfiguration=[configuration]) as made:
+        yield made
 
 
 def test_csv_to_parquet_and_delta(stack: Stack) -> None:
@@ -157,7 +64,7 @@ def test_csv_to_parquet_and_delta(stack: Stack) -> None:
         tags={"a": "b"},
         sparkSubmitParameters=(
             f"--conf spark.sql.shuffle.partitions=2 --py-files s3://{BUCKET}/script/helper.py "
-            f"--files s3://{BUCKET}/script/extra.txt --conf spark.driver.memory=999g "
+            f"--files s3://{BUCKET}/script/extra.txt --conf spark.driver.cores=16 --conf spark.driver.memory=100g "
             "--conf spark.jars=/usr/share/aws/delta/lib/delta-spark.jar"
         ),
         configurationOverrides={
@@ -179,8 +86,8 @@ def test_csv_to_parquet_and_delta(stack: Stack) -> None:
     # Nothing of the server's environment but what Spark, Python and the SDK need.
     environment = set(next(line for line in output.splitlines() if line.startswith("environment ")).split()[1:])
     assert not {name for name in environment if name.startswith(("VELODROME", "SOURCE", "REDSHIFT", "AIRFLOW"))}
-    assert {"AWS_REGION", "AWS_ACCESS_KEY_ID", "SPARK_HOME", "JAVA_HOME", "TMPDIR"} <= environment
-    assert {"AWS_CONFIG_FILE", "AWS_PROFILE", "AWS_CA_BUNDLE", "SSL_CERT_FILE"}.isdisjoint(environment)
+    assert {"AWS_REGION", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "SPARK_HOME", "JAVA_HOME", "TMPDIR"} <= environment
+    assert {"AWS_CONFIG_FILE", "AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_SECRET_ACCESS_KEY"}.isdisjoint(environment)
 
     parquet = [key for key in keys(s3, "out/parquet/") if key.endswith(".parquet")]
     table = pyarrow.parquet.read_table(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=parquet[0])["Body"].read()))
@@ -195,7 +102,7 @@ def test_csv_to_parquet_and_delta(stack: Stack) -> None:
     delivered = gzip.decompress(s3.get_object(Bucket=BUCKET, Key=f"{place}/stdout.gz")["Body"].read())
     assert delivered.decode() == output
     errors = stack.log(job, "stderr")
-    assert "spark.driver.memory 999g is scaled down to" in errors
+    assert "spark.driver.memory 100g is scaled down to" in errors
     assert "/usr/share/aws/delta/lib/delta-spark.jar is on the class path already" in errors
     assert secret not in output + errors
 

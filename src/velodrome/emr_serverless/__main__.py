@@ -24,14 +24,18 @@ from velodrome.certificates import server_certificate, trust_bundle
 from velodrome.settings import SettingError, Settings, load
 
 from .api import EmrServerless
-from .applications import Applications
+from .applications import Applications, NoWorkers
+from .attempts import Surroundings
+from .credentials import CredentialsEndpoint
 from .database import Database
-from .job_runs import Folders, JobRuns
+from .job_runs import JobRuns
+from .machine import Machine
+from .scheduler import Scheduler
 from .session_proxy import SessionProxy
 from .session_store import SessionStore
 from .sessions import Sessions
 from .store import Store
-from .support import RELEASE
+from .tags import Tags
 from .trust import system_certificates
 
 _SECONDS_TO_CLOSE = 5
@@ -47,46 +51,62 @@ def build(settings: Settings) -> Starlette:
     service = Service("emr-serverless")
     account = settings["AWS_ACCOUNT_ID"]
     data = settings.home / "data" / "emr-serverless"
-    folders = Folders(
+    database = Database(data / "state.sqlite")
+    credentials = CredentialsEndpoint(settings.integer("EMR_SERVERLESS_PORT"))
+    around = Surroundings(
+        store=Store(database),
+        profile=profile,
+        credentials=credentials,
         spark_venv=settings.installs / "spark",
         jars=settings.installs / "jars",
         scratch=data / "scratch",
         logs=settings.home / "logs" / "emr-serverless",
+        minute=settings.number("EMR_SERVERLESS_MINUTE"),
+        log_interval=settings.number("EMR_SERVERLESS_LOG_INTERVAL"),
     )
-    database = Database(data / "state.sqlite")
-    store = Store(database)
-    applications = Applications(store, profile.region, account)
-    job_runs = JobRuns(store, applications, profile, folders)
-    # AWS gives each session a host of its own; here one port serves all, and the token alone tells them apart.
-    endpoint = settings["EMR_SERVERLESS_SESSIONS_URL"]
-    names = dict.fromkeys(("localhost", "127.0.0.1", "::1", "emr-serverless", urlsplit(endpoint).hostname or ""))
-    sessions = Sessions(store, SessionStore(database), applications, profile, folders, endpoint)
-    applications.watch(sessions.active)
-    trust_bundle(settings.certificates, system_certificates())
-    proxy = SessionProxy(
-        sessions,
-        settings["LISTEN_ADDRESS"],
-        settings.integer("EMR_SERVERLESS_SESSIONS_PORT"),
-        server_certificate(settings.certificates, [name for name in names if name]),
+    machine = Machine.here(refuses=settings.choice("EMR_SERVERLESS_OVERSIZED", ("scale", "refuse")) == "refuse")
+    applications = Applications(around.store, profile.region, account, NoWorkers())
+    scheduler = Scheduler(applications, machine, around)
+    job_runs = JobRuns(applications, scheduler, machine, around)
+    session_store = SessionStore(database)
+    sessions = Sessions(
+        session_store, applications, scheduler, machine, around, settings["EMR_SERVERLESS_SESSIONS_URL"]
     )
+    proxy = _proxy(sessions, settings)
+    tags = Tags(around.store, session_store, f"arn:aws:emr-serverless:{profile.region}:{account}:")
     verifier = None
     if profile.access_key_id and profile.secret_access_key:
         verifier = Verifier(profile.access_key_id, profile.secret_access_key, profile.region, service.signing_name)
 
+    def start() -> None:
+        applications.recover()
+        job_runs.recover()
+        sessions.recover()
+        scheduler.start()
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await run_in_threadpool(applications.recover)
-        await run_in_threadpool(job_runs.recover)
-        await run_in_threadpool(sessions.recover)
+        await run_in_threadpool(start)
         await proxy.start()
         yield
         await run_in_threadpool(sessions.close)
         await proxy.stop()
-        await run_in_threadpool(job_runs.close)
+        await run_in_threadpool(scheduler.close)
         database.close()
 
-    api = Api(service, EmrServerless(applications, job_runs, sessions, account, RELEASE), verifier)
-    return create_app(api, database.answers, lifespan)
+    api = Api(service, EmrServerless(applications, job_runs, sessions, tags, account), verifier)
+    return create_app(api, database.answers, lifespan, [credentials.route])
+
+
+def _proxy(sessions: Sessions, settings: Settings) -> SessionProxy:
+    # AWS gives each session a host of its own; here one port serves all, and the token alone tells them apart.
+    host = urlsplit(settings["EMR_SERVERLESS_SESSIONS_URL"]).hostname or "localhost"
+    names = list(dict.fromkeys(("localhost", "127.0.0.1", "::1", "emr-serverless", host)))
+    trust_bundle(settings.certificates, system_certificates())
+    certificate = server_certificate(settings.certificates, names)
+    return SessionProxy(
+        sessions, settings["LISTEN_ADDRESS"], settings.integer("EMR_SERVERLESS_SESSIONS_PORT"), certificate
+    )
 
 
 def listen(host: str, port: int, setting: str) -> socket.socket:

@@ -1,22 +1,20 @@
 """Applications: their states, and what is allowed in each.
 
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/application-states.html
-Nothing has to be provisioned here, so that a state in between (CREATING, STARTING, STOPPING) lasts no longer than the
-request that causes it.
+Only pre-initialized workers have to be provisioned here: without any, a state in between (CREATING, STARTING, STOPPING)
+lasts no longer than the request that causes it.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
-from . import support
+from . import checks
 from .errors import ConflictException, ResourceNotFoundException, ValidationException
-from .store import Application, Store
+from .store import Application, Store, same_request
 
 log = logging.getLogger(__name__)
 ACTIVE_JOB_RUN_STATES = ("SUBMITTED", "PENDING", "SCHEDULED", "QUEUED", "RUNNING", "CANCELLING")
@@ -24,20 +22,40 @@ _SETTLED = {"CREATING": "CREATED", "STARTING": "STARTED", "STOPPING": "STOPPED"}
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 # https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_AutoStopConfig.html
 _IDLE_MINUTES = 15
+_TOKENS = "applications"
+
+
+class PreInitialized(Protocol):
+    """Starts and ends an application's pre-initialized workers."""
+
+    def start(self, application: Application, ready: Callable[[], None]) -> None:
+        """Start them in the background; `ready` is called when all run."""
+
+    def stop(self, application_id: str) -> None:
+        """End them."""
+
+
+class NoWorkers:
+    """Applications without pre-initialized workers: they are started at once."""
+
+    def start(self, application: Application, ready: Callable[[], None]) -> None:
+        """Nothing has to be started."""
+        ready()
+
+    def stop(self, application_id: str) -> None:
+        """Nothing has to be ended."""
 
 
 class Applications:
     """The applications of one account and region."""
 
-    def __init__(self, store: Store, region: str, account: str) -> None:
+    def __init__(self, store: Store, region: str, account: str, workers: PreInitialized) -> None:
         self._store = store
         self._region = region
         self._account = account
-        self._watched: list[Callable[[str], Sequence[str]]] = []
-
-    def watch(self, active: Callable[[str], Sequence[str]]) -> None:
-        """Neither stop nor auto-stop an application for which `active` names sessions."""
-        self._watched.append(active)
+        self._workers = workers
+        # Who else keeps an application from being stopped; each names what is active.
+        self.users: list[Callable[[str], Sequence[str]]] = [self._active_job_runs]
 
     def arn(self, id: str) -> str:
         """An application's ARN."""
@@ -45,62 +63,100 @@ class Applications:
 
     def create(self, parameters: Mapping[str, Any]) -> Application:
         """Make an application; the same token gives the same one."""
-        support.check_application(parameters)
-        request = {name: value for name, value in parameters.items() if name != "clientToken"}
-        token = parameters["clientToken"]
+        checks.check_application(parameters)
+        checks.check_tags(parameters.get("tags", {}))
+        request = {name: value for name, value in parameters.items() if name not in ("clientToken", "tags")}
         with self._store.transaction():
-            if known := self._store.application_of_token(token):
-                if known.request != request:
-                    raise ConflictException(f"The client token {token} was used with other parameters before")
-                return known
+            if known := self.known(_TOKENS, parameters):
+                return self.get(known)
             id = new_id()
-            self._store.add_application(id, token, request, "CREATING")
+            self._store.add_application(id, request, parameters.get("tags", {}), "CREATING")
+            self.remember(_TOKENS, parameters, id)
         self._store.set_application_state(id, "CREATED")
         log.info("application %s created", id)
         return self.get(id)
+
+    def known(self, scope: str, parameters: Mapping[str, Any]) -> str | None:
+        """What was made with the request's client token, if this request is the one that it came with."""
+        token = parameters["clientToken"]
+        if (known := self._store.resource_of_token(scope, token)) is None:
+            return None
+        resource, request = known
+        if not same_request(request, parameters):
+            raise ConflictException(f"The client token {token} was used with other parameters before")
+        return resource
+
+    def remember(self, scope: str, parameters: Mapping[str, Any], resource: str) -> None:
+        """Keep what was made with the request's client token."""
+        self._store.remember_token(scope, parameters["clientToken"], parameters, resource)
 
     def get(self, id: str) -> Application:
         """An application, of any state."""
         application = self._store.application(id)
         if application is None:
             raise ResourceNotFoundException(f"Application {id} does not exist")
-        return self._stopped_if_idle(application)
+        return application
 
     def list(self, states: Sequence[str] | None) -> Sequence[Application]:
-        """Applications in these states; without any, all that are not terminated."""
-        applications = [self._stopped_if_idle(application) for application in self._store.applications()]
-        return [one for one in applications if (one.state in states if states else one.state != "TERMINATED")]
+        """Applications in these states, grouped by them; without any, all that are not terminated."""
+        if states:
+            return sorted(self._store.applications(states), key=lambda one: states.index(one.state))
+        return [application for application in self._store.applications() if application.state != "TERMINATED"]
+
+    def update(self, parameters: Mapping[str, Any]) -> Application:
+        """Change what an application is configured with; it must not be started."""
+        id = parameters["applicationId"]
+        scope = f"update {id}"
+        with self._store.transaction():
+            application = self.get(id)
+            if self.known(scope, parameters):
+                return application
+            _require(application, ("CREATED", "STOPPED"))
+            changes = {
+                name: value for name, value in parameters.items() if name not in ("applicationId", "clientToken")
+            }
+            request = {**application.request, **changes}
+            checks.check_application(request)
+            self._store.set_application_request(id, request)
+            self.remember(scope, parameters, id)
+        log.info("application %s updated: %s", id, ", ".join(sorted(changes)))
+        return self.get(id)
 
     def start(self, id: str) -> None:
         """Let the application accept jobs; nothing changes when it does already."""
         with self._store.transaction():
             application = self.get(id)
-            if application.state == "STARTED":
+            if application.state in ("STARTED", "STARTING"):
                 return
             _require(application, ("CREATED", "STOPPED"))
             self._store.set_application_state(id, "STARTING")
-        self._store.set_application_state(id, "STARTED")
-        log.info("application %s started", id)
+            if not checks.initial_capacity(application.request).get(checks.DRIVER):
+                self._store.set_application_state(id, "STARTED")
+                log.info("application %s started", id)
+                return
+        self._workers.start(application, lambda: self._started(id))
 
-    def stop(self, id: str) -> None:
-        """Stop the application; refused while it has jobs."""
+    def _started(self, id: str) -> None:
+        with self._store.transaction():
+            if self.get(id).state == "STARTING":
+                self._store.set_application_state(id, "STARTED")
+                log.info("application %s started, its workers are ready", id)
+
+    def stop(self, id: str, details: str | None = None) -> None:
+        """Stop the application; refused while it has jobs or sessions."""
         with self._store.transaction():
             application = self.get(id)
             if application.state == "STOPPED":
                 return
             _require(application, ("CREATED", "STARTED"))
-            if active := self._active_job_runs(id):
+            if active := [name for user in self.users for name in user(id)]:
                 raise ValidationException(
                     f"Application {id} cannot be stopped while job runs are active: {', '.join(active)}. "
                     "All scheduled and running jobs must be completed or cancelled before stopping an application."
                 )
-            if sessions := self._active_sessions(id):
-                raise ValidationException(
-                    f"Application {id} cannot be stopped while sessions are active: {', '.join(sessions)}. "
-                    "All sessions must be terminated before stopping an application."
-                )
-            self._store.set_application_state(id, "STOPPING")
-        self._store.set_application_state(id, "STOPPED")
+            self._store.set_application_state(id, "STOPPING", details)
+        self._workers.stop(id)
+        self._store.set_application_state(id, "STOPPED", details)
         log.info("application %s stopped", id)
 
     def delete(self, id: str) -> None:
@@ -110,7 +166,7 @@ class Applications:
             self._store.set_application_state(id, "TERMINATED")
         log.info("application %s terminated", id)
 
-    def accept_job(self, id: str) -> None:
+    def accept_work(self, id: str) -> Application:
         """Make sure that the application runs jobs; starts it if it may start by itself."""
         with self._store.transaction():
             application = self.get(id)
@@ -124,34 +180,32 @@ class Applications:
                 )
             self.start(id)
             self._store.touch_application(id)
+            return self.get(id)
+
+    def stop_idle(self, now: float, minute: float) -> None:
+        """Stop what was not used for as long as its configuration says; `minute` is how many seconds one has."""
+        for application in self._store.applications(["STARTED"]):
+            stop = application.request.get("autoStopConfiguration", {})
+            if not stop.get("enabled", True):
+                continue
+            if now - application.active_at < minute * stop.get("idleTimeoutMinutes", _IDLE_MINUTES):
+                continue
+            if any(user(application.id) for user in self.users):
+                self._store.touch_application(application.id)
+            else:
+                self.stop(application.id, "AUTO_STOPPING: The application was idle for the configured time")
 
     def recover(self) -> None:
-        """End the states in which a killed service left its applications."""
+        """End the states in which a killed service left its applications; what was started is started again."""
         for application in self._store.applications():
-            if settled := _SETTLED.get(application.state):
+            if application.state in ("STARTED", "STARTING") and checks.initial_capacity(application.request):
+                self._store.set_application_state(application.id, "STOPPED")
+                self.start(application.id)
+            elif settled := _SETTLED.get(application.state):
                 self._store.set_application_state(application.id, settled)
 
     def _active_job_runs(self, id: str) -> Sequence[str]:
-        return [run.id for run in self._store.job_runs(id) if run.state in ACTIVE_JOB_RUN_STATES]
-
-    def _active_sessions(self, id: str) -> Sequence[str]:
-        return [session for active in self._watched for session in active(id)]
-
-    def _stopped_if_idle(self, application: Application) -> Application:
-        # Looked at when somebody looks: no clock has to run for it.
-        if application.state != "STARTED":
-            return application
-        stop = application.request.get("autoStopConfiguration", {})
-        idle = time.time() - application.active_at
-        if not stop.get("enabled", True) or idle < 60 * stop.get("idleTimeoutMinutes", _IDLE_MINUTES):
-            return application
-        with self._store.transaction():
-            if self._active_job_runs(application.id) or self._active_sessions(application.id):
-                self._store.touch_application(application.id)
-                return application
-            details = "AUTO_STOPPING: The application was idle for the configured time"
-            self._store.set_application_state(application.id, "STOPPED", details)
-        return replace(application, state="STOPPED", state_details=details, updated_at=time.time())
+        return self._store.count_job_runs(id, ACTIVE_JOB_RUN_STATES)
 
 
 def new_id() -> str:

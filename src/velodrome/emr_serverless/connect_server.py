@@ -5,19 +5,21 @@ https://spark.apache.org/docs/4.0.2/spark-connect-overview.html
 
 from __future__ import annotations
 
-import re
 import secrets
 import socket
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from velodrome.awsapi.profile import Profile
 
 from .jvm import SparkInstall
+from .logs import DriverLogs
+from .machine import Share
 from .objects import Objects
 from .parameters import SubmitParameters
-from .spark_submit import SPARK_INTERNAL, Job, Machine, Submission
+from .spark_submit import SPARK_INTERNAL, Job, Submission
 
 _MAIN = "org.apache.spark.sql.connect.service.SparkConnectServer"
 _ADDRESS = "127.0.0.1"
@@ -25,8 +27,6 @@ _ADDRESS = "127.0.0.1"
 # client of this machine can be given it.
 _PORTS = range(20000, 32768)
 _CONNECT_SECONDS = 0.5
-_TAIL = 64 * 2**10
-_ERROR = re.compile(r"(?:Exception|Error)\b(?:: |$)")
 
 
 class ConnectServer:
@@ -39,12 +39,11 @@ class ConnectServer:
         submit: SubmitParameters,
         spark: SparkInstall,
         profile: Profile,
-        machine: Machine,
+        share: Share,
         scratch: Path,
-        settings: Mapping[str, str] | None = None,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str],
     ) -> None:
-        """`settings` and `environment` are the service's own (credentials of the execution role, the UI)."""
+        """`environment` is the service's own: where the server finds the credentials of the execution role."""
         self.port = free_port()
         self.token = secrets.token_urlsafe(32)
         own = {
@@ -55,28 +54,13 @@ class ConnectServer:
         }
         # In the environment, not among the settings: a command line is everybody's to read.
         secret = {"SPARK_CONNECT_AUTHENTICATE_TOKEN": self.token}
-        submit.main_class = _MAIN
-        self._submission = Submission(
-            Job(session_id, name, SPARK_INTERNAL, [], submit),
-            spark,
-            profile,
-            machine,
-            scratch,
-            own | dict(settings or {}),
-            secret | dict(environment or {}),
-        )
+        job = Job(session_id, name, SPARK_INTERNAL, [], replace(submit, main_class=_MAIN))
+        self._submission = Submission(job, spark, profile, share, scratch, own, secret | dict(environment))
 
-    def launch(self, objects: Objects, logs: Path) -> subprocess.Popen[bytes]:
-        """Fetch the session's files and start the server, with stdout and stderr in `logs`. Raises ObjectError."""
-        logs.mkdir(parents=True, exist_ok=True)
-        stderr = logs / "stderr"
-
-        def note(text: str) -> None:
-            with stderr.open("a", encoding="utf-8") as stream:
-                stream.write(f"EMR Serverless: {text}\n")
-
+    def launch(self, objects: Objects, logs: DriverLogs) -> subprocess.Popen[bytes]:
+        """Fetch the session's files and start the server. Raises ObjectError."""
         command = self._submission.prepare(objects)
-        return self._submission.launch(command, logs / "stdout", stderr, note)
+        return self._submission.launch(command, logs.stdout, logs.stderr, logs.note)
 
     def listens(self) -> bool:
         """Whether the server takes connections; it listens only once its Spark session is there."""
@@ -99,14 +83,12 @@ def free_port() -> int:
     raise OSError(f"no port of {_PORTS} is free")
 
 
-def last_error(stderr: Path) -> str | None:
-    """The line in which a server that failed says why: the last that names an exception, else the last at all."""
-    if not stderr.is_file():
-        return None
-    with stderr.open("rb") as stream:
-        stream.seek(max(0, stderr.stat().st_size - _TAIL))
-        text = stream.read().decode(errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("\tat ")]
-    named = [line for line in lines if _ERROR.search(line)]
-    found = named or lines
-    return found[-1] if found else None
+def why_it_ended(logs: DriverLogs) -> str:
+    """What a server said last of what went wrong: an exception, else its last line."""
+    if exception := logs.last_exception():
+        return exception
+    for file in (logs.stderr, logs.stdout):
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        if said := [line.strip() for line in lines if line.strip()]:
+            return said[-1]
+    return "its log is empty"

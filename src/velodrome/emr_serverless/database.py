@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+log = logging.getLogger(__name__)
 # Columns of these names hold JSON.
-_JSON = ("request", "tags")
+_JSON = ("request", "tags", "workers")
+# Changes with the tables. A file of another layout is begun anew: what it describes are runs of a laptop.
+_LAYOUT = 2
 
 
 class Database:
@@ -26,7 +30,16 @@ class Database:
         # A crash of the machine may lose the last moments, one of the service loses nothing: no wait for the disk.
         # https://www.sqlite.org/pragma.html#pragma_synchronous
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._forget_other_layouts()
         self._connection.execute("PRAGMA foreign_keys = ON")
+
+    def _forget_other_layouts(self) -> None:
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] == _LAYOUT:
+            return
+        for (table,) in self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            log.warning("the table %s of an earlier version is removed", table)
+            self._connection.execute(f'DROP TABLE "{table}"')
+        self._connection.execute(f"PRAGMA user_version = {_LAYOUT}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -54,9 +67,21 @@ class Database:
             rows = [dict(row) for row in self._connection.execute(sql, values)]
         for row in rows:
             for name in _JSON:
-                if name in row:
+                if row.get(name) is not None:
                     row[name] = json.loads(row[name])
         return rows
+
+    def insert(self, table: str, row: Mapping[str, Any]) -> None:
+        """Add a row; columns with JSON are written as it."""
+        values = [json.dumps(value) if name in _JSON else value for name, value in row.items()]
+        names, marks = ", ".join(row), ", ".join("?" * len(row))
+        self.write(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608  names are ours
+
+    def update(self, table: str, changes: Mapping[str, Any], where: str, values: Sequence[Any]) -> bool:
+        """Change columns of the rows that `where` names; whether there were any."""
+        written = [json.dumps(value) if name in _JSON else value for name, value in changes.items()]
+        assignments = ", ".join(f"{name} = ?" for name in changes)
+        return self.write(f"UPDATE {table} SET {assignments} WHERE {where}", (*written, *values))  # noqa: S608
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> bool:
         """Run a statement; whether it changed a row."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 
@@ -15,10 +14,10 @@ class ObjectError(Exception):
 
 
 class Objects:
-    """S3 with the region, keys and endpoint of the profile."""
+    """S3 through a client that has the execution role's rights."""
 
-    def __init__(self, region: str) -> None:
-        self._client: Any = boto3.session.Session(region_name=region).client("s3")
+    def __init__(self, client: Any) -> None:
+        self._client = client
 
     def fetch(self, uri: str, folder: Path) -> Path:
         """Download an object into the folder, under its own last name."""

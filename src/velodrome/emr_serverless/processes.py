@@ -40,21 +40,13 @@ def end_orphans(leader: int, mark: str) -> bool:
     return found
 
 
-def marked(mark: str) -> int | None:
-    """The process in whose command line `mark` stands: one that was started, but not yet noted, when a service was
-    killed. Its id is its session's too."""
-    for process in _all():
-        command = _command(process)
-        if command is not None and mark in command and process != os.getpid():
-            return process
-    return None
-
-
-def _all() -> list[int]:
+def find(mark: str) -> list[int]:
+    """The processes whose command line has this mark."""
     if _PROC.is_dir():
-        return [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
-    shown = subprocess.run(["ps", "-axo", "pid="], capture_output=True, text=True, check=False)
-    return [int(word) for word in shown.stdout.split()]
+        numbers = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
+        return [number for number in numbers if mark in (_command(number) or "") and number != os.getpid()]
+    listed = subprocess.run(["ps", "-axo", "pid=,command="], capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if mark in line]
 
 
 def _signal(leader: int, number: signal.Signals) -> None:

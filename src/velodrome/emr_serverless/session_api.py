@@ -5,13 +5,15 @@ https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_StartSession.
 
 from __future__ import annotations
 
-import datetime
-import time
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from . import utilization
+from .descriptions import moment
 from .pages import page
-from .session_store import Session
+from .resources import Workers
+from .session_store import ENDED, Session
 from .sessions import DEFAULT_IDLE_MINUTES, Sessions
 
 Parameters = Mapping[str, Any]
@@ -37,17 +39,18 @@ class SessionOperations:
     def get_session(self, parameters: Parameters) -> dict[str, Any]:
         """GetSession."""
         session = self._sessions.get(parameters["applicationId"], parameters["sessionId"])
-        details = self._session_summary(session, self._sessions.release(session.application_id))
+        details = self._session_summary(session)
         details |= {name: session.request[name] for name in _ASKED if name in session.request}
         details["idleTimeoutMinutes"] = session.request.get("idleTimeoutMinutes", DEFAULT_IDLE_MINUTES)
         details["tags"] = session.tags
         if session.started_at is not None:
-            details["startedAt"] = _moment(session.started_at)
-            details["totalExecutionDurationSeconds"] = round((session.ended_at or time.time()) - session.started_at)
+            details["startedAt"] = moment(session.started_at)
         if session.ended_at is not None:
-            details["endedAt"] = _moment(session.ended_at)
+            details["endedAt"] = moment(session.ended_at)
         if session.idle_since is not None:
-            details["idleSince"] = _moment(session.idle_since)
+            details["idleSince"] = moment(session.idle_since)
+        if session.state in ENDED:
+            details |= _used(session)
         return {"session": details}
 
     def get_session_endpoint(self, parameters: Parameters) -> dict[str, Any]:
@@ -59,15 +62,15 @@ class SessionOperations:
             "sessionId": id,
             "endpoint": endpoint,
             "authToken": token,
-            "authTokenExpiresAt": _moment(expires_at),
+            "authTokenExpiresAt": moment(expires_at),
         }
 
     def list_sessions(self, parameters: Parameters) -> dict[str, Any]:
         """ListSessions."""
-        sessions = [one for one in self._sessions.list(parameters["applicationId"]) if _wanted(one, parameters)]
+        found = self._sessions.list(parameters["applicationId"], parameters.get("states"))
+        sessions = [session for session in found if _wanted(session, parameters)]
         shown, token = page(sessions, parameters, lambda session: session.id)
-        release = self._sessions.release(parameters["applicationId"])
-        return {"sessions": [self._session_summary(session, release) for session in shown], "nextToken": token}
+        return {"sessions": [self._session_summary(session) for session in shown], "nextToken": token}
 
     def terminate_session(self, parameters: Parameters) -> dict[str, Any]:
         """TerminateSession."""
@@ -75,7 +78,7 @@ class SessionOperations:
         self._sessions.terminate(application_id, id)
         return {"applicationId": application_id, "sessionId": id}
 
-    def _session_summary(self, session: Session, release: str) -> dict[str, Any]:
+    def _session_summary(self, session: Session) -> dict[str, Any]:
         return {
             "applicationId": session.application_id,
             "sessionId": session.id,
@@ -83,23 +86,28 @@ class SessionOperations:
             "name": session.request.get("name"),
             "state": session.state,
             "stateDetails": session.state_details,
-            "releaseLabel": release,
+            "releaseLabel": session.request["releaseLabel"],
             "executionRoleArn": session.request["executionRoleArn"],
             "createdBy": self._created_by,
-            "createdAt": _moment(session.created_at),
-            "updatedAt": _moment(session.updated_at),
+            "createdAt": moment(session.created_at),
+            "updatedAt": moment(session.updated_at),
         }
 
 
+def _used(session: Session) -> dict[str, Any]:
+    """How long a session ran, and with what."""
+    if session.workers is None or session.started_at is None or session.ended_at is None:
+        return {"totalExecutionDurationSeconds": 0}
+    workers, seconds = Workers.of(session.workers), session.ended_at - session.started_at
+    return {
+        "totalExecutionDurationSeconds": math.ceil(seconds),
+        "totalResourceUtilization": utilization.total(workers, seconds),
+        "billedResourceUtilization": utilization.billed(workers, seconds),
+    }
+
+
 def _wanted(session: Session, parameters: Parameters) -> bool:
-    created = _moment(session.created_at)
-    states = parameters.get("states")
-    return (
-        (not states or session.state in states)
-        and ("createdAtAfter" not in parameters or created >= parameters["createdAtAfter"])
-        and ("createdAtBefore" not in parameters or created <= parameters["createdAtBefore"])
+    created = moment(session.created_at)
+    return ("createdAtAfter" not in parameters or created >= parameters["createdAtAfter"]) and (
+        "createdAtBefore" not in parameters or created <= parameters["createdAtBefore"]
     )
-
-
-def _moment(seconds: float) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,22 +11,22 @@ from .database import Database
 ENDED = ("FAILED", "TERMINATED")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
-    id TEXT PRIMARY KEY, application_id TEXT NOT NULL REFERENCES applications (id), client_token TEXT NOT NULL,
-    request TEXT NOT NULL, tags TEXT NOT NULL, state TEXT NOT NULL, state_details TEXT NOT NULL,
-    created_at REAL NOT NULL, updated_at REAL NOT NULL, started_at REAL, ended_at REAL, idle_since REAL,
-    process INTEGER, UNIQUE (application_id, client_token)
+    id TEXT PRIMARY KEY, application_id TEXT NOT NULL REFERENCES applications (id), request TEXT NOT NULL,
+    tags TEXT NOT NULL, state TEXT NOT NULL, state_details TEXT NOT NULL, created_at REAL NOT NULL,
+    updated_at REAL NOT NULL, started_at REAL, ended_at REAL, idle_since REAL, process INTEGER, workers TEXT
 );
+CREATE INDEX IF NOT EXISTS sessions_of_application ON sessions (application_id, created_at DESC);
 """
 
 
 @dataclass(frozen=True)
 class Session:
     """One row per session. Times are seconds since the epoch; `idle_since` is None while it is BUSY and before it has
-    started, `process` the id of its server's process while that runs."""
+    started, `process` the id of its server's process while that runs; `workers` are the resources of its driver and
+    executors, as `resources.Workers.description` has them, from when they were given."""
 
     id: str
     application_id: str
-    client_token: str
     request: dict[str, Any]
     tags: dict[str, str]
     state: str
@@ -38,6 +37,7 @@ class Session:
     ended_at: float | None
     idle_since: float | None
     process: int | None
+    workers: dict[str, Any] | None
 
 
 class SessionStore:
@@ -49,59 +49,44 @@ class SessionStore:
         self.transaction = database.transaction
 
     def add(
-        self, id: str, application_id: str, token: str, request: dict[str, Any], tags: dict[str, str], now: float
+        self, id: str, application_id: str, request: Mapping[str, Any], tags: Mapping[str, str], now: float
     ) -> None:
         """Store a new session, in SUBMITTED."""
-        self._database.write(
-            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, 'SUBMITTED', '', ?, ?, NULL, NULL, NULL, NULL)",
-            (id, application_id, token, json.dumps(request), json.dumps(tags), now, now),
-        )
+        row: dict[str, Any] = {"id": id, "application_id": application_id, "request": request, "tags": tags}
+        row |= {"state": "SUBMITTED", "state_details": "", "created_at": now, "updated_at": now}
+        self._database.insert("sessions", row)
 
-    def get(self, application_id: str, id: str) -> Session | None:
+    def get(self, id: str) -> Session | None:
         """A session by its id."""
-        return self._first("WHERE application_id = ? AND id = ?", (application_id, id))
-
-    def of_token(self, application_id: str, client_token: str) -> Session | None:
-        """The session that was started with this token."""
-        return self._first("WHERE application_id = ? AND client_token = ?", (application_id, client_token))
+        rows = self._select("WHERE id = ?", (id,))
+        return rows[0] if rows else None
 
     def all(self, application_id: str | None = None) -> list[Session]:
         """All sessions, or those of an application, the newest first."""
         where, values = ("WHERE application_id = ? ", (application_id,)) if application_id else ("", ())
         return self._select(where + "ORDER BY created_at DESC, id", values)
 
-    def move(self, id: str, state: str, details: str, now: float, *, unless: Sequence[str] = ()) -> bool:
-        """Move a session to a state, unless it is in one of `unless`; whether it was moved."""
-        marks = ", ".join("?" * len(unless))
-        columns: str = ""
-        values: list[float | None] = []
+    def move(
+        self, id: str, state: str, details: str, now: float, *, unless: Sequence[str] = (), **changes: Any
+    ) -> bool:
+        """Move a session to a state, unless it is in one of `unless`; whether it was moved. `changes`: columns."""
+        columns: dict[str, Any] = {"state": state, "state_details": details, "updated_at": now, **changes}
         if state == "STARTED":
-            columns, values = ", started_at = ?, idle_since = ?", [now, now]
+            columns |= {"started_at": now, "idle_since": now}
         elif state in ("BUSY", "IDLE"):
-            columns, values = ", idle_since = ?", [now if state == "IDLE" else None]
+            columns["idle_since"] = now if state == "IDLE" else None
         elif state in ENDED:
-            columns, values = ", ended_at = ?, process = NULL", [now]
-        return self._database.write(
-            f"UPDATE sessions SET state = ?, state_details = ?, updated_at = ?{columns}"  # noqa: S608
-            f" WHERE id = ? AND state NOT IN ({marks})",
-            (state, details, now, *values, id, *unless),
-        )
+            columns |= {"ended_at": now, "process": None}
+        where = f"id = ? AND state NOT IN ({', '.join('?' * len(unless))})"
+        return self._database.update("sessions", columns, where, (id, *unless))
 
     def touch(self, id: str, now: float) -> None:
         """Note that an idle session was used."""
-        self._database.write("UPDATE sessions SET idle_since = ? WHERE id = ? AND idle_since IS NOT NULL", (now, id))
+        self._database.update("sessions", {"idle_since": now}, "id = ? AND idle_since IS NOT NULL", (id,))
 
     def set_process(self, id: str, process: int) -> None:
         """Note the process of the session's server."""
-        self._database.write("UPDATE sessions SET process = ? WHERE id = ?", (process, id))
-
-    def set_tags(self, id: str, tags: dict[str, str]) -> None:
-        """Exchange a session's tags."""
-        self._database.write("UPDATE sessions SET tags = ? WHERE id = ?", (json.dumps(tags), id))
-
-    def _first(self, where: str, values: tuple[Any, ...]) -> Session | None:
-        rows = self._select(where, values)
-        return rows[0] if rows else None
+        self._database.update("sessions", {"process": process}, "id = ?", (id,))
 
     def _select(self, where: str, values: tuple[Any, ...]) -> list[Session]:
         return [Session(**row) for row in self._database.rows(f"SELECT * FROM sessions {where}", values)]  # noqa: S608

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 from collections.abc import Callable, Mapping
@@ -13,14 +12,10 @@ from urllib.parse import urlsplit
 from velodrome.awsapi.profile import Profile
 
 from .jvm import SparkInstall
+from .machine import Share
 from .objects import Objects
-from .parameters import SubmitParameters, memory_size
+from .parameters import SubmitParameters
 
-_DEFAULT_HEAP = 2**30
-_LARGEST_SHARE = 0.5
-# A container's limit, in the two versions of control groups; "max" or a huge number without one.
-# https://docs.kernel.org/admin-guide/cgroup-v2.html
-_MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _DRIVER_ENVIRONMENT = "spark.emr-serverless.driverEnv."
 _EXAMPLES = "/usr/lib/spark/"
 # spark-submit's own word for an application that is a class of Spark and has no file.
@@ -39,6 +34,7 @@ _DEFAULTS = {
     # Fewer requests for each file, as EMR's own file system: no look at the parent folders before writing.
     "spark.hadoop.fs.s3a.performance.flags": "create,mkdir,delete",
 }
+_CONTAINER_PROVIDER = "software.amazon.awssdk.auth.credentials.ContainerCredentialsProvider"
 _FIXED = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -48,22 +44,6 @@ _FIXED = {
         "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider"
     ),
 }
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What a job may take of this machine."""
-
-    cores: int
-    memory: int
-
-    @classmethod
-    def here(cls) -> Machine:
-        """The machine that the service runs on, or its container's share of it."""
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        limits = [file.read_text().strip() for file in _MEMORY_LIMITS if file.is_file()]
-        return cls(usable, min([physical, *(int(limit) for limit in limits if limit.isdigit())]))
 
 
 @dataclass(frozen=True)
@@ -85,7 +65,7 @@ class Submission:
         job: Job,
         spark: SparkInstall,
         profile: Profile,
-        machine: Machine,
+        share: Share,
         scratch: Path,
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
@@ -96,7 +76,7 @@ class Submission:
         self._extra_environment = dict(environment or {})
         self._spark = spark
         self._profile = profile
-        self._machine = machine
+        self._share = share
         self._work = scratch / "work"
         self._temporary = scratch / "tmp"
 
@@ -110,11 +90,13 @@ class Submission:
         py_files = [objects.fetch(uri, self._work.parent / "python") for uri in submit.py_files]
         entry = self._entry_point(objects)
         settings = {**_DEFAULTS, "spark.app.name": self.job.name, **submit.settings, **_FIXED, **self._s3_settings()}
+        if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in self._extra_environment:
+            settings["spark.hadoop.fs.s3a.aws.credentials.provider"] = _CONTAINER_PROVIDER
         settings |= self._settings
         settings["spark.local.dir"] = settings["spark.hadoop.hadoop.tmp.dir"] = str(self._temporary)
         # Its default is an expression over the folder above, which Hadoop does not read when the path has a blank.
         settings["spark.hadoop.fs.s3a.buffer.dir"] = str(self._temporary / "s3a")
-        heap, driver_options = self._heap(settings), shlex.split(settings.pop("spark.driver.extraJavaOptions", ""))
+        driver_options = shlex.split(settings.pop("spark.driver.extraJavaOptions", ""))
         options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
         lists = (("--files", files), ("--jars", jars), ("--py-files", py_files))
         options += [part for name, paths in lists if paths for part in (name, ",".join(map(str, paths)))]
@@ -123,12 +105,12 @@ class Submission:
         return [
             *self._spark.java_options(),
             *self._spark.archive_options(),
-            f"-Xmx{heap // 2**20}m",
+            f"-Xmx{self._share.heap // 2**20}m",
             f"-Djava.io.tmpdir={self._temporary}",
             f"-Dvelodrome.job={self.job.id}",
             *driver_options,
             "org.apache.spark.deploy.SparkSubmit",
-            *("--master", f"local[{self._machine.cores}]"),
+            *("--master", f"local[{self._share.cores}]"),
             *options,
             str(entry),
             *self.job.arguments,
@@ -138,7 +120,7 @@ class Submission:
         self, command: list[str], stdout: Path, stderr: Path, note: Callable[[str], None]
     ) -> subprocess.Popen[bytes]:
         """Start the command in a session of its own, so that all it starts can be ended together."""
-        for text in self.job.submit.notes:
+        for text in (*self.job.submit.notes, *self._share.notes):
             note(text)
         with stdout.open("ab") as out, stderr.open("ab") as err:
             return subprocess.Popen(
@@ -170,16 +152,6 @@ class Submission:
             settings["spark.hadoop.fs.s3a.path.style.access"] = "true"
         return settings
 
-    def _heap(self, settings: dict[str, str]) -> int:
-        asked = memory_size(settings["spark.driver.memory"]) if "spark.driver.memory" in settings else _DEFAULT_HEAP
-        largest = int(self._machine.memory * _LARGEST_SHARE)
-        if asked > largest:
-            self.job.submit.notes.append(
-                f"spark.driver.memory {settings.get('spark.driver.memory', '1g')} is scaled down to "
-                f"{largest // 2**20}m, half of this machine's memory"
-            )
-        return min(asked, largest)
-
     def _environment(self) -> dict[str, str]:
         profile, spark = self._profile, self._spark
         given = {
@@ -203,9 +175,6 @@ class Submission:
             "AWS_DEFAULT_REGION": profile.region,
         }
         optional = {
-            "AWS_ACCESS_KEY_ID": profile.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": profile.secret_access_key,
-            "AWS_SESSION_TOKEN": profile.session_token,
             # For a job that uses an SDK beside Spark.
             "AWS_ENDPOINT_URL_S3": profile.endpoint("s3"),
         }

@@ -1,0 +1,189 @@
+"""Runs one attempt of a job: fetches its files, starts its driver, follows it to its end, delivers its logs."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from velodrome.awsapi.profile import Profile
+
+from . import plans, processes
+from .credentials import CredentialsEndpoint, Role, RoleError
+from .errors import ValidationException
+from .jvm import MissingInstall, SparkInstall
+from .logs import Delivery, DriverLogs, place
+from .objects import ObjectError, Objects
+from .plans import Plan
+from .spark_submit import Submission
+from .store import ENDED, JobRun, Store
+
+log = logging.getLogger(__name__)
+_ENDING = (*ENDED, "CANCELLING")
+_LONGEST_DETAILS = 256
+_FAILED = "Job failed, please check complete logs in configured logging destination."
+KILLED = "EMR Serverless was stopped while the job was running; its processes were ended"
+_CANCELLED = "Job run was cancelled"
+_GRACE = 5.0
+_GRACE_AT_CLOSE = 1.0
+Outcome = tuple[str, str]
+
+
+class Process(Protocol):
+    """A driver's process, as `subprocess.Popen` has it."""
+
+    pid: int
+    returncode: int
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+
+    def wait(self) -> int:
+        """Wait for its end."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all attempts share: where they find Spark, run and log, and with what clock.
+
+    `minute` and `log_interval` are seconds: how long a minute of a timeout lasts, and between two deliveries of logs.
+    """
+
+    store: Store
+    profile: Profile
+    credentials: CredentialsEndpoint
+    spark_venv: Path
+    jars: Path
+    scratch: Path
+    logs: Path
+    minute: float
+    log_interval: float
+
+
+class Attempt:
+    """One attempt, in a thread of its own; `ended` is called with its last state and the details."""
+
+    def __init__(
+        self, run: JobRun, plan: Plan, around: Surroundings, ended: Callable[[Attempt, str, str], None]
+    ) -> None:
+        self.run = run
+        self.plan = plan
+        self._around = around
+        self._tell_ended = ended
+        self._event = threading.Event()
+        self._grace = _GRACE
+        self._reason: Outcome | None = None
+        self._thread = threading.Thread(target=self._follow, name=f"{run.id}/{run.attempt}")
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+        self._thread.join()
+
+    def cancel(self, grace: float | None) -> None:
+        """End the driver, after `grace` seconds by force."""
+        self._end(("CANCELLED", _CANCELLED), _GRACE if grace is None else grace)
+
+    def close(self) -> None:
+        """End the driver because the service ends."""
+        self._end(("FAILED", KILLED), _GRACE_AT_CLOSE)
+
+    def _end(self, reason: Outcome, grace: float) -> None:
+        if self._reason is None:
+            self._reason, self._grace = reason, grace
+        self._event.set()
+
+    def _follow(self) -> None:
+        """Take the attempt through its states; whatever happens, it comes to an end."""
+        run, around = self.run, self._around
+        logs = DriverLogs(around.logs, log_place(run))
+        scratch = around.scratch / f"{run.id}-{run.attempt}"
+        delivery: Delivery | None = None
+        try:
+            role = Role(
+                around.profile.region, run.request["executionRoleArn"], run.id, run.request.get("executionIamPolicy")
+            )
+            objects = Objects(role.client("s3"))
+            if self.plan.log_uri:
+                delivery = Delivery(logs, objects, self.plan.log_uri, around.log_interval)
+                delivery.start()
+            state, details = self._run(role, objects, logs, scratch)
+        except RoleError as error:
+            logs.note(str(error))
+            state, details = "FAILED", str(error)
+        except (ObjectError, MissingInstall, ValidationException, OSError) as error:
+            logs.note(str(error))
+            state, details = "FAILED", f"{_FAILED} {error}"
+        except Exception as error:  # the thread's end: a run must not hang in RUNNING
+            log.exception("job run %s failed inside the service", run.id)
+            state, details = "FAILED", f"EMR Serverless failed: {error}"
+        finally:
+            around.credentials.forget(_name(run))
+            shutil.rmtree(scratch, ignore_errors=True)
+        if delivery is not None and (problem := delivery.finish()):
+            log.warning("job run %s: %s", run.id, problem)
+            logs.note(problem)
+        self._tell_ended(self, state, details[:_LONGEST_DETAILS])
+
+    def _run(self, role: Role, objects: Objects, logs: DriverLogs, scratch: Path) -> Outcome:
+        if self._reason is not None:
+            return self._reason
+        around, run, plan = self._around, self.run, self.plan
+        spark = SparkInstall(around.spark_venv, around.jars)
+        submission = Submission(
+            plan.job,
+            spark,
+            around.profile,
+            plan.share,
+            scratch,
+            environment=around.credentials.environment(_name(run), role),
+        )
+        command = submission.prepare(objects)
+        if self._reason is not None:
+            return self._reason
+        process = submission.launch(command, logs.stdout, logs.stderr, logs.note)
+        around.store.set_job_run_state(run, "RUNNING", unless=_ENDING, process=process.pid)
+        return self._wait(process, logs)
+
+    def _wait(self, process: Process, logs: DriverLogs) -> Outcome:
+        minutes = plans.timeout_minutes(self.run.request)
+        threading.Thread(target=self._watch, args=(process,), daemon=True).start()
+        if not self._event.wait(minutes * self._around.minute if minutes else None):
+            self._end(("CANCELLED", f"Job run exceeded its execution timeout of {minutes} minutes"), _GRACE)
+            self._around.store.set_job_run_state(self.run, "CANCELLING", unless=_ENDING)
+        if process.poll() is None and self._reason is not None:
+            processes.end(process.pid, self._grace)
+            process.wait()
+            return self._reason
+        process.wait()
+        processes.end(process.pid, 0)  # what the driver may have left
+        if process.returncode == 0:
+            return "SUCCESS", ""
+        exception = logs.last_exception()
+        last = f" Last few exceptions: {exception}" if exception else ""
+        return "FAILED", f"{_FAILED} ExitCode: {process.returncode}.{last}"
+
+    def _watch(self, process: Process) -> None:
+        process.wait()
+        self._event.set()
+
+
+def log_place(run: JobRun) -> Path:
+    """Where an attempt's logs lie; where a retry policy allows several, each has a folder of its own."""
+    return place(run.application_id, "jobs", run.id, run.attempt if plans.has_attempts(run.request) else None)
+
+
+def mark(run: JobRun) -> str:
+    """What stands in the command line of a job's driver."""
+    return f"velodrome.job={run.id}"
+
+
+def _name(run: JobRun) -> str:
+    return f"{run.id}-{run.attempt}"
