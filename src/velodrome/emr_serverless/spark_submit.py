@@ -30,6 +30,8 @@ _PYTHON_SETTINGS = ("spark.pyspark.driver.python", "spark.pyspark.python")
 _PYTHON_VARIABLES = ("PYSPARK_DRIVER_PYTHON", "PYSPARK_PYTHON")
 _IMAGE_PYTHONS = ("/usr/bin/python", "/usr/local/bin/python")
 _EXAMPLES = "/usr/lib/spark/"
+# spark-submit's own word for an application that is a class of Spark and has no file.
+SPARK_INTERNAL = "spark-internal"
 # What is always so, before the job's own settings. The settings of a laptop: no UI, nothing that listens to others.
 _DEFAULTS = {
     "spark.app.name": "spark",
@@ -235,6 +237,8 @@ class Submission:
 
     def _entry_point(self, objects: Objects) -> Path:
         uri = self.job.entry_point
+        if uri == SPARK_INTERNAL:
+            return Path(uri)
         # EMR's image has Spark's examples in this folder.
         inside = uri.removeprefix("local://")
         if inside.startswith(_EXAMPLES):
