@@ -25,10 +25,16 @@ from .api import EmrServerless
 from .applications import Applications, NoWorkers
 from .attempts import Surroundings
 from .credentials import CredentialsEndpoint
+from .dashboard_tokens import DashboardTokens
+from .dashboards import Dashboards
 from .database import Database
+from .event_logs import EventLogs
+from .history_server import HistoryServer
 from .job_runs import JobRuns
+from .jvm import SparkInstall
 from .machine import Machine
 from .scheduler import Scheduler
+from .spark_ui import LiveUis, key_of, master_key
 from .store import Store
 from .tags import Tags
 
@@ -47,6 +53,7 @@ def build(settings: Settings) -> Starlette:
     data = settings.home / "data" / "emr-serverless"
     database = Database(data / "state.sqlite")
     credentials = CredentialsEndpoint(settings.integer("EMR_SERVERLESS_PORT"))
+    live = LiveUis(master_key(data / "dashboards.key"))
     around = Surroundings(
         store=Store(database),
         profile=profile,
@@ -57,12 +64,28 @@ def build(settings: Settings) -> Starlette:
         logs=settings.home / "logs" / "emr-serverless",
         minute=settings.number("EMR_SERVERLESS_MINUTE"),
         log_interval=settings.number("EMR_SERVERLESS_LOG_INTERVAL"),
+        event_logs=EventLogs(data / "eventlogs"),
+        live=live,
     )
     machine = Machine.here(refuses=settings.choice("EMR_SERVERLESS_OVERSIZED", ("scale", "refuse")) == "refuse")
     applications = Applications(around.store, profile.region, account, NoWorkers())
     scheduler = Scheduler(applications, machine, around)
     job_runs = JobRuns(applications, scheduler, machine, around)
     tags = Tags(around.store, f"arn:aws:emr-serverless:{profile.region}:{account}:")
+    history = HistoryServer(
+        data / "history-server",
+        around.logs / "history-server.log",
+        lambda: SparkInstall(around.spark_venv, around.jars),
+        key_of(live.master_key, "history-server"),
+    )
+    dashboards = Dashboards(
+        settings["EMR_SERVERLESS_DASHBOARD_URL"],
+        DashboardTokens(database),
+        around.event_logs,
+        history,
+        live,
+        job_runs.log_file,
+    )
     verifier = None
     if profile.access_key_id and profile.secret_access_key:
         verifier = Verifier(profile.access_key_id, profile.secret_access_key, profile.region, service.signing_name)
@@ -70,22 +93,26 @@ def build(settings: Settings) -> Starlette:
     def start() -> None:
         applications.recover()
         job_runs.recover()
+        history.recover()
+        around.event_logs.sweep()
         scheduler.start()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await run_in_threadpool(start)
         yield
+        await dashboards.close()
         await run_in_threadpool(scheduler.close)
         database.close()
 
-    api = Api(service, EmrServerless(applications, job_runs, tags, account), verifier)
-    return create_app(api, database.answers, lifespan, [credentials.route])
+    api = Api(service, EmrServerless(applications, job_runs, tags, dashboards, account), verifier)
+    return create_app(api, database.answers, lifespan, [credentials.route, *dashboards.routes()])
 
 
 def listen(host: str, port: int) -> socket.socket:
     """The socket to serve on, bound before anything is touched that another copy may be using."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # The protocol is named: asyncio turns off Nagle's algorithm, 40 ms a reply, only where it sees TCP's number.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -110,7 +137,8 @@ def lock(data: Path) -> IO[str]:
 def main() -> int:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    for name in ("botocore", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         settings = load()
         app = build(settings)

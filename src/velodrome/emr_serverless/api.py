@@ -10,6 +10,9 @@ from typing import Any
 
 from . import descriptions
 from .applications import Applications
+from .dashboard_api import DashboardOperations, Shown
+from .dashboards import Dashboards
+from .errors import ResourceNotFoundException
 from .job_runs import JobRuns
 from .pages import page
 from .store import JobRun
@@ -18,10 +21,13 @@ from .tags import Tags
 Parameters = Mapping[str, Any]
 
 
-class EmrServerless:
+class EmrServerless(DashboardOperations):
     """The handlers, named as boto3 names the operations."""
 
-    def __init__(self, applications: Applications, job_runs: JobRuns, tags: Tags, account: str) -> None:
+    def __init__(
+        self, applications: Applications, job_runs: JobRuns, tags: Tags, dashboards: Dashboards, account: str
+    ) -> None:
+        super().__init__(dashboards, job_runs.shown, _no_session)
         self._applications = applications
         self._job_runs = job_runs
         self._tags = tags
@@ -112,6 +118,10 @@ class EmrServerless:
         """UntagResource."""
         self._tags.remove(parameters["resourceArn"], parameters["tagKeys"])
         return {}
+
+
+def _no_session(application_id: str, id: str) -> Shown:
+    raise ResourceNotFoundException(f"Session {id} does not exist")
 
 
 def created(run: JobRun, parameters: Parameters) -> bool:
