@@ -16,6 +16,7 @@ from .job_runs import JobRuns
 from .pages import created_within, page
 from .session_api import SessionOperations
 from .sessions import Sessions
+from .store import JobRun
 from .tags import Tags
 
 Parameters = Mapping[str, Any]
