@@ -17,7 +17,7 @@ import psycopg
 import typer
 from rich.console import Console
 
-from velodrome import cli_rds
+from velodrome import alone, cli_emr, cli_rds
 from velodrome.console import clear_errors, project_settings
 from velodrome.runtime import backup as backups
 from velodrome.runtime import doctor as examination
@@ -38,6 +38,7 @@ from velodrome.settings import SettingError, user_environ
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The AWS data pipeline stack on this machine.")
 console = Console(soft_wrap=not sys.stdout.isatty())
 app.add_typer(cli_rds.app, name="rds")
+app.add_typer(cli_emr.app, name="emr")
 
 KNOWN_ERRORS = (
     SettingError,
@@ -171,6 +172,19 @@ def env() -> None:
         settings.required("SOURCE_PASSWORD")
         for name, value in summary.client_environ(settings).items():
             print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command(name="emr-serverless")
+def emr_serverless() -> None:
+    """Run EMR Serverless alone, in the foreground; Ctrl-C stops it and its jobs."""
+    with _clear_errors():
+        settings = alone.prepare("emr-serverless", "spark")
+        profile = f"AWS_CONFIG_FILE={settings['AWS_CONFIG_FILE']} AWS_PROFILE={settings['AWS_PROFILE']}"
+        lines = (
+            f"EMR Serverless: {settings['EMR_SERVERLESS_ENDPOINT_URL']}; S3 and STS: {settings['S3_ENDPOINT_URL']}",
+            f"Next, in another shell: export {profile}",
+        )
+        alone.run("emr-serverless", settings, lines)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from velodrome import alone
 from velodrome.console import clear_errors, project_settings
 from velodrome.console import errors as error_console
 from velodrome.postgres import PostgresError
 from velodrome.rds import install_extension as extension
-from velodrome.runtime.install import InstallError, ensure
-from velodrome.runtime.prepare import prepare_home
-from velodrome.runtime.services import SERVICES, bin_folder, command
-from velodrome.settings import SettingError, service_environ
+from velodrome.runtime.install import InstallError
+from velodrome.settings import SettingError
 
 app = typer.Typer(invoke_without_command=True, help="The source database alone, or its extensions alone.")
 console = Console(soft_wrap=True)
@@ -33,14 +31,7 @@ def start(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     with clear_errors(*_KNOWN_ERRORS):
-        settings = prepare_home(project_settings())
-        service = SERVICES["source"]
-        ensure(service.install, settings, lambda text: console.print(f"install {service.install}: {text}"))
-        environ = service_environ(settings)
-        environ["PATH"] = f"{bin_folder(service, settings)}:{environ['PATH']}"
-        os.chdir(settings.project)
-        arguments = command(service, settings)
-        os.execve(arguments[0], arguments, environ)  # noqa: S606 - a list, no shell of ours
+        alone.run("source", alone.prepare("source"))
 
 
 def _sharedir(pg_config: Path | None) -> Path:

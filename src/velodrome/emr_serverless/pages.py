@@ -1,8 +1,9 @@
-"""Pages of a list, for the operations that return one."""
+"""Pages of a list, and the filters of its operations."""
 
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -50,6 +51,13 @@ def page(
     end = start + int(parameters.get("maxResults") or _PAGE)
     following = _encode(place_of(items[end])) if end < len(items) else None
     return list(items[start:end]), following
+
+
+def created_within(moment: datetime.datetime, parameters: Mapping[str, Any]) -> bool:
+    """Whether something was created in the span that `createdAtAfter` and `createdAtBefore` give."""
+    return ("createdAtAfter" not in parameters or moment >= parameters["createdAtAfter"]) and (
+        "createdAtBefore" not in parameters or moment <= parameters["createdAtBefore"]
+    )
 
 
 def _first_from(items: Sequence[Item], token: str, place_of: Callable[[Item], Place]) -> int:
