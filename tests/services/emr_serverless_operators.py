@@ -15,11 +15,15 @@ from typing import Any
 
 from airflow.models.trigger import Trigger
 from airflow.providers.amazon.aws.hooks.emr import EmrServerlessHook
+from airflow.providers.amazon.aws.links.emr import get_serverless_dashboard_url
 from airflow.providers.amazon.aws.operators.emr import (
     EmrServerlessCreateApplicationOperator,
     EmrServerlessDeleteApplicationOperator,
+    EmrServerlessGetSessionEndpointOperator,
     EmrServerlessStartJobOperator,
+    EmrServerlessStartSessionOperator,
     EmrServerlessStopApplicationOperator,
+    EmrServerlessStopSessionOperator,
 )
 from airflow.providers.amazon.aws.sensors.emr import EmrServerlessApplicationSensor, EmrServerlessJobSensor
 from airflow.sdk.exceptions import TaskDeferred
@@ -99,7 +103,7 @@ class Tasks:
             EmrServerlessCreateApplicationOperator,
             release_label="emr-spark-8.0.0",
             job_type="SPARK",
-            config={"name": "operators", "autoStopConfiguration": {"enabled": True, "idleTimeoutMinutes": 5}},
+            config={"name": "operators", "interactiveConfiguration": {"sessionEnabled": True}},
             **wait,
         )
         one = {"application_id": application}
@@ -112,9 +116,18 @@ class Tasks:
         self.run("stop", EmrServerlessStopApplicationOperator, force_stop=True, **one, **wait)
         self.sense("cancelled", application, endless)
         self.run("stopped", EmrServerlessApplicationSensor, **one, **POKE)
+        self.session(application)
         again = self.start("start again", application, "succeed", wait_for_completion=False)
         self.sense("again", application, again)
         self.run("delete", EmrServerlessDeleteApplicationOperator, force_stop=True, **one, **wait)
+
+    def session(self, application: str) -> None:
+        """A session's life; it starts the application."""
+        wait = WAIT | self._deferrable
+        role = {"execution_role_arn": ROLE, "name": "session", "idle_timeout_minutes": 5}
+        session = self.run("session", EmrServerlessStartSessionOperator, application_id=application, **role, **wait)
+        self.run("endpoint", EmrServerlessGetSessionEndpointOperator, aws_conn_id=None, **session)
+        self.run("stop session", EmrServerlessStopSessionOperator, **session, **wait)
 
     def waiters(self) -> None:
         """The waiters that the provider ships, by themselves."""
@@ -138,7 +151,12 @@ class Tasks:
         wait("serverless_app_terminated", **application)
         wait("serverless_app_deleted", **application)
         wait("serverless_job_completed", **job)
+        session = self.results["session"]["returned"]
+        wait("serverless_session_terminated", applicationId=job["applicationId"], sessionId=session["session_id"])
         self.results["waiters"] = {"returned": waited}
+        link = {"application_id": job["applicationId"], "job_run_id": job["jobRunId"]}
+        url = get_serverless_dashboard_url(emr_serverless_client=hook.conn, **link)
+        self.results["dashboard"] = {"returned": url.geturl() if url else None}
 
 
 def main(bucket: str, mode: str) -> None:
@@ -146,7 +164,7 @@ def main(bucket: str, mode: str) -> None:
     tasks = Tasks(bucket, mode == "defer")
     tasks.all()
     tasks.waiters()
-    print("RESULT", json.dumps(tasks.results))
+    print("RESULT", json.dumps(tasks.results, default=str))
 
 
 main(*sys.argv[1:])

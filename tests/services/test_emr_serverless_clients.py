@@ -36,12 +36,14 @@ class Step:
     words: tuple[str, ...] = ()
     keep: dict[str, str] = field(default_factory=dict)
     shown: dict[str, Any] = field(default_factory=dict)
-    job_state: str | None = None  # wait for the last job to be in this state before the command
+    after: tuple[str, str] | None = None  # wait for what was kept under a name to be in a state before the command
 
 
 APPLICATION = ("--application-id", "{application}")
 JOB = (*APPLICATION, "--job-run-id", "{job}")
+SESSION = (*APPLICATION, "--session-id", "{session}")
 CREATE = ("--release-label", "emr-spark-8.0.0", "--type", "SPARK", "--client-token", TOKEN, "--name", "cli")
+SESSIONS = ("--interactive-configuration", "sessionEnabled=true")
 ONE_RUN = '{"maxConcurrentRuns": 1}'
 DRIVER = json.dumps({"sparkSubmit": {"entryPoint": "s3://{bucket}/%s.py", "entryPointArguments": ["a", "b c"]}})
 START = (*APPLICATION, "--execution-role-arn", ROLE, "--job-driver")
@@ -49,7 +51,7 @@ START = (*APPLICATION, "--execution-role-arn", ROLE, "--job-driver")
 STEPS = (
     Step("create-application", (*CREATE, "--tags", "a=b,c=d"), {"application": "applicationId", "arn": "arn"}),
     Step("create-application", (*CREATE, "--tags", "a=b,c=d"), shown={"applicationId": "{application}"}),
-    Step("update-application", (*APPLICATION, "--scheduler-configuration", ONE_RUN), shown={
+    Step("update-application", (*APPLICATION, *SESSIONS, "--scheduler-configuration", ONE_RUN), shown={
         "application.schedulerConfiguration": {"maxConcurrentRuns": 1, "queueTimeoutMinutes": 360},
     }),
     Step("start-application", APPLICATION),
@@ -63,31 +65,35 @@ STEPS = (
     Step("start-job-run", (*START, DRIVER % "wait", "--mode", "BATCH"), {"job": "jobRunId", "job_arn": "arn"}),
     Step("get-job-run", JOB, shown={
         "jobRun.jobDriver.sparkSubmit.entryPointArguments": ["a", "b c"],
-    }, job_state="RUNNING"),
+    }, after=("job", "RUNNING")),
+    Step("get-dashboard-for-job-run", JOB, shown={"starts_with(url, 'http://127.0.0.1:')": True}),
     Step("list-job-runs", (*APPLICATION, "--states", "RUNNING", "SUCCESS"), shown={
         "jobRuns[].[id, state]": [["{job}", "RUNNING"], ["{first}", "SUCCESS"]],
     }),
     Step("list-job-runs", (*APPLICATION, "--created-at-after", "2999-01-01T00:00:00Z"), shown={"jobRuns": []}),
     Step("list-job-run-attempts", JOB, shown={"jobRunAttempts[].[id, attempt]": [["{job}", 1]]}),
     Step("cancel-job-run", (*JOB, "--shutdown-grace-period-in-seconds", "15"), shown={"jobRunId": "{job}"}),
-    Step("get-job-run", JOB, shown={"jobRun.state": "CANCELLED"}, job_state="CANCELLED"),
+    Step("get-job-run", JOB, shown={"jobRun.state": "CANCELLED"}, after=("job", "CANCELLED")),
     Step("tag-resource", ("--resource-arn", "{job_arn}", "--tags", '{"x": "1", "y": "2"}')),
     Step("untag-resource", ("--resource-arn", "{job_arn}", "--tag-keys", "x")),
     Step("list-tags-for-resource", ("--resource-arn", "{job_arn}"), shown={"tags": {"y": "2"}}),
+    Step("start-session", (*APPLICATION, "--execution-role-arn", ROLE, "--name", "by hand"), {"session": "sessionId"}),
+    Step("get-session-endpoint", SESSION, shown={
+        "[sessionId, starts_with(endpoint, 'https://localhost:')]": ["{session}", True],
+    }, after=("session", "STARTED")),
+    Step("list-sessions", (*APPLICATION, "--states", "STARTED", "IDLE"), shown={
+        "sessions[].[sessionId, name]": [["{session}", "by hand"]],
+    }),
+    Step("get-resource-dashboard", (*APPLICATION, "--resource-id", "{session}", "--resource-type", "SESSION"), shown={
+        "starts_with(url, 'http://127.0.0.1:')": True,
+    }),
+    Step("terminate-session", SESSION, shown={"sessionId": "{session}"}),
+    Step("get-session", SESSION, shown={"session.state": "TERMINATED"}, after=("session", "TERMINATED")),
     Step("stop-application", APPLICATION),
     Step("delete-application", APPLICATION),
     Step("get-application", APPLICATION, shown={"application.state": "TERMINATED"}),
 )  # fmt: skip
-# Operations that are not served yet; a row above replaces each.
-LATER = {
-    "get-dashboard-for-job-run",
-    "get-resource-dashboard",
-    "get-session",
-    "get-session-endpoint",
-    "list-sessions",
-    "start-session",
-    "terminate-session",
-}
+GET = {"job": ("get-job-run", JOB, "jobRun.state"), "session": ("get-session", SESSION, "session.state")}
 
 
 @dataclass
@@ -140,14 +146,14 @@ def filled(text: str, kept: dict[str, str]) -> str:
 
 def test_each_operation_is_a_command() -> None:
     commands = {handler_name(operation).replace("_", "-") for operation in Service("emr-serverless").operations}
-    assert {step.command for step in STEPS} == commands - LATER
+    assert {step.command for step in STEPS} == commands
 
 
 def test_the_cli(clients: Clients) -> None:
     kept = {"bucket": BUCKET}
     for step in STEPS:
-        if step.job_state:
-            wait_for(clients, kept, step.job_state)
+        if step.after:
+            wait_for(clients, kept, *step.after)
         words = [filled(word, kept) for word in step.words]
         # The reply is asked for by queries, as people do; each name of one is a wanted value.
         queries = {f"k{number}": query for number, query in enumerate((*step.keep.values(), *step.shown))}
@@ -159,16 +165,16 @@ def test_the_cli(clients: Clients) -> None:
         assert values[len(step.keep) :] == wanted, step
 
 
-def wait_for(clients: Clients, kept: dict[str, str], state: str) -> None:
-    words = ("get-job-run", "--application-id", kept["application"], "--job-run-id", kept["job"])
-    text = ("--query", "jobRun.state", "--output", "text")
+def wait_for(clients: Clients, kept: dict[str, str], name: str, state: str) -> None:
+    command, words, query = GET[name]
+    get = (command, *(filled(word, kept) for word in words), "--query", query, "--output", "text")
 
     def reached() -> bool:
-        seen = clients.run("aws", "emr-serverless", *words, *text).strip()
+        seen = clients.run("aws", "emr-serverless", *get).strip()
         assert seen == state or seen not in ENDED
         return seen == state
 
-    wait_until(f"job run {kept['job']} in {state}", reached, JOB_LIMIT)
+    wait_until(f"{name} {kept[name]} in {state}", reached, JOB_LIMIT)
 
 
 def test_pages_of_the_cli(clients: Clients) -> None:

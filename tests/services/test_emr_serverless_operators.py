@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from emr_serverless_stack import BUCKET, Stack, running_stack
@@ -130,7 +131,8 @@ def test_who_defers(ran: Ran) -> None:
             "fail": ["execute_complete"],
             "running": ["execute_complete"],
             "stop": ["stop_application", "execute_complete"],
-            "start again": ["execute"],
+            "session": ["execute_complete"],
+            "stop session": ["execute_complete"],
             "again": ["execute_complete"],
             "delete": ["delete_stopped_application", "execute_complete"],
         }
@@ -146,4 +148,20 @@ def test_waiters(ran: Ran) -> None:
         "serverless_app_terminated",
         "serverless_app_deleted",
         "serverless_job_completed",
+        "serverless_session_terminated",
     ]
+
+
+def test_a_session(ran: Ran) -> None:
+    id = ran.tasks["session"]["returned"]["session_id"]
+    session = ran.stack.emr.get_session(applicationId=ran.stack.application, sessionId=id)["session"]
+    assert (session["name"], session["state"], session["idleTimeoutMinutes"]) == ("session", "TERMINATED", 5)
+    endpoint = ran.tasks["endpoint"]["returned"]
+    assert endpoint["endpoint"] == f"https://localhost:{ran.stack.settings['EMR_SERVERLESS_SESSIONS_PORT']}"
+    assert endpoint["auth_token"]
+
+
+def test_the_link_to_the_dashboard(ran: Ran) -> None:
+    with urlopen(ran.tasks["dashboard"]["returned"], timeout=60) as page:  # noqa: S310
+        assert page.status == 200
+        assert b"Spark" in page.read()
