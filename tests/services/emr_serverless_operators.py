@@ -116,13 +116,13 @@ class Tasks:
         self.run("stop", EmrServerlessStopApplicationOperator, force_stop=True, **one, **wait)
         self.sense("cancelled", application, endless)
         self.run("stopped", EmrServerlessApplicationSensor, **one, **POKE)
-        self.session(application)
         again = self.start("start again", application, "succeed", wait_for_completion=False)
         self.sense("again", application, again)
+        self.session(application)
         self.run("delete", EmrServerlessDeleteApplicationOperator, force_stop=True, **one, **wait)
 
     def session(self, application: str) -> None:
-        """A session's life; it starts the application."""
+        """A session's life."""
         wait = WAIT | self._deferrable
         role = {"execution_role_arn": ROLE, "name": "session", "idle_timeout_minutes": 5}
         session = self.run("session", EmrServerlessStartSessionOperator, application_id=application, **role, **wait)
@@ -156,7 +156,10 @@ class Tasks:
         self.results["waiters"] = {"returned": waited}
         link = {"application_id": job["applicationId"], "job_run_id": job["jobRunId"]}
         url = get_serverless_dashboard_url(emr_serverless_client=hook.conn, **link)
-        self.results["dashboard"] = {"returned": url.geturl() if url else None}
+        if url is not None:
+            # The links that Airflow's page of a task has: the UI, and what the job has printed.
+            self.results["dashboard"] = {"returned": url.geturl()}
+            self.results["stdout"] = {"returned": url._replace(path="/logs/SPARK_DRIVER/stdout.gz").geturl()}
 
 
 def main(bucket: str, mode: str) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 from emr_serverless_stack import BUCKET, Stack, running_stack
@@ -131,9 +132,10 @@ def test_who_defers(ran: Ran) -> None:
             "fail": ["execute_complete"],
             "running": ["execute_complete"],
             "stop": ["stop_application", "execute_complete"],
+            "start again": ["execute"],
+            "again": ["execute_complete"],
             "session": ["execute_complete"],
             "stop session": ["execute_complete"],
-            "again": ["execute_complete"],
             "delete": ["delete_stopped_application", "execute_complete"],
         }
     )
@@ -161,7 +163,12 @@ def test_a_session(ran: Ran) -> None:
     assert endpoint["auth_token"]
 
 
-def test_the_link_to_the_dashboard(ran: Ran) -> None:
-    with urlopen(ran.tasks["dashboard"]["returned"], timeout=60) as page:  # noqa: S310
-        assert page.status == 200
-        assert b"Spark" in page.read()
+def test_links(ran: Ran) -> None:
+    """Those that Airflow shows beside a task: the job's output and its UI, which this job, without Spark, has not."""
+    browser = build_opener(HTTPCookieProcessor())
+    with browser.open(ran.tasks["stdout"]["returned"], timeout=60) as page:
+        assert page.read() == b"a\n"
+    with pytest.raises(HTTPError) as caught:
+        browser.open(ran.tasks["dashboard"]["returned"], timeout=60)
+    assert caught.value.code == 404
+    assert b"It made no Spark session" in caught.value.read()
