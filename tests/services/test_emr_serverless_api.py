@@ -441,7 +441,14 @@ def test_applications_survive_a_restart(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({}, r"EMR Serverless cannot listen on 127\.0\.0\.1:\d+ \(EMR_SERVERLESS_PORT\): .*in use"),
-        ({"EMR_SERVERLESS_PORT": ""}, r"another EMR Serverless is using .*emr-serverless \(VELODROME_HOME\)"),
+        (
+            {"EMR_SERVERLESS_PORT": ""},
+            r"EMR Serverless cannot listen on 127\.0\.0\.1:\d+ \(EMR_SERVERLESS_SESSIONS_PORT\): .*in use",
+        ),
+        (
+            {"EMR_SERVERLESS_PORT": "", "EMR_SERVERLESS_SESSIONS_PORT": ""},
+            r"another EMR Serverless is using .*emr-serverless \(VELODROME_HOME\)",
+        ),
     ],
 )
 def test_a_second_copy_is_refused(service: RunningService, changes: dict[str, str], message: str) -> None:

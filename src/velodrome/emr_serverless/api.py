@@ -12,18 +12,23 @@ from . import descriptions
 from .applications import Applications
 from .job_runs import JobRuns
 from .pages import page
+from .session_api import SessionOperations
+from .sessions import Sessions
 from .store import JobRun
 from .tags import Tags
 
 Parameters = Mapping[str, Any]
 
 
-class EmrServerless:
+class EmrServerless(SessionOperations):
     """The handlers, named as boto3 names the operations."""
 
-    def __init__(self, applications: Applications, job_runs: JobRuns, tags: Tags, account: str) -> None:
+    def __init__(
+        self, applications: Applications, job_runs: JobRuns, sessions: Sessions, tags: Tags, account: str
+    ) -> None:
         self._applications = applications
         self._job_runs = job_runs
+        self._sessions = sessions
         self._tags = tags
         self._created_by = f"arn:aws:iam::{account}:user/velodrome"
 

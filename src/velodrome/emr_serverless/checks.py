@@ -83,6 +83,11 @@ def check_job_run(parameters: Mapping[str, Any]) -> None:
     configurations.check(overrides.get("applicationConfiguration", []))
 
 
+def check_session(parameters: Mapping[str, Any]) -> None:
+    """Refuse what a session cannot have."""
+    configurations.check(parameters.get("configurationOverrides", {}).get("runtimeConfiguration", []))
+
+
 def check_tags(tags: Mapping[str, str]) -> None:
     """Refuse tags that AWS does not take: more than fifty, or with its own prefix."""
     if reserved := sorted(key for key in tags if key.lower().startswith(_RESERVED)):

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from velodrome.awsapi.profile import Profile
+from velodrome.settings import write_private
 
 from .archives import ArchiveError, unpack
 from .configurations import log_properties
@@ -29,6 +30,8 @@ _PYTHON_SETTINGS = ("spark.pyspark.driver.python", "spark.pyspark.python")
 _PYTHON_VARIABLES = ("PYSPARK_DRIVER_PYTHON", "PYSPARK_PYTHON")
 _IMAGE_PYTHONS = ("/usr/bin/python", "/usr/local/bin/python")
 _EXAMPLES = "/usr/lib/spark/"
+# spark-submit's own word for an application that is a class of Spark and has no file.
+SPARK_INTERNAL = "spark-internal"
 # What is always so, before the job's own settings. The settings of a laptop: no UI, nothing that listens to others.
 _DEFAULTS = {
     "spark.app.name": "spark",
@@ -78,15 +81,18 @@ class Submission:
         scratch: Path,
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
         package_cache: Path | None = None,
     ) -> None:
         """`settings` and `environment` are the service's own, and win over the job's; with
-        AWS_CONTAINER_CREDENTIALS_FULL_URI in `environment` the job gets no keys of the profile. `package_cache` keeps
-        what --packages fetched, for all jobs; it is beside the release's jars unless given."""
+        AWS_CONTAINER_CREDENTIALS_FULL_URI in `environment` the job gets no keys of the profile. `secrets` are settings
+        that must not stand in the command line, which every user of the machine can read. `package_cache` keeps what
+        --packages fetched, for all jobs; it is beside the release's jars unless given."""
         self.job = job
         self._submit = job.submit
         self._settings = dict(settings or {})
         self._extra_environment = dict(environment or {})
+        self._secrets = dict(secrets or {})
         self._spark = spark
         self._profile = profile
         self._share = share
@@ -133,6 +139,7 @@ class Submission:
             f"-Dvelodrome.job={self.job.id}",
             *self._log_options(),
             *driver_options,
+            *self._secret_options(),
             "org.apache.spark.deploy.SparkSubmit",
             *("--master", f"local[{self._share.cores}]"),
             *options,
@@ -220,8 +227,18 @@ class Submission:
         file.write_text(log_properties(self._spark.log_properties(), changes), encoding="utf-8")
         return [f"-Dlog4j2.configurationFile={file.as_uri()}"]
 
+    def _secret_options(self) -> list[str]:
+        """Java reads the options from a file: https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html."""
+        if not self._secrets:
+            return []
+        file = self._work.parent / "secret.options"
+        write_private(file, "".join(f'"-D{name}={value}"\n' for name, value in self._secrets.items()))
+        return [f"@{file}"]
+
     def _entry_point(self, objects: Objects) -> Path:
         uri = self.job.entry_point
+        if uri == SPARK_INTERNAL:
+            return Path(uri)
         # EMR's image has Spark's examples in this folder.
         inside = uri.removeprefix("local://")
         if inside.startswith(_EXAMPLES):
