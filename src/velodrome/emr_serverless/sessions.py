@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import checks, parameters, processes
+from . import checks, parameters, processes, releases
 from .applications import Applications, new_id
 from .attempts import Outcome, Surroundings
 from .configurations import merge
 from .connect_server import ConnectServer, why_it_ended
 from .credentials import Role, RoleError
 from .errors import ResourceNotFoundException, ValidationException
-from .jvm import MissingInstall, SparkInstall
+from .jvm import MissingInstall
 from .logs import Delivery, DriverLogs, place
 from .machine import Machine, Share
 from .objects import ObjectError, Objects
@@ -287,7 +287,7 @@ class Sessions:
             state, details = self._run(session, plan, live, role, objects, logs, scratch)
         except RoleError as error:
             state, details = "FAILED", str(error)
-        except (ObjectError, MissingInstall, OSError) as error:
+        except (ObjectError, MissingInstall, ValidationException, OSError) as error:
             state, details = "FAILED", f"The session could not be started: {error}"
         except Exception as error:  # the thread's end: a session must not hang
             log.exception("session %s failed inside the service", session.id)
@@ -318,7 +318,7 @@ class Sessions:
             session.id,
             session.request.get("name", session.id),
             plan.submit,
-            SparkInstall(around.spark_venv, around.jars),
+            releases.find(session.request["releaseLabel"]).install(around.jars.parent),
             around.profile,
             plan.share,
             scratch,
@@ -405,6 +405,11 @@ def _require_sessions(application: Application) -> None:
     if not has_sessions(label):
         raise ValidationException(
             f"Interactive sessions are supported for EMR release 7.13.0 and later. Current release label: {label}"
+        )
+    if not releases.find(label).has_connect:
+        raise ValidationException(
+            f"Interactive sessions of release label {label} are not available in Velodrome; "
+            f"those of {releases.DEFAULT.label} are"
         )
 
 
