@@ -42,11 +42,15 @@ class ConnectServer:
         share: Share,
         scratch: Path,
         environment: Mapping[str, str],
+        settings: Mapping[str, str],
+        secret_settings: Mapping[str, str],
     ) -> None:
-        """`environment` is the service's own: where the server finds the credentials of the execution role."""
+        """`environment` and the settings are the service's own: where the server finds the credentials of the execution
+        role, and what its UI and event log need."""
         self.port = free_port()
         self.token = secrets.token_urlsafe(32)
         own = {
+            **settings,
             "spark.connect.grpc.binding.address": _ADDRESS,
             "spark.connect.grpc.binding.port": str(self.port),
             # Its own end of sessions is not to come before EMR Serverless's idle timeout.
@@ -55,7 +59,9 @@ class ConnectServer:
         # In the environment, not among the settings: a command line is everybody's to read.
         secret = {"SPARK_CONNECT_AUTHENTICATE_TOKEN": self.token}
         job = Job(session_id, name, SPARK_INTERNAL, [], replace(submit, main_class=_MAIN))
-        self._submission = Submission(job, spark, profile, share, scratch, own, secret | dict(environment))
+        self._submission = Submission(
+            job, spark, profile, share, scratch, own, secret | dict(environment), secret_settings
+        )
 
     def launch(self, objects: Objects, logs: DriverLogs) -> subprocess.Popen[bytes]:
         """Fetch the session's files and start the server. Raises ObjectError."""

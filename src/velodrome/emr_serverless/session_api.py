@@ -11,7 +11,7 @@ from typing import Any
 
 from . import utilization
 from .descriptions import moment
-from .pages import page
+from .pages import created_within, page
 from .resources import Workers
 from .session_store import ENDED, Session
 from .sessions import DEFAULT_IDLE_MINUTES, Sessions
@@ -68,7 +68,7 @@ class SessionOperations:
     def list_sessions(self, parameters: Parameters) -> dict[str, Any]:
         """ListSessions."""
         found = self._sessions.list(parameters["applicationId"], parameters.get("states"))
-        sessions = [session for session in found if _wanted(session, parameters)]
+        sessions = [session for session in found if created_within(moment(session.created_at), parameters)]
         shown, token = page(sessions, parameters, lambda session: session.id)
         return {"sessions": [self._session_summary(session) for session in shown], "nextToken": token}
 
@@ -104,10 +104,3 @@ def _used(session: Session) -> dict[str, Any]:
         "totalResourceUtilization": utilization.total(workers, seconds),
         "billedResourceUtilization": utilization.billed(workers, seconds),
     }
-
-
-def _wanted(session: Session, parameters: Parameters) -> bool:
-    created = moment(session.created_at)
-    return ("createdAtAfter" not in parameters or created >= parameters["createdAtAfter"]) and (
-        "createdAtBefore" not in parameters or created <= parameters["createdAtBefore"]
-    )

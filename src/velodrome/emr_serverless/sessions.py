@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from .attempts import Outcome, Surroundings
 from .configurations import merge
 from .connect_server import ConnectServer, why_it_ended
 from .credentials import Role, RoleError
+from .dashboard_api import Shown
+from .dashboard_resources import SESSION, Resource
 from .errors import ResourceNotFoundException, ValidationException
 from .jvm import MissingInstall
 from .logs import Delivery, DriverLogs, place
@@ -213,6 +216,13 @@ class Sessions:
                 live.idle_since = self._clock()
                 self._sessions.touch(id, live.idle_since)
 
+    def shown(self, application_id: str, id: str) -> Shown:
+        """A session as its dashboard needs it."""
+        session = self.get(application_id, id)
+        monitoring = self._applications.get(application_id).request.get("monitoringConfiguration", {})
+        persisted = monitoring.get("managedPersistenceMonitoringConfiguration", {}).get("enabled") is not False
+        return Shown(resource_of(session), session.state, persisted)
+
     def recover(self) -> None:
         """End what a killed service left: no server goes on by itself, no session is stuck.
 
@@ -282,7 +292,8 @@ class Sessions:
             role = self._role(session)
             objects = Objects(role.client("s3"))
             if uri := self._log_uri(session):
-                delivery = Delivery(logs, objects, uri, around.log_interval)
+                further = partial(around.event_logs.files, resource_of(session))
+                delivery = Delivery(logs, objects, uri, around.log_interval, further)
                 delivery.start()
             state, details = self._run(session, plan, live, role, objects, logs, scratch)
         except RoleError as error:
@@ -294,6 +305,7 @@ class Sessions:
             state, details = "FAILED", f"EMR Serverless failed: {error}"
         finally:
             around.credentials.forget(session.id)
+            around.hidden(resource_of(session))
             shutil.rmtree(scratch, ignore_errors=True)
             self._scheduler.release(session.id)
         if state == "FAILED":
@@ -318,11 +330,12 @@ class Sessions:
             session.id,
             session.request.get("name", session.id),
             plan.submit,
-            releases.find(session.request["releaseLabel"]).install(around.jars.parent),
+            releases.find(session.request["releaseLabel"]).install(around.installs),
             around.profile,
             plan.share,
             scratch,
             around.credentials.environment(session.id, role),
+            *around.shown(resource_of(session)),
         )
         process = server.launch(objects, logs)
         try:
@@ -392,6 +405,11 @@ class Sessions:
 
     def _ended_by_request(self) -> Outcome:
         return "TERMINATED", _KILLED if self._closing else "Session was terminated"
+
+
+def resource_of(session: Session) -> Resource:
+    """What the session's dashboard and event log belong to."""
+    return Resource(session.application_id, SESSION, session.id)
 
 
 def _require_sessions(application: Application) -> None:
