@@ -271,6 +271,10 @@ def spark(**changes: Any) -> dict[str, Any]:
         ),
         (spark(entryPoint="/etc/passwd"), "The entry point /etc/passwd must start with s3://"),
         (
+            spark(sparkSubmitParameters="--deploy-mode cluster"),
+            "sparkSubmitParameters: --deploy-mode is set by EMR Serverless",
+        ),
+        (
             spark(sparkSubmitParameters="--conf spark.master=yarn"),
             "The Spark setting spark.master is set by EMR Serverless",
         ),
