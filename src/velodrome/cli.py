@@ -17,7 +17,7 @@ import psycopg
 import typer
 from rich.console import Console
 
-from velodrome import alone, cli_rds
+from velodrome import alone, cli_emr, cli_rds
 from velodrome.console import clear_errors, project_settings
 from velodrome.runtime import backup as backups
 from velodrome.runtime import doctor as examination
@@ -38,6 +38,7 @@ from velodrome.settings import SettingError, user_environ
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The AWS data pipeline stack on this machine.")
 console = Console(soft_wrap=not sys.stdout.isatty())
 app.add_typer(cli_rds.app, name="rds")
+app.add_typer(cli_emr.app, name="emr")
 
 KNOWN_ERRORS = (
     SettingError,

@@ -59,6 +59,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("RDS_EXPORT_ROLE_ARN", _role("rds-export"), "role with which the source writes to S3"),
     Setting("EMR_SERVERLESS_PORT", "4570", "port of EMR Serverless"),
     Setting("EMR_SERVERLESS_ENDPOINT_URL", "http://127.0.0.1:${EMR_SERVERLESS_PORT}", "endpoint of EMR Serverless"),
+    Setting("EMR_SERVERLESS_SESSIONS_PORT", "4571", "port of EMR Serverless's sessions (Spark Connect, TLS)"),
+    Setting("EMR_SERVERLESS_SESSIONS_URL", "https://localhost:${EMR_SERVERLESS_SESSIONS_PORT}", "its URL for clients"),
     Setting("EMR_SERVERLESS_OVERSIZED", "scale", "a job larger than this machine: scale (it runs smaller) or refuse"),
     Setting("EMR_SERVERLESS_LOG_INTERVAL", "5", "seconds between two deliveries of a running job's logs"),
     Setting("EMR_SERVERLESS_MINUTE", "60", "seconds that a minute of EMR Serverless's timeouts lasts; less for tests"),
@@ -189,6 +191,11 @@ class Settings(Mapping[str, str]):
     def installs(self) -> Path:
         """Where the services' virtual environments and jars lie."""
         return self.path("VELODROME_INSTALLS")
+
+    @property
+    def certificates(self) -> Path:
+        """Where this copy's own certificate authority lies (certificates.py)."""
+        return self.home / "data" / "certificates"
 
     @property
     def project(self) -> Path:

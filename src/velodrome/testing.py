@@ -44,7 +44,7 @@ def own_settings(home: Path, overrides: Mapping[str, str] | None = None) -> Sett
     environ = user_environ()
     environ["VELODROME_INSTALLS"] = str(load(environ).installs)
     environ["VELODROME_HOME"] = str(home)
-    ports = {service.port for service in SERVICES.values() if service.port}
+    ports = {port for service in SERVICES.values() for port in service.ports}
     environ |= {name: str(free_port()) for name in sorted(ports)}
     return prepare_home(load(environ | dict(overrides or {})))
 

@@ -25,7 +25,7 @@ class Copy:
     """One VELODROME_HOME with ports of its own; installs are shared with the checkout."""
 
     def __init__(self, home: Path, name: str = "host", **settings: str) -> None:
-        ports = {service.port: str(free_port()) for service in SERVICES.values() if service.port}
+        ports = {port: str(free_port()) for service in SERVICES.values() for port in service.ports}
         installs = str(load(user_environ(), ROOT).installs)
         self.home = home
         own = {"VELODROME_HOME": str(home), "VELODROME_INSTALLS": installs, "RUNTIME": name}

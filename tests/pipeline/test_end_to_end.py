@@ -62,7 +62,7 @@ def test_the_warehouse_holds_what_the_files_say(
 
 
 def test_all_listen_on_the_loopback_interface_only(stack: Copy) -> None:
-    ports = {f"{stack.settings.integer(service.port):04X}" for service in SERVICES.values() if service.port}
+    ports = {f"{stack.settings.integer(port):04X}" for service in SERVICES.values() for port in service.ports}
     listening = {}
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:

@@ -186,7 +186,7 @@ def test_pages_and_states(emr: Any) -> None:
         ({"type": "HIVE"}, "Application type HIVE is not available in Velodrome; only SPARK is"),
         (
             {"releaseLabel": "emr-6.9.0"},
-            "Release label emr-6.9.0 is not available in Velodrome; only emr-spark-8.0.0 is",
+            "Release label emr-6.9.0 is not available in Velodrome; emr-7.0.0 and later are: `velodrome emr releases`",
         ),
         (
             {"imageConfiguration": {"imageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/image:tag"}},
@@ -236,7 +236,7 @@ def test_pages_and_states(emr: Any) -> None:
         (
             {"runtimeConfiguration": [{"classification": "hive-site"}]},
             "The classification hive-site is not available in Velodrome; there are: spark-defaults, "
-            "spark-driver-log4j2, spark-executor-log4j2",
+            "spark-driver-log4j2, spark-executor-log4j2, spark",
         ),
         (
             {"monitoringConfiguration": {"cloudWatchLoggingConfiguration": {"enabled": True}}},
@@ -441,7 +441,14 @@ def test_applications_survive_a_restart(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({}, r"EMR Serverless cannot listen on 127\.0\.0\.1:\d+ \(EMR_SERVERLESS_PORT\): .*in use"),
-        ({"EMR_SERVERLESS_PORT": ""}, r"another EMR Serverless is using .*emr-serverless \(VELODROME_HOME\)"),
+        (
+            {"EMR_SERVERLESS_PORT": ""},
+            r"EMR Serverless cannot listen on 127\.0\.0\.1:\d+ \(EMR_SERVERLESS_SESSIONS_PORT\): .*in use",
+        ),
+        (
+            {"EMR_SERVERLESS_PORT": "", "EMR_SERVERLESS_SESSIONS_PORT": ""},
+            r"another EMR Serverless is using .*emr-serverless \(VELODROME_HOME\)",
+        ),
     ],
 )
 def test_a_second_copy_is_refused(service: RunningService, changes: dict[str, str], message: str) -> None:

@@ -33,7 +33,7 @@ versions = spark.sql(f"DESCRIBE HISTORY delta.`{sys.argv[2]}/delta`").count()
 print(helper.line(rows.count(), versions, spark.conf.get("spark.sql.shuffle.partitions")))
 print("environment", *sorted(os.environ))
 print("file", open("extra.txt").read())
-print("settings", spark.conf.get("spark.own"), spark.conf.get("spark.application"), spark.sparkContext.appName)
+print("settings", spark.conf.get("spark.own"), spark.conf.get("spark.application", "none"), spark.sparkContext.appName)
 """
 HELPER = "def line(*values):\n    return 'values ' + ' '.join(map(str, values))\n"
 THROW = """
@@ -81,7 +81,7 @@ def test_csv_to_parquet_and_delta(stack: Stack) -> None:
     assert run["state"] == "SUCCESS", f"{run['stateDetails']}\n{output}"
     assert "values 2 2 2\n" in output
     assert "file from a file\n" in output
-    assert "settings job a copy\n" in output
+    assert "settings job none copy\n" in output
 
     # Nothing of the server's environment but what Spark, Python and the SDK need.
     environment = set(next(line for line in output.splitlines() if line.startswith("environment ")).split()[1:])

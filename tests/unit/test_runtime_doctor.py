@@ -89,7 +89,7 @@ def test_the_command_says_what_is_wrong_and_fails(environ: dict[str, str], proje
 
 
 def test_a_taken_port_is_named_with_its_holder(environ: dict[str, str], project: Path, taken: int) -> None:
-    found = located(environ | {"S3_PORT": str(taken)}, project).port("s3")
+    found = located(environ | {"S3_PORT": str(taken)}, project).port(SERVICES["s3"], "S3_PORT")
     assert found.state == FAIL
     assert f"{taken} cannot be had" in found.found and f"(process {os.getpid()})" in found.found
     assert found.fix == "end it, or set S3_PORT to a free port"
@@ -105,8 +105,16 @@ def test_a_port_that_a_connection_has(taken: int) -> None:
 
 
 def test_two_services_on_one_port(environ: dict[str, str], project: Path) -> None:
-    found = located(environ | {"S3_PORT": "15001", "REDSHIFT_PORT": "15001"}, project).port("redshift")
+    own = located(environ | {"S3_PORT": "15001", "REDSHIFT_PORT": "15001"}, project)
+    found = own.port(SERVICES["redshift"], "REDSHIFT_PORT")
     assert (found.state, found.found) == (FAIL, "REDSHIFT_PORT and S3_PORT are both 15001")
+
+
+def test_a_service_with_one_port_for_both_of_its_settings(environ: dict[str, str], project: Path) -> None:
+    own = located(environ | {"EMR_SERVERLESS_PORT": "15001", "EMR_SERVERLESS_SESSIONS_PORT": "15001"}, project)
+    found = own.port(SERVICES["emr-serverless"], "EMR_SERVERLESS_SESSIONS_PORT")
+    assert found.check == "port of emr-serverless, EMR_SERVERLESS_SESSIONS_PORT"
+    assert found.found == "EMR_SERVERLESS_SESSIONS_PORT and EMR_SERVERLESS_PORT are both 15001"
 
 
 @pytest.mark.parametrize(

@@ -10,20 +10,34 @@ from typing import Any
 
 from . import descriptions
 from .applications import Applications
+from .dashboard_api import DashboardOperations
+from .dashboards import Dashboards
 from .job_runs import JobRuns
-from .pages import page
+from .pages import created_within, page
+from .session_api import SessionOperations
+from .sessions import Sessions
 from .store import JobRun
 from .tags import Tags
 
 Parameters = Mapping[str, Any]
 
 
-class EmrServerless:
+class EmrServerless(SessionOperations, DashboardOperations):
     """The handlers, named as boto3 names the operations."""
 
-    def __init__(self, applications: Applications, job_runs: JobRuns, tags: Tags, account: str) -> None:
+    def __init__(
+        self,
+        applications: Applications,
+        job_runs: JobRuns,
+        sessions: Sessions,
+        tags: Tags,
+        dashboards: Dashboards,
+        account: str,
+    ) -> None:
+        super().__init__(dashboards, job_runs.shown, sessions.shown)
         self._applications = applications
         self._job_runs = job_runs
+        self._sessions = sessions
         self._tags = tags
         self._created_by = f"arn:aws:iam::{account}:user/velodrome"
 
@@ -81,7 +95,7 @@ class EmrServerless:
     def list_job_runs(self, parameters: Parameters) -> dict[str, Any]:
         """ListJobRuns."""
         found = self._job_runs.list(parameters["applicationId"], parameters.get("states"))
-        runs = [run for run in found if parameters.get("mode", run.mode) == run.mode and created(run, parameters)]
+        runs = [run for run in found if _wanted(run, parameters)]
         shown, token = page(runs, parameters, lambda run: run.id)
         summaries = [descriptions.job_run_summary(run, self._job_runs.arn(run), self._created_by) for run in shown]
         return {"jobRuns": summaries, "nextToken": token}
@@ -114,9 +128,7 @@ class EmrServerless:
         return {}
 
 
-def created(run: JobRun, parameters: Parameters) -> bool:
-    """Whether a run was created in the span that a list's filters give."""
-    moment = descriptions.moment(run.created_at)
-    return ("createdAtAfter" not in parameters or moment >= parameters["createdAtAfter"]) and (
-        "createdAtBefore" not in parameters or moment <= parameters["createdAtBefore"]
+def _wanted(run: JobRun, parameters: Parameters) -> bool:
+    return parameters.get("mode", run.mode) == run.mode and created_within(
+        descriptions.moment(run.created_at), parameters
     )

@@ -7,19 +7,23 @@ import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from velodrome.awsapi.profile import Profile
 
-from . import plans, processes
+from . import plans, processes, releases
 from .credentials import CredentialsEndpoint, Role, RoleError
+from .dashboard_resources import JOB_RUN, Resource
 from .errors import ValidationException
-from .jvm import MissingInstall, SparkInstall
+from .event_logs import EventLogs
+from .jvm import MissingInstall
 from .logs import Delivery, DriverLogs, place
 from .objects import ObjectError, Objects
 from .plans import Plan
 from .spark_submit import Submission
+from .spark_ui import LiveUis
 from .store import ENDED, JobRun, Store
 
 log = logging.getLogger(__name__)
@@ -56,12 +60,23 @@ class Surroundings:
     store: Store
     profile: Profile
     credentials: CredentialsEndpoint
-    spark_venv: Path
-    jars: Path
+    installs: Path
     scratch: Path
     logs: Path
     minute: float
     log_interval: float
+    event_logs: EventLogs
+    live: LiveUis
+
+    def shown(self, resource: Resource) -> tuple[dict[str, str], dict[str, str]]:
+        """What Spark is to be started with, so that its UI and event log can be shown: settings, and secret ones."""
+        settings, secrets = self.live.open(resource)
+        return self.event_logs.settings(resource) | settings, secrets
+
+    def hidden(self, resource: Resource) -> None:
+        """Spark has ended: there is no live UI any more, and nothing comes to its event log."""
+        self.live.close(resource)
+        self.event_logs.finish(resource)
 
 
 class Attempt:
@@ -112,7 +127,8 @@ class Attempt:
             )
             objects = Objects(role.client("s3"))
             if self.plan.log_uri:
-                delivery = Delivery(logs, objects, self.plan.log_uri, around.log_interval)
+                further = partial(around.event_logs.files, resource_of(run))
+                delivery = Delivery(logs, objects, self.plan.log_uri, around.log_interval, further)
                 delivery.start()
             state, details = self._run(role, objects, logs, scratch)
         except RoleError as error:
@@ -126,24 +142,32 @@ class Attempt:
             state, details = "FAILED", f"EMR Serverless failed: {error}"
         finally:
             around.credentials.forget(_name(run))
+            around.hidden(resource_of(run))
             shutil.rmtree(scratch, ignore_errors=True)
         if delivery is not None and (problem := delivery.finish()):
             log.warning("job run %s: %s", run.id, problem)
             logs.note(problem)
+        if not self.plan.managed_logs:
+            around.event_logs.remove(resource_of(run))
         self._tell_ended(self, state, details[:_LONGEST_DETAILS])
 
     def _run(self, role: Role, objects: Objects, logs: DriverLogs, scratch: Path) -> Outcome:
         if self._reason is not None:
             return self._reason
         around, run, plan = self._around, self.run, self.plan
-        spark = SparkInstall(around.spark_venv, around.jars)
+        spark = releases.find(run.request["releaseLabel"]).install(around.installs)
+        resource = resource_of(run)
+        settings, secrets = around.shown(resource)
         submission = Submission(
             plan.job,
             spark,
             around.profile,
             plan.share,
             scratch,
+            settings=settings,
+            secrets=secrets,
             environment=around.credentials.environment(_name(run), role),
+            package_cache=around.scratch.parent / "packages",
         )
         command = submission.prepare(objects)
         if self._reason is not None:
@@ -178,6 +202,11 @@ class Attempt:
 def log_place(run: JobRun) -> Path:
     """Where an attempt's logs lie; where a retry policy allows several, each has a folder of its own."""
     return place(run.application_id, "jobs", run.id, run.attempt if plans.has_attempts(run.request) else None)
+
+
+def resource_of(run: JobRun) -> Resource:
+    """What the attempt's dashboard and event log belong to."""
+    return Resource(run.application_id, JOB_RUN, run.id, run.attempt)
 
 
 def mark(run: JobRun) -> str:

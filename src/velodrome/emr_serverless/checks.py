@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import releases
+from . import configurations, releases
 from .errors import ValidationException
 from .resources import Resources
 from .workers import capacity
@@ -23,7 +23,6 @@ _RESERVED = "aws:"
 _RANGES = {"queueTimeoutMinutes": (15, 720), "maxConcurrentRuns": (1, 1000)}
 # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-resiliency.html
 _ATTEMPTS = (1, 10)
-_CLASSIFICATIONS = ("spark-defaults", "spark-driver-log4j2", "spark-executor-log4j2")
 
 
 def _given(value: Any) -> bool:
@@ -66,7 +65,7 @@ def check_application(parameters: Mapping[str, Any]) -> None:
         if value is not None and not least <= value <= most:
             raise ValidationException(f"schedulerConfiguration.{name} must be between {least} and {most}, not {value}")
     _check_monitoring(parameters.get("monitoringConfiguration", {}))
-    _check_classifications(parameters.get("runtimeConfiguration", []))
+    configurations.check(parameters.get("runtimeConfiguration", []))
 
 
 def check_job_run(parameters: Mapping[str, Any]) -> None:
@@ -81,7 +80,12 @@ def check_job_run(parameters: Mapping[str, Any]) -> None:
     if overrides.get("diskEncryptionConfiguration"):
         raise ValidationException(f"configurationOverrides.diskEncryptionConfiguration {_ABSENT}")
     _check_monitoring(overrides.get("monitoringConfiguration", {}))
-    _check_classifications(overrides.get("applicationConfiguration", []))
+    configurations.check(overrides.get("applicationConfiguration", []))
+
+
+def check_session(parameters: Mapping[str, Any]) -> None:
+    """Refuse what a session cannot have."""
+    configurations.check(parameters.get("configurationOverrides", {}).get("runtimeConfiguration", []))
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
@@ -156,12 +160,3 @@ def _check_monitoring(monitoring: Mapping[str, Any]) -> None:
     uri = s3.get("logUri")
     if uri is not None and not uri.startswith("s3://"):
         raise ValidationException(f"logUri must start with s3://, not {uri}")
-
-
-def _check_classifications(configurations: Sequence[Mapping[str, Any]]) -> None:
-    for configuration in configurations:
-        name = configuration["classification"]
-        if name not in _CLASSIFICATIONS:
-            raise ValidationException(f"The classification {name} {_ABSENT}; there are: {', '.join(_CLASSIFICATIONS)}")
-        if configuration.get("configurations"):
-            raise ValidationException(f"Configurations inside the classification {name} {_ABSENT}")

@@ -20,6 +20,9 @@ _STAMP = ".stamp"
 _ARCHIVE_STAMP = ".archive-stamp"
 _TIMEOUT = 600
 _ATTEMPTS = 2
+# Ivy's words for a package that no registry has, and for a registry that does not answer.
+_NO_SUCH_PACKAGE = "not found"
+_UNREACHED = "Server access error"
 _SMALL_PACKAGE = "org.reactivestreams:reactive-streams:1.0.4"  # 11 kB, needs no other; one of those that S3A needs
 # Where the training job looks for S3. Nobody answers there: the client's classes load all the same.
 _NOBODY = "http://127.0.0.1:9"
@@ -38,18 +41,27 @@ def install_jars(spark_venv: Path, jars_txt: Path, target: Path, progress: Progr
     if _read(target / _STAMP) == wanted:
         return False
     packages, excluded = read_coordinates(jars_txt)
-    spark = SparkInstall(spark_venv, target)
+    install_packages(
+        SparkInstall(spark_venv, target), packages, excluded, progress, f"the jars of {jars_txt.name}", wanted
+    )
+    return True
+
+
+def install_packages(
+    spark: SparkInstall, packages: list[str], excluded: list[str], progress: Progress, named: str, stamp: str = ""
+) -> None:
+    """Fetch packages and all they need into the install's folder of jars, in one step. Raises InstallError."""
+    target = spark.jars
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".jars-", dir=target.parent) as folder:
         work = Path(folder)
         progress(f"Resolving {len(packages)} Maven packages")
-        jars = fetch_jars(spark, packages, work, progress, excluded=excluded, named=f"the jars of {jars_txt.name}")
-        (jars / _STAMP).write_text(wanted, encoding="utf-8")
+        jars = fetch_jars(spark, packages, work, progress, excluded=excluded, named=named)
+        (jars / _STAMP).write_text(stamp, encoding="utf-8")
         if target.exists():
             target.rename(work / "old")
         jars.rename(target)
     progress(f"{len(list(target.glob('*.jar')))} jars installed")
-    return True
 
 
 def fetch_jars(
@@ -59,13 +71,16 @@ def fetch_jars(
     progress: Progress,
     *,
     excluded: list[str] | None = None,
+    repositories: list[str] | None = None,
     named: str = "",
 ) -> Path:
     """Packages of the Maven registry and all they need, in a folder below `work`. Raises InstallError."""
     for attempt in range(1, _ATTEMPTS + 1):
-        problem = _resolve(spark, packages, excluded or [], work)
+        problem = _resolve(spark, packages, excluded or [], work, repositories=repositories or [])
         if problem is None:
             break
+        if _NO_SUCH_PACKAGE in problem and _UNREACHED not in problem:
+            raise InstallError(problem)
         if attempt == _ATTEMPTS:
             raise InstallError(
                 f"the Maven registry did not deliver {named or ', '.join(packages)}: {problem}; "
@@ -133,7 +148,12 @@ def build_class_archive(spark_venv: Path, jars: Path, progress: Progress) -> boo
 
 
 def _resolve(
-    spark: SparkInstall, packages: list[str], excluded: list[str], work: Path, timeout: float = _TIMEOUT
+    spark: SparkInstall,
+    packages: list[str],
+    excluded: list[str],
+    work: Path,
+    timeout: float = _TIMEOUT,
+    repositories: list[str] | None = None,
 ) -> str | None:
     """Run Spark's resolver; the reason if it failed. What it then starts is a program that does nothing."""
     trust: list[str] = []
@@ -150,6 +170,7 @@ def _resolve(
         "org.apache.spark.deploy.SparkSubmit",
         *("--packages", ",".join(packages)),
         *(("--exclude-packages", ",".join(excluded)) if excluded else ()),
+        *(("--repositories", ",".join(repositories)) if repositories else ()),
         *("--conf", f"spark.jars.ivy={work / 'ivy'}"),
         *("--class", "org.apache.ivy.Main"),
         *("spark-internal", "-version"),
@@ -160,7 +181,7 @@ def _resolve(
         # What ended it, and which address did not answer; below them stands only where in Spark it was thrown.
         lines = [line.strip() for line in (error.stderr or "").splitlines()]
         ended = [line for line in lines if line.startswith("Exception in thread")]
-        unreached = [line for line in lines if "Server access error" in line]
+        unreached = [line for line in lines if _UNREACHED in line]
         return "; ".join(line[:300] for line in (*ended[:1], *unreached[:1])) or _last_line(error)
     except (subprocess.SubprocessError, OSError) as error:
         return _last_line(error)
@@ -187,11 +208,10 @@ def _training(spark: SparkInstall, base: Path, top: Path, work: Path) -> list[st
         *("--conf", "spark.hadoop.fs.s3a.endpoint.region=us-east-1"),
         *("--conf", "spark.hadoop.fs.s3a.attempts.maximum=0"),
         *("--conf", "spark.hadoop.fs.s3a.retry.limit=0"),
-        *("--conf", "spark.hadoop.fs.s3a.aws.credentials.provider="
-          "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider"),
+        *("--conf", f"spark.hadoop.fs.s3a.aws.credentials.provider={spark.credentials_provider(False)}"),
         str(Path(__file__).with_name("training_job.py")),
         str(work / "data"),
-    ]  # fmt: skip
+    ]
 
 
 def _run(command: list[str], spark: SparkInstall, work: Path, timeout: float = _TIMEOUT) -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from . import attempts, checks, plans, processes
 from .applications import ACTIVE_JOB_RUN_STATES, Applications, new_id
 from .attempts import KILLED, Surroundings
 from .credentials import Role, RoleError
+from .dashboard_api import Shown
+from .dashboard_resources import Resource
 from .errors import ResourceNotFoundException, ValidationException
 from .logs import Delivery, DriverLogs
 from .machine import Machine
@@ -97,6 +101,19 @@ class JobRuns:
         log.info("job run %s is being cancelled", id)
         self._scheduler.cancel(run, grace)
 
+    def shown(self, application_id: str, id: str, attempt: int | None) -> Shown:
+        """A job run's attempt as its dashboard needs it."""
+        run = self.get(application_id, id, attempt)
+        plan = plans.plan(id, run.request, self._applications.get(application_id), self._machine)
+        return Shown(attempts.resource_of(run), run.state, plan.managed_logs)
+
+    def log_file(self, resource: Resource, worker: str, name: str) -> Path | None:
+        """A log of an attempt's worker."""
+        run = self._store.job_run(resource.id, resource.attempt)
+        if run is None or worker != "SPARK_DRIVER" or name not in ("stdout", "stderr"):
+            return None
+        return self._around.logs / attempts.log_place(run) / worker / name
+
     def recover(self) -> None:
         """End what a killed service left running, with its logs delivered; what waited goes on waiting.
 
@@ -110,6 +127,7 @@ class JobRuns:
             ended = [leader for leader in leaders if processes.end_orphans(leader, mark)]
             if ended:
                 log.warning("job run %s: its processes were still there and were killed", run.id)
+            self._around.event_logs.finish(attempts.resource_of(run))
             self._deliver(run)
             cancelled = run.state == "CANCELLING"
             self._scheduler.end(run, "CANCELLED" if cancelled else "FAILED", KILLED)
@@ -124,7 +142,9 @@ class JobRuns:
             if plan.log_uri is None:
                 return
             role = Role(around.profile.region, run.request["executionRoleArn"], run.id)
-            problem = Delivery(logs, Objects(role.client("s3")), plan.log_uri, around.log_interval).finish()
+            further = partial(around.event_logs.files, attempts.resource_of(run))
+            objects = Objects(role.client("s3"))
+            problem = Delivery(logs, objects, plan.log_uri, around.log_interval, further).finish()
         except (RoleError, ValidationException) as error:
             problem = str(error)
         if problem:

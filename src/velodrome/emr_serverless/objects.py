@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import fnmatch
+import shutil
+import urllib.request
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+_WILDCARDS = "*?["
+_WEB_TIMEOUT = 60.0
 
 
 class ObjectError(Exception):
@@ -19,16 +25,36 @@ class Objects:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def fetch(self, uri: str, folder: Path) -> Path:
-        """Download an object into the folder, under its own last name."""
-        bucket, key = split(uri)
+    def fetch(self, uri: str, folder: Path, name: str | None = None) -> Path:
+        """Download an object, or a file of the web, into the folder, under its own last name or another."""
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / Path(key).name
+        if uri.startswith(("https://", "http://")):
+            return _fetch_from_web(uri, folder / (name or Path(urlsplit(uri).path).name or "file"))
+        bucket, key = split(uri)
+        target = folder / (name or Path(key).name)
         try:
             self._client.download_file(bucket, key, str(target))
         except (BotoCoreError, ClientError, OSError) as error:
             raise ObjectError(f"{uri} cannot be read: {error}") from error
         return target
+
+    def expand(self, uri: str) -> list[str]:
+        """The objects that a URI with wildcards in its last part names, as Hadoop does; others stay as they are."""
+        if not uri.startswith("s3://") or not set(_WILDCARDS) & set(uri):
+            return [uri]
+        bucket, key = split(uri)
+        folder = key[: key.rfind("/") + 1]
+        if set(_WILDCARDS) & set(folder):
+            raise ObjectError(f"{uri} has a wildcard in a folder; only its last part may have one")
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder, Delimiter="/")
+            keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        except (BotoCoreError, ClientError) as error:
+            raise ObjectError(f"{uri} cannot be read: {error}") from error
+        found = [f"s3://{bucket}/{one}" for one in keys if fnmatch.fnmatchcase(one, key) and not one.endswith("/")]
+        if not found:
+            raise ObjectError(f"{uri} names no object")
+        return found
 
     def store(self, uri: str, data: bytes) -> None:
         """Write an object."""
@@ -37,6 +63,15 @@ class Objects:
             self._client.put_object(Bucket=bucket, Key=key, Body=data)
         except (BotoCoreError, ClientError) as error:
             raise ObjectError(f"{uri} cannot be written: {error}") from error
+
+
+def _fetch_from_web(uri: str, target: Path) -> Path:
+    try:
+        with urllib.request.urlopen(uri, timeout=_WEB_TIMEOUT) as source, target.open("wb") as copy:  # noqa: S310  http only
+            shutil.copyfileobj(source, copy)
+    except OSError as error:
+        raise ObjectError(f"{uri} cannot be read: {error}") from error
+    return target
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -1,9 +1,10 @@
-"""Pages of a list, for the operations that return one."""
+"""Pages of a list, and the filters of its operations."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -29,6 +30,13 @@ def page(
     end = start + int(parameters.get("maxResults") or _PAGE)
     following = _encode(key(items[end])) if end < len(items) else None
     return list(items[start:end]), following
+
+
+def created_within(moment: datetime.datetime, parameters: Mapping[str, Any]) -> bool:
+    """Whether something was created in the span that `createdAtAfter` and `createdAtBefore` give."""
+    return ("createdAtAfter" not in parameters or moment >= parameters["createdAtAfter"]) and (
+        "createdAtBefore" not in parameters or moment <= parameters["createdAtBefore"]
+    )
 
 
 def _encode(text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import parameters
-from .errors import ValidationException
+from .configurations import merge, merge_monitoring
 from .machine import Machine, Share
 from .resources import Workers
 from .spark_submit import Job
@@ -40,20 +40,22 @@ def plan(id: str, request: Mapping[str, Any], application: Application, machine:
     """The plan of a job run. Raises ValidationException for what cannot run."""
     driver = request["jobDriver"]["sparkSubmit"]
     entry_point = driver["entryPoint"]
-    if not entry_point.removeprefix("local://").startswith(("s3://", "/usr/lib/spark/examples/")):
-        raise ValidationException(f"The entry point {entry_point} must start with s3://")
+    parameters.check_entry_point(entry_point)
     overrides = request.get("configurationOverrides", {})
-    defaults = parameters.spark_defaults(application.request.get("runtimeConfiguration", []))
-    defaults |= parameters.spark_defaults(overrides.get("applicationConfiguration", []))
-    submit = parameters.read(driver.get("sparkSubmitParameters", ""), defaults)
+    configurations = merge(
+        application.request.get("runtimeConfiguration", []), overrides.get("applicationConfiguration", [])
+    )
+    submit = parameters.of_job(driver.get("sparkSubmitParameters", ""), configurations)
     job = Job(id, request.get("name", id), entry_point, driver.get("entryPointArguments", []), submit)
-    monitoring = [source.get("monitoringConfiguration", {}) for source in (application.request, overrides)]
+    monitoring = merge_monitoring(
+        application.request.get("monitoringConfiguration", {}), overrides.get("monitoringConfiguration", {})
+    )
     return Plan(
         job=job,
         workers=workers_of(submit.settings),
         share=machine.share(submit.settings),
-        log_uri=_setting(monitoring, "s3MonitoringConfiguration", "logUri"),
-        managed_logs=_setting(monitoring, "managedPersistenceMonitoringConfiguration", "enabled") is not False,
+        log_uri=monitoring.get("s3MonitoringConfiguration", {}).get("logUri"),
+        managed_logs=monitoring.get("managedPersistenceMonitoringConfiguration", {}).get("enabled") is not False,
     )
 
 
@@ -79,9 +81,3 @@ def may_retry(request: Mapping[str, Any], attempt: int, failures: list[float], n
 def has_attempts(request: Mapping[str, Any]) -> bool:
     """Whether a job run may have more than one attempt, each with logs of its own."""
     return request.get("mode") == "STREAMING" or int(request.get("retryPolicy", {}).get("maxAttempts", 1)) > 1
-
-
-def _setting(monitoring: list[Mapping[str, Any]], configuration: str, name: str) -> Any:
-    """A setting of the job's monitoring, else of the application's."""
-    found = [source.get(configuration, {}).get(name) for source in monitoring]
-    return next((value for value in reversed(found) if value is not None), None)

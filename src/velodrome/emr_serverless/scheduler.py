@@ -14,6 +14,7 @@ from .attempts import KILLED, Attempt, Surroundings
 from .errors import ValidationException
 from .machine import Machine
 from .plans import Plan
+from .resources import Workers
 from .store import ENDED, Application, JobRun
 from .workers import capacity
 
@@ -39,6 +40,7 @@ class Scheduler:
         self._changed = threading.Condition(threading.RLock())
         self._plans: dict[str, Plan] = {}
         self._active: dict[str, tuple[Attempt, Running]] = {}
+        self._sessions: dict[str, Running] = {}
         self._closing = False
         self._thread = threading.Thread(target=self._repeat, name="scheduler")
 
@@ -59,6 +61,23 @@ class Scheduler:
             else:
                 self._store.set_job_run_state(run, "CANCELLED", "Job run was cancelled", unless=ENDED)
                 self._plans.pop(run.id, None)
+            self._changed.notify()
+
+    def admit(self, id: str, application: Application, workers: Workers, memory: int) -> Decision:
+        """Give a session room if there is some now, until `release`; it counts as a job run does, but for the
+        application's maxConcurrentRuns. `memory` is in bytes."""
+        with self._changed:
+            limits = {application.id: Limits(self._limits(application).maximum)}
+            asked = [Waiting(id, application.id, workers, memory)]
+            (decision,) = admission.decide(asked, self._used(), limits, self._machine.limits)
+            if decision.workers is not None:
+                self._sessions[id] = Running(application.id, decision.workers.total, memory)
+            return decision
+
+    def release(self, id: str) -> None:
+        """A session has ended: others may have its room."""
+        with self._changed:
+            self._sessions.pop(id, None)
             self._changed.notify()
 
     def close(self) -> None:
@@ -99,10 +118,12 @@ class Scheduler:
                 candidates.append((run, found))
         limits = {id: self._limits(application) for id, application in known.items()}
         jobs = [Waiting(run.id, run.application_id, found.workers, found.share.memory) for run, found in candidates]
-        used = [running for _, running in self._active.values()]
-        decisions = admission.decide(jobs, used, limits, self._machine.limits)
+        decisions = admission.decide(jobs, self._used(), limits, self._machine.limits)
         for (run, found), decision in zip(candidates, decisions, strict=True):
             self._carry_out(run, found, decision, now)
+
+    def _used(self) -> list[Running]:
+        return [*(running for _, running in self._active.values()), *self._sessions.values()]
 
     def _carry_out(self, run: JobRun, plan: Plan, decision: Decision, now: float) -> None:
         unless = (*ENDED, "CANCELLING")
@@ -175,4 +196,6 @@ class Scheduler:
         maximum = capacity(request["maximumCapacity"]) if "maximumCapacity" in request else None
         scheduling = request.get("schedulerConfiguration")
         runs = None if scheduling is None else int(scheduling.get("maxConcurrentRuns", _RUNS))
+        if runs is not None:  # of job runs alone, while those that run are counted with the sessions
+            runs += sum(one.application_id == application.id for one in self._sessions.values())
         return Limits(maximum, runs)

@@ -1,4 +1,4 @@
-"""Tags of applications and job runs, by their ARNs.
+"""Tags of applications, job runs and sessions, by their ARNs.
 
 https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_TagResource.html
 """
@@ -10,16 +10,20 @@ from collections.abc import Iterable, Mapping
 
 from . import checks
 from .errors import ResourceNotFoundException
-from .store import Store
+from .session_store import Session, SessionStore
+from .store import JobRun, Store
 
-_ARN = re.compile(r".*:/applications/(?P<application>[0-9a-zA-Z]+)(?:/jobruns/(?P<job_run>[0-9a-zA-Z]+))?")
+_ARN = re.compile(
+    r".*:/applications/(?P<application>[0-9a-zA-Z]+)(?:/(?P<kind>jobruns|sessions)/(?P<id>[0-9a-zA-Z]+))?"
+)
 
 
 class Tags:
     """The tags of everything that has an ARN under `prefix`, which ends before the resource's path."""
 
-    def __init__(self, store: Store, prefix: str) -> None:
+    def __init__(self, store: Store, sessions: SessionStore, prefix: str) -> None:
         self._store = store
+        self._sessions = sessions
         self._prefix = prefix
 
     def of(self, arn: str) -> dict[str, str]:
@@ -44,10 +48,14 @@ class Tags:
     def _find(self, arn: str) -> tuple[str, str, dict[str, str]]:
         match = _ARN.fullmatch(arn)
         if match is not None and arn.startswith(self._prefix):
-            application, job_run = match["application"], match["job_run"]
-            if job_run is None:
+            application, kind, id = match["application"], match["kind"], match["id"]
+            run: JobRun | Session | None
+            if kind is None:
                 if found := self._store.application(application):
                     return "applications", found.id, found.tags
-            elif (run := self._store.job_run(job_run)) and run.application_id == application:
-                return "job_runs", run.id, run.tags
+            elif kind == "jobruns":
+                if (run := self._store.job_run(id)) and run.application_id == application:
+                    return "job_runs", run.id, run.tags
+            elif (run := self._sessions.get(id)) and run.application_id == application:
+                return "sessions", run.id, run.tags
         raise ResourceNotFoundException(f"Resource {arn} does not exist")

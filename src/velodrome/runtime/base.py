@@ -120,15 +120,14 @@ class Runtime(Protocol):
 
 def check_port(service: Service, settings: Settings) -> None:
     """Refuse a port that another process listens on."""
-    if service.port is None:
-        return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", settings.integer(service.port)))
-        except OSError as error:
-            raise StackError(
-                f"{service.name}: port {settings[service.port]} cannot be had ({error.strerror}); "
-                f"another program listens there. Set {service.port} to a free one "
-                f"(env/{settings['PROFILE']}.env, or in front of the command)"
-            ) from None
+    for port in service.ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", settings.integer(port)))
+            except OSError as error:
+                raise StackError(
+                    f"{service.name}: port {settings[port]} cannot be had ({error.strerror}); "
+                    f"another program listens there. Set {port} to a free one "
+                    f"(env/{settings['PROFILE']}.env, or in front of the command)"
+                ) from None

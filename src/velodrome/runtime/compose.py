@@ -73,7 +73,7 @@ def compose_environ(settings: Settings) -> dict[str, str]:
     kept = settings.home / KEPT_FILE
     if kept.is_file():
         environ |= read_env_file(kept)
-    environ |= {service.port: settings[service.port] for service in SERVICES.values() if service.port}
+    environ |= {port: settings[port] for service in SERVICES.values() for port in service.ports}
     # Only what is not as it is anyway: `docker compose up` alone then finds the same containers.
     unkept = {name: settings[name] for name in ("PROFILE", "DATASET_SEED", "DATASET_SCALE")}
     environ |= {name: value for name, value in unkept.items() if value != table[name].default}

@@ -44,7 +44,7 @@ def examine(environ: Mapping[str, str], start: Path, timeout: float = TIMEOUT) -
         "PostgreSQL's user": located.postgres_account,
         "container engine": lambda: [_engine(located.engine), located.runtime()],
         "disk of installs": located.disk,
-        **{f"port of {name}": partial(located.port, name) for name, row in SERVICES.items() if row.port},
+        **{_port_check(row, port): partial(located.port, row, port) for row in SERVICES.values() for port in row.ports},
         "package index": located.index,
         "Maven": located.maven,
         "data set": partial(_dataset, settings),
@@ -160,12 +160,12 @@ class Located:
             if state.running
         }
 
-    def port(self, name: str) -> Finding:
+    def port(self, service: Service, setting: str) -> Finding:
         """Whether a service's port is free or already its own, else who holds it."""
-        service = SERVICES[name]
-        check, setting = f"port of {name}", str(service.port)
+        check, name = _port_check(service, setting), service.name
         number = self.settings.integer(setting)
-        twin = next((other.port for other in _others(service) if self.settings[str(other.port)] == str(number)), None)
+        others = (port for other in SERVICES.values() for port in other.ports if port != setting)
+        twin = next((port for port in others if self.settings[port] == str(number)), None)
         if twin:
             return Finding(check, FAIL, f"{setting} and {twin} are both {number}", f"set {setting} to another port")
         reason = ports.refusal(number)
@@ -244,8 +244,8 @@ class Located:
         return Finding(check, OK, "answers Spark's resolver")
 
 
-def _others(service: Service) -> list[Service]:
-    return [other for other in SERVICES.values() if other.port and other.name != service.name]
+def _port_check(service: Service, setting: str) -> str:
+    return f"port of {service.name}" + ("" if setting == service.port else f", {setting}")
 
 
 def _find_engine() -> engine.Engine | engine.EngineError:

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from velodrome.emr_serverless import install as spark
+from velodrome.emr_serverless.jvm import MissingInstall, SparkInstall
+from velodrome.emr_serverless.releases import DEFAULT, Release
+from velodrome.emr_serverless.releases import STAMP as RELEASE_STAMP
 from velodrome.runtime.services import INSTALLS, Install
 from velodrome.settings import Settings, user_environ
 
@@ -114,6 +117,46 @@ def _install_jars(settings: Settings, venv: Path, report: Report) -> None:
         spark.install_jars(venv, settings.project / "spark" / "jars.txt", settings.installs / "jars", report)
     except spark.InstallError as error:
         raise InstallError(f"could not install spark's jars (from spark/jars.txt): {error}") from error
+
+
+def ensure_release(release: Release, settings: Settings, report: Report) -> bool:
+    """Install what a release of EMR Serverless runs its jobs with; returns whether there was anything to do.
+
+    About 400 MB to fetch and a minute for the class archive. Raises InstallError; half of a release counts as none.
+    """
+    if release == DEFAULT:
+        made = ensure("spark", settings, report)
+        return ensure_class_archive(settings, report) or made
+    venv, jars = release.folders(settings.installs)
+    folder = venv.parent
+    stamp = folder / RELEASE_STAMP
+    pins = [*release.requirements, *_common_pins(settings)]
+    wanted = "\n".join([str(_interpreter()), *pins, *release.packages])
+    with locked(settings.installs / f"{folder.name}.lock"):
+        if stamp.is_file() and stamp.read_text() == wanted:
+            return False
+        stamp.unlink(missing_ok=True)
+        report(f"installing Spark {release.spark}")
+        environ = user_environ() | {"VIRTUAL_ENV": str(venv), "UV_NO_PROGRESS": "1"}
+        install = Install(folder.name, ("the table of releases",), with_velodrome=False)
+        _uv(["venv", "--quiet", "--clear", "--python", str(_interpreter()), str(venv)], install, environ)
+        # All is pinned; what PySpark 3.5 asks for beyond (setuptools, for distutils) Python 3.11 has itself.
+        _uv(["pip", "install", "--quiet", "--no-deps", *pins], install, environ)
+        try:
+            found = SparkInstall(venv, jars)
+            spark.install_packages(found, release.packages, list(release.line.excluded), report, release.label)
+            spark.build_class_archive(venv, jars, report)
+        except (spark.InstallError, MissingInstall, OSError) as error:
+            raise InstallError(f"could not install {release.label}: {error}") from error
+        stamp.write_text(wanted)
+    return True
+
+
+def _common_pins(settings: Settings) -> list[str]:
+    """What every release needs beside Spark and Delta, as spark/requirements.txt pins it: Java, and Delta's needs."""
+    lines = (settings.project / "spark" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    own = ("pyspark==", "py4j==", "delta-spark==", "#")
+    return [line for line in lines if line.strip() and not line.startswith(own)]
 
 
 def ensure_class_archive(settings: Settings, report: Report) -> bool:

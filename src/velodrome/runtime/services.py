@@ -32,6 +32,12 @@ class Service:
     needs: tuple[str, ...]
     port: str | None = None
     stop_signal: str = "TERM"
+    more_ports: tuple[str, ...] = ()
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The settings that name the ports it listens on, its own first."""
+        return (*((self.port,) if self.port else ()), *self.more_ports)
 
     @property
     def healthy(self) -> Callable[[Settings, float], None] | None:
@@ -50,6 +56,8 @@ INSTALLS: dict[str, Install] = {
         Install("redshift", ("warehouse/requirements.txt",)),
         Install("airflow", ("airflow/requirements.txt",), with_velodrome=False, compile=True),
         Install("test", ("tests/requirements.txt",)),
+        # Only what uses EMR Serverless's sessions needs it: their tests, and who tries docs/emr_sessions.md.
+        Install("spark-client", ("tests/spark-client-requirements.txt",), with_velodrome=False),
     )
 }
 
@@ -63,7 +71,14 @@ SERVICES: dict[str, Service] = {
         Service("airflow-db", ("airflow/database.sh",), "source", (), "AIRFLOW_DATABASE_PORT", "INT"),
         Service("s3", ("localstack/start.sh",), "s3", (), "S3_PORT"),
         Service("redshift", ("warehouse/start.sh",), "redshift", (), "REDSHIFT_PORT"),
-        Service("emr-serverless", ("spark/start.sh",), "emr-serverless", (), "EMR_SERVERLESS_PORT"),
+        Service(
+            "emr-serverless",
+            ("spark/start.sh",),
+            "emr-serverless",
+            (),
+            "EMR_SERVERLESS_PORT",
+            more_ports=("EMR_SERVERLESS_SESSIONS_PORT",),
+        ),
         Service("airflow-init", (_AIRFLOW, "init"), "airflow", ("airflow-db",)),
         Service("airflow-api-server", (_AIRFLOW, "api-server"), "airflow", ("airflow-init",), "AIRFLOW_PORT"),
         Service("airflow-scheduler", (_AIRFLOW, "scheduler"), "airflow", ("airflow-init",)),

@@ -68,7 +68,8 @@ class Stack:
         if free < FULL_DISK:
             hint = f" {disk} has {free >> 20} MiB free: make room, or set VELODROME_HOME to another disk."
         elif service.port and "in use" in said.lower():
-            hint = f" Its port {self.settings[service.port]} is the setting {service.port}."
+            port = next((port for port in service.ports if port in said), service.port)
+            hint = f" Its port {self.settings[port]} is the setting {port}."
         return f"{service.name} {what}.{hint}\nLast lines of {self.runtime.log_place(service.name)}:\n{said}"
 
     def steps(self) -> list[Step]:

@@ -1,0 +1,101 @@
+"""Fetches a job's --packages from the Maven registry, once for all jobs that ask for the same.
+
+Spark's own resolver would do it inside each job; here the jars are kept, so that a second job neither waits nor needs
+the network, and two jobs never write one cache at the same time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .install import InstallError, fetch_jars
+from .jvm import SparkInstall
+
+log = logging.getLogger(__name__)
+_JAR = re.compile(r"(.+?)-(\d[^/]*)\.jar")
+
+
+class PackageError(Exception):
+    """Packages cannot be had; the message has Ivy's reason."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Packages (group:artifact:version) with all they need, but for what is excluded (group:artifact)."""
+
+    packages: Sequence[str]
+    excluded: Sequence[str] = ()
+    repositories: Sequence[str] = ()
+
+    @property
+    def key(self) -> str:
+        """A name for the folder of their jars."""
+        parts = (*sorted(self.packages), "-", *sorted(self.excluded), "-", *self.repositories)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def resolve(wanted: Wanted, spark: SparkInstall, cache: Path, note: Callable[[str], None]) -> list[Path]:
+    """The jars to add to the class path; those that Spark here has already are left out. Raises PackageError.
+
+    `cache` is a folder that all jobs share.
+    """
+    folder = cache / f"scala-{spark.scala}" / wanted.key
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        with (cache / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.is_dir():
+                _fetch(wanted, spark, cache, folder)
+    here = {name: version for jar in spark.class_path() for name, version in [_named(jar)]}
+    kept = []
+    for jar in sorted(folder.glob("*.jar")):
+        name, version = _named(jar)
+        if name not in here:
+            kept.append(jar)
+        elif here[name] != version:
+            note(f"{name} {version} of --packages is left out: the class path has {here[name]}")
+    note(f"--packages: {', '.join(jar.name for jar in kept) or 'all of it is on the class path already'}")
+    return kept
+
+
+def _fetch(wanted: Wanted, spark: SparkInstall, cache: Path, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=".ivy-", dir=cache) as work:
+        # What Ivy has downloaded serves other sets of packages too; the jars it puts together are this set's.
+        (cache / "cache").mkdir(exist_ok=True)
+        (Path(work) / "ivy").mkdir()
+        (Path(work) / "ivy" / "cache").symlink_to(cache / "cache")
+        try:
+            jars = fetch_jars(
+                spark,
+                list(wanted.packages),
+                Path(work),
+                lambda text: log.info("%s", text),
+                excluded=list(wanted.excluded),
+                repositories=list(wanted.repositories),
+            )
+        except InstallError as error:
+            raise PackageError(f"--packages {','.join(wanted.packages)} cannot be resolved: {error}") from error
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        jars.rename(folder)
+
+
+def _named(jar: Path) -> tuple[str, str]:
+    """A jar's artifact and version; Ivy writes the group before the artifact, PySpark does not.
+
+    >>> _named(Path("io.delta_delta-spark_2.13-4.0.0.jar")), _named(Path("zstd-jni-1.5.6-9.jar"))
+    (('delta-spark_2.13', '4.0.0'), ('zstd-jni', '1.5.6-9'))
+    """
+    match = _JAR.fullmatch(jar.name)
+    if match is None:
+        return jar.stem, ""
+    name, version = match.groups()
+    group, separator, artifact = name.partition("_")
+    # A group has a dot, or is its artifact's name over again (commons-codec_commons-codec).
+    return (artifact if separator and ("." in group or artifact.startswith(group)) else name), version

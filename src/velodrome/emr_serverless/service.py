@@ -1,0 +1,127 @@
+"""EMR Serverless put together: its parts, its web application, and the order in which they start and end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+
+from velodrome.awsapi import profile as profiles
+from velodrome.awsapi.app import Api, create_app
+from velodrome.awsapi.model import Service
+from velodrome.awsapi.sigv4 import Verifier
+from velodrome.certificates import server_certificate, trust_bundle
+from velodrome.settings import Settings
+
+from . import releases
+from .api import EmrServerless
+from .applications import Applications, NoWorkers
+from .attempts import Surroundings
+from .credentials import CredentialsEndpoint
+from .dashboard_tokens import DashboardTokens
+from .dashboards import Dashboards
+from .database import Database
+from .event_logs import EventLogs
+from .history_server import HistoryServer
+from .job_runs import JobRuns
+from .machine import Machine
+from .scheduler import Scheduler
+from .session_proxy import SessionProxy
+from .session_store import SessionStore
+from .sessions import Sessions
+from .spark_ui import LiveUis, key_of, master_key
+from .store import Store
+from .tags import Tags
+from .trust import system_certificates
+
+
+def data_folder(settings: Settings) -> Path:
+    """Where the service's state lies."""
+    return settings.home / "data" / "emr-serverless"
+
+
+def build(settings: Settings) -> Starlette:
+    """The application, with what it keeps under VELODROME_HOME."""
+    profile = profiles.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
+    service = Service("emr-serverless")
+    account = settings["AWS_ACCOUNT_ID"]
+    data = data_folder(settings)
+    database = Database(data / "state.sqlite")
+    credentials = CredentialsEndpoint(settings.integer("EMR_SERVERLESS_PORT"))
+    live = LiveUis(master_key(data / "dashboards.key"))
+    around = Surroundings(
+        store=Store(database),
+        profile=profile,
+        credentials=credentials,
+        installs=settings.installs,
+        scratch=data / "scratch",
+        logs=settings.home / "logs" / "emr-serverless",
+        minute=settings.number("EMR_SERVERLESS_MINUTE"),
+        log_interval=settings.number("EMR_SERVERLESS_LOG_INTERVAL"),
+        event_logs=EventLogs(data / "eventlogs"),
+        live=live,
+    )
+    machine = Machine.here(refuses=settings.choice("EMR_SERVERLESS_OVERSIZED", ("scale", "refuse")) == "refuse")
+    applications = Applications(around.store, profile.region, account, NoWorkers())
+    scheduler = Scheduler(applications, machine, around)
+    job_runs = JobRuns(applications, scheduler, machine, around)
+    session_store = SessionStore(database)
+    sessions = Sessions(
+        session_store, applications, scheduler, machine, around, settings["EMR_SERVERLESS_SESSIONS_URL"]
+    )
+    proxy = _proxy(sessions, settings)
+    tags = Tags(around.store, session_store, f"arn:aws:emr-serverless:{profile.region}:{account}:")
+    history = HistoryServer(
+        data / "history-server",
+        around.logs / "history-server.log",
+        lambda: releases.DEFAULT.install(around.installs),
+        key_of(live.master_key, "history-server"),
+    )
+    dashboards = Dashboards(
+        settings["EMR_SERVERLESS_DASHBOARD_URL"],
+        DashboardTokens(database),
+        around.event_logs,
+        history,
+        live,
+        job_runs.log_file,
+    )
+    verifier = None
+    if profile.access_key_id and profile.secret_access_key:
+        verifier = Verifier(profile.access_key_id, profile.secret_access_key, profile.region, service.signing_name)
+
+    def start() -> None:
+        applications.recover()
+        job_runs.recover()
+        sessions.recover()
+        history.recover()
+        around.event_logs.sweep()
+        scheduler.start()
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await run_in_threadpool(start)
+        await proxy.start()
+        yield
+        await run_in_threadpool(sessions.close)
+        await proxy.stop()
+        await dashboards.close()
+        await run_in_threadpool(scheduler.close)
+        database.close()
+
+    api = Api(service, EmrServerless(applications, job_runs, sessions, tags, dashboards, account), verifier)
+    return create_app(api, database.answers, lifespan, [credentials.route, *dashboards.routes()])
+
+
+def _proxy(sessions: Sessions, settings: Settings) -> SessionProxy:
+    # AWS gives each session a host of its own; here one port serves all, and the token alone tells them apart.
+    host = urlsplit(settings["EMR_SERVERLESS_SESSIONS_URL"]).hostname or "localhost"
+    names = list(dict.fromkeys(("localhost", "127.0.0.1", "::1", "emr-serverless", host)))
+    trust_bundle(settings.certificates, system_certificates())
+    certificate = server_certificate(settings.certificates, names)
+    return SessionProxy(
+        sessions, settings["LISTEN_ADDRESS"], settings.integer("EMR_SERVERLESS_SESSIONS_PORT"), certificate
+    )
