@@ -170,7 +170,6 @@ class Attempt:
             settings=settings,
             secrets=secrets,
             environment=around.credentials.environment(_name(run), role),
-            package_cache=around.scratch.parent / "packages",
         )
         command = submission.prepare(objects)
         if self._reason is not None:

@@ -66,7 +66,7 @@ def build(settings: Settings) -> Starlette:
         live=live,
     )
     machine = Machine.here(refuses=settings.choice("EMR_SERVERLESS_OVERSIZED", ("scale", "refuse")) == "refuse")
-    applications = Applications(around.store, profile.region, account, NoWorkers())
+    applications = Applications(around.store, profile.region, account, around.installs, NoWorkers())
     scheduler = Scheduler(applications, machine, around)
     job_runs = JobRuns(applications, scheduler, machine, around)
     session_store = SessionStore(database)

@@ -82,12 +82,11 @@ class Submission:
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
-        package_cache: Path | None = None,
     ) -> None:
         """`settings` and `environment` are the service's own, and win over the job's; with
         AWS_CONTAINER_CREDENTIALS_FULL_URI in `environment` the job gets no keys of the profile. `secrets` are settings
-        that must not stand in the command line, which every user of the machine can read. `package_cache` keeps what
-        --packages fetched, for all jobs; it is beside the release's jars unless given."""
+        that must not stand in the command line, which every user of the machine can read. What --packages
+        fetched is kept beside the folder that `scratch` is in, for all jobs."""
         self.job = job
         self._submit = job.submit
         self._settings = dict(settings or {})
@@ -96,7 +95,7 @@ class Submission:
         self._spark = spark
         self._profile = profile
         self._share = share
-        self._package_cache = package_cache or spark.jars.parent / "packages"
+        self._package_cache = scratch.parent.parent / "packages"
         self._folder = scratch
         self._work = scratch / "work"
         self._temporary = scratch / "tmp"
