@@ -18,10 +18,12 @@ from .credentials import CredentialsEndpoint, Role, RoleError
 from .dashboard_resources import JOB_RUN, Resource
 from .errors import ValidationException
 from .event_logs import EventLogs
+from .executors import ExecutorProcesses, executor_logs
 from .jvm import MissingInstall, SparkInstall
 from .logs import Delivery, DriverLogs, place
 from .objects import ObjectError, Objects
 from .plans import Plan
+from .resources import Workers
 from .spark_submit import Submission
 from .spark_ui import LiveUis
 from .store import ENDED, JobRun, Store
@@ -67,6 +69,7 @@ class Surroundings:
     log_interval: float
     event_logs: EventLogs
     live: LiveUis
+    executor_processes: bool = False
 
     def shown(self, resource: Resource, spark: SparkInstall) -> tuple[dict[str, str], dict[str, str]]:
         """What Spark is to be started with, so that its UI and event log can be shown: settings, and secret ones."""
@@ -86,10 +89,16 @@ class Attempt:
     """One attempt, in a thread of its own; `ended` is called with its last state and the details."""
 
     def __init__(
-        self, run: JobRun, plan: Plan, around: Surroundings, ended: Callable[[Attempt, str, str], None]
+        self,
+        run: JobRun,
+        plan: Plan,
+        workers: Workers,
+        around: Surroundings,
+        ended: Callable[[Attempt, str, str], None],
     ) -> None:
         self.run = run
         self.plan = plan
+        self._workers = workers
         self._around = around
         self._tell_ended = ended
         self._event = threading.Event()
@@ -122,7 +131,7 @@ class Attempt:
         """Take the attempt through its states; whatever happens, it comes to an end."""
         run, around = self.run, self._around
         logs = DriverLogs(around.logs, log_place(run))
-        scratch = around.scratch / f"{run.id}-{run.attempt}"
+        scratch = scratch_of(around, run)
         delivery: Delivery | None = None
         try:
             role = Role(
@@ -130,7 +139,7 @@ class Attempt:
             )
             objects = Objects(role.client("s3"))
             if self.plan.log_uri:
-                further = partial(around.event_logs.files, resource_of(run))
+                further = partial(further_logs, around, run)
                 delivery = Delivery(logs, objects, self.plan.log_uri, around.log_interval, further)
                 delivery.start()
             state, details = self._run(role, objects, logs, scratch)
@@ -146,6 +155,7 @@ class Attempt:
         finally:
             around.credentials.forget(_name(run))
             around.hidden(resource_of(run))
+            executor_logs(scratch, around.logs / log_place(run))
             shutil.rmtree(scratch, ignore_errors=True)
         if delivery is not None and (problem := delivery.finish()):
             log.warning("job run %s: %s", run.id, problem)
@@ -170,6 +180,7 @@ class Attempt:
             settings=settings,
             secrets=secrets,
             environment=around.credentials.environment(_name(run), role),
+            executors=self._executors(spark, scratch, logs),
         )
         command = submission.prepare(objects)
         if self._reason is not None:
@@ -177,6 +188,15 @@ class Attempt:
         process = submission.launch(command, logs.stdout, logs.stderr, logs.note)
         around.store.set_job_run_state(run, "RUNNING", unless=_ENDING, process=process.pid)
         return self._wait(process, logs)
+
+    def _executors(self, spark: SparkInstall, scratch: Path, logs: DriverLogs) -> ExecutorProcesses | None:
+        if not self._around.executor_processes:
+            return None
+        if self.plan.job.submit.archives:
+            # A Python of theirs is named by its path in the driver's folder.
+            logs.note("executors run in the driver's process: the job has archives")
+            return None
+        return ExecutorProcesses(spark, self._workers, self.plan.share, scratch)
 
     def _wait(self, process: Process, logs: DriverLogs) -> Outcome:
         minutes = plans.timeout_minutes(self.run.request)
@@ -204,6 +224,17 @@ class Attempt:
 def log_place(run: JobRun) -> Path:
     """Where an attempt's logs lie; where a retry policy allows several, each has a folder of its own."""
     return place(run.application_id, "jobs", run.id, run.attempt if plans.has_attempts(run.request) else None)
+
+
+def scratch_of(around: Surroundings, run: JobRun) -> Path:
+    """The folder that an attempt works in."""
+    return around.scratch / _name(run)
+
+
+def further_logs(around: Surroundings, run: JobRun) -> list[tuple[Path, str]]:
+    """What is delivered beside the driver's logs: the executors', and Spark's event log."""
+    executors = executor_logs(scratch_of(around, run), around.logs / log_place(run))
+    return [*executors, *around.event_logs.files(resource_of(run))]
 
 
 def resource_of(run: JobRun) -> Resource:

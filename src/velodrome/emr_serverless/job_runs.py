@@ -146,7 +146,7 @@ class JobRuns:
             if plan.log_uri is None:
                 return
             role = Role(around.profile.region, run.request["executionRoleArn"], run.id)
-            further = partial(around.event_logs.files, attempts.resource_of(run))
+            further = partial(attempts.further_logs, around, run)
             objects = Objects(role.client("s3"))
             problem = Delivery(logs, objects, plan.log_uri, around.log_interval, further).finish()
         except (RoleError, ValidationException) as error:

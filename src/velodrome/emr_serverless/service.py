@@ -64,6 +64,7 @@ def build(settings: Settings) -> Starlette:
         log_interval=settings.number("EMR_SERVERLESS_LOG_INTERVAL"),
         event_logs=EventLogs(data / "eventlogs"),
         live=live,
+        executor_processes=settings.choice("EMR_SERVERLESS_EXECUTORS", ("inside", "processes")) == "processes",
     )
     machine = Machine.here(refuses=settings.choice("EMR_SERVERLESS_OVERSIZED", ("scale", "refuse")) == "refuse")
     applications = Applications(around.store, profile.region, account, around.installs, NoWorkers())

@@ -16,6 +16,7 @@ from velodrome.settings import write_private
 from .archives import ArchiveError, unpack
 from .configurations import log_properties
 from .errors import ValidationException
+from .executors import ExecutorProcesses
 from .jvm import SparkInstall
 from .machine import Share
 from .objects import ObjectError, Objects
@@ -82,6 +83,7 @@ class Submission:
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
+        executors: ExecutorProcesses | None = None,
     ) -> None:
         """`settings` and `environment` are the service's own, and win over the job's; with
         AWS_CONTAINER_CREDENTIALS_FULL_URI in `environment` the job gets no keys of the profile. `secrets` are settings
@@ -92,6 +94,7 @@ class Submission:
         self._settings = dict(settings or {})
         self._extra_environment = dict(environment or {})
         self._secrets = dict(secrets or {})
+        self._executors = executors
         self._spark = spark
         self._profile = profile
         self._share = share
@@ -121,6 +124,8 @@ class Submission:
         settings = {**_DEFAULTS, "spark.app.name": self.job.name, **submit.settings, **_FIXED}
         settings |= s3_settings(self._profile, self._spark, container=self._in_container)
         settings |= self._settings
+        if self._executors is not None:
+            settings |= self._executors.settings()
         settings["spark.local.dir"] = settings["spark.hadoop.hadoop.tmp.dir"] = str(self._temporary)
         # Its default is an expression over the folder above, which Hadoop does not read when the path has a blank.
         settings["spark.hadoop.fs.s3a.buffer.dir"] = str(self._temporary / "s3a")
@@ -140,7 +145,7 @@ class Submission:
             *driver_options,
             *self._secret_options(),
             "org.apache.spark.deploy.SparkSubmit",
-            *("--master", f"local[{self._share.cores}]"),
+            *("--master", self._executors.master if self._executors else f"local[{self._share.cores}]"),
             *options,
             str(entry),
             *self.job.arguments,
@@ -281,7 +286,8 @@ class Submission:
                 "AWS_SECRET_ACCESS_KEY": profile.secret_access_key,
                 "AWS_SESSION_TOKEN": profile.session_token,
             }
-        return environment | {name: value for name, value in optional.items() if value} | self._extra_environment
+        environment |= {name: value for name, value in optional.items() if value} | self._extra_environment
+        return environment | self._executors.environment() if self._executors else environment
 
 
 def s3_settings(profile: Profile, spark: SparkInstall, *, container: bool) -> dict[str, str]:
