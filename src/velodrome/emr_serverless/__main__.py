@@ -25,8 +25,12 @@ from .api import EmrServerless
 from .applications import Applications
 from .database import Database
 from .job_runs import Folders, JobRuns
+from .jvm import SparkInstall
+from .spark_submit import Machine
 from .store import Store
 from .support import RELEASE
+from .warm_jvm import WorkerSpec
+from .warm_workers import WarmWorkers
 
 _SECONDS_TO_CLOSE = 5
 
@@ -49,17 +53,25 @@ def build(settings: Settings) -> Starlette:
     )
     database = Database(data / "state.sqlite")
     store = Store(database)
-    applications = Applications(store, profile.region, account)
-    job_runs = JobRuns(store, applications, profile, folders)
+    warm = WarmWorkers(folders.scratch, folders.logs)
+    machine = Machine.here()
+
+    def spec(heap_bytes: int) -> WorkerSpec:
+        spark = SparkInstall(folders.spark_venv, folders.jars)
+        return WorkerSpec(spark, min(heap_bytes, machine.memory // 2), machine.cores)
+
+    applications = Applications(store, profile.region, account, warm, spec)
+    job_runs = JobRuns(store, applications, profile, folders, warm)
     verifier = None
     if profile.access_key_id and profile.secret_access_key:
         verifier = Verifier(profile.access_key_id, profile.secret_access_key, profile.region, service.signing_name)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await run_in_threadpool(job_runs.recover)  # first: it removes the folders of all that was
         await run_in_threadpool(applications.recover)
-        await run_in_threadpool(job_runs.recover)
         yield
+        await run_in_threadpool(warm.close)
         await run_in_threadpool(job_runs.close)
         database.close()
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from . import support
 from .errors import ConflictException, ResourceNotFoundException, ValidationException
+from .parameters import memory_size
 from .store import Application, Store
+from .warm_jvm import WorkerSpec
+from .warm_workers import WarmWorkers
 
 log = logging.getLogger(__name__)
 ACTIVE_JOB_RUN_STATES = ("SUBMITTED", "PENDING", "SCHEDULED", "QUEUED", "RUNNING", "CANCELLING")
@@ -29,7 +32,10 @@ _IDLE_MINUTES = 15
 class Applications:
     """The applications of one account and region."""
 
-    def __init__(self, store: Store, region: str, account: str) -> None:
+    def __init__(
+        self, store: Store, region: str, account: str, warm: WarmWorkers, spec: Callable[[int], WorkerSpec]
+    ) -> None:
+        self._warm, self._spec = warm, spec
         self._store = store
         self._region = region
         self._account = account
@@ -75,6 +81,7 @@ class Applications:
             _require(application, ("CREATED", "STOPPED"))
             self._store.set_application_state(id, "STARTING")
         self._store.set_application_state(id, "STARTED")
+        self._start_workers(application)
         log.info("application %s started", id)
 
     def stop(self, id: str) -> None:
@@ -90,6 +97,7 @@ class Applications:
                     "All scheduled and running jobs must be completed or cancelled before stopping an application."
                 )
             self._store.set_application_state(id, "STOPPING")
+        self._warm.stop(id)
         self._store.set_application_state(id, "STOPPED")
         log.info("application %s stopped", id)
 
@@ -120,6 +128,14 @@ class Applications:
         for application in self._store.applications():
             if settled := _SETTLED.get(application.state):
                 self._store.set_application_state(application.id, settled)
+            if settled == "STARTED" or application.state == "STARTED":
+                self._start_workers(application)
+
+    def _start_workers(self, application: Application) -> None:
+        for name, capacity in application.request.get("initialCapacity", {}).items():
+            if name.upper() == "DRIVER":
+                memory = memory_size(capacity.get("workerConfiguration", {}).get("memory", "1g").replace(" ", ""))
+                self._warm.start(application.id, int(capacity["workerCount"]), self._spec(memory))
 
     def _active_job_runs(self, id: str) -> Sequence[str]:
         return [run.id for run in self._store.job_runs(id) if run.state in ACTIVE_JOB_RUN_STATES]
@@ -138,6 +154,7 @@ class Applications:
                 return application
             details = "AUTO_STOPPING: The application was idle for the configured time"
             self._store.set_application_state(application.id, "STOPPED", details)
+        self._warm.stop(application.id)
         return replace(application, state="STOPPED", state_details=details, updated_at=time.time())
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from velodrome.awsapi.profile import Profile
 
-from . import parameters, processes, support
+from . import parameters, processes, support, warm_workers
 from .applications import ACTIVE_JOB_RUN_STATES, Applications, new_id
 from .errors import ConflictException, ResourceNotFoundException, ValidationException
 from .jvm import MissingInstall, SparkInstall
@@ -24,6 +24,7 @@ from .logs import DriverLogs
 from .objects import ObjectError, Objects
 from .spark_submit import Job, Machine, Submission
 from .store import JobRun, Store
+from .warm_workers import WarmWorkers
 
 log = logging.getLogger(__name__)
 TERMINAL = ("SUCCESS", "FAILED", "CANCELLED")
@@ -50,7 +51,10 @@ class Folders:
 class JobRuns:
     """The job runs of all applications; each runs in a thread that follows its driver."""
 
-    def __init__(self, store: Store, applications: Applications, profile: Profile, folders: Folders) -> None:
+    def __init__(
+        self, store: Store, applications: Applications, profile: Profile, folders: Folders, warm: WarmWorkers
+    ) -> None:
+        self._warm = warm
         self._store = store
         self._applications = applications
         self._profile = profile
@@ -123,7 +127,7 @@ class JobRuns:
         for run in self._store.job_runs():
             if run.state in TERMINAL:
                 continue
-            if run.process is not None and processes.end_orphans(run.process, f"velodrome.job={run.id}"):
+            if run.process is not None and processes.end_orphans(run.process, str(self._folders.scratch)):
                 log.warning("job run %s: its processes were still there and were killed", run.id)
             cancelled = run.state == "CANCELLING"
             self._store.set_job_run_state(run.id, "CANCELLED" if cancelled else "FAILED", _KILLED)
@@ -140,10 +144,10 @@ class JobRuns:
     def _follow(self, run: JobRun, job: Job, log_uri: str | None) -> None:
         """Take a job run through its states; whatever happens, it comes to an end."""
         logs = DriverLogs(self._folders.logs, run.application_id, run.id)
-        scratch = self._folders.scratch / run.id
+        scratches = {"job": self._folders.scratch / run.id}
         try:
             self._store.set_job_run_state(run.id, "SCHEDULED", "", unless=_ENDING)
-            state, details = self._run(run, job, logs, scratch)
+            state, details = self._run(run, job, logs, scratches)
         except (ObjectError, MissingInstall, OSError) as error:
             logs.note(str(error))
             state, details = "FAILED", f"{_FAILED} {error}"
@@ -151,7 +155,8 @@ class JobRuns:
             log.exception("job run %s failed inside the service", run.id)
             state, details = "FAILED", f"EMR Serverless failed: {error}"
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            for scratch in scratches.values():
+                shutil.rmtree(scratch, ignore_errors=True)
         if log_uri and not self._closing:
             try:
                 logs.deliver(Objects(self._profile.region), log_uri)
@@ -164,7 +169,7 @@ class JobRuns:
         self._graces.pop(run.id, None)
         log.info("job run %s: %s %s", run.id, state, details)
 
-    def _run(self, run: JobRun, job: Job, logs: DriverLogs, scratch: Path) -> tuple[str, str]:
+    def _run(self, run: JobRun, job: Job, logs: DriverLogs, scratches: dict[str, Path]) -> tuple[str, str]:
         event = self._cancelled[run.id]
         while not self._slots.acquire(timeout=0.1):
             if event.is_set():
@@ -173,9 +178,17 @@ class JobRuns:
             if event.is_set():
                 return self._ended_by_request()
             spark = SparkInstall(self._folders.spark_venv, self._folders.jars)
-            submission = Submission(job, spark, self._profile, self._machine, scratch)
-            command = submission.prepare(Objects(self._profile.region))
-            process = submission.launch(command, logs.stdout, logs.stderr, logs.note)
+            worker = self._warm.take(run.application_id, job, logs.note)
+            if worker is not None:
+                scratches["job"] = worker.scratch
+            submission = Submission(job, spark, self._profile, self._machine, scratches["job"])
+            try:
+                command = submission.prepare(Objects(self._profile.region))
+            except BaseException:
+                if worker is not None:
+                    worker.end()
+                raise
+            process = warm_workers.launch(worker, submission, command, logs.stdout, logs.stderr, logs.note)
             self._store.set_job_run_state(run.id, "RUNNING", "", unless=_ENDING, process=process.pid)
             return self._wait(run, process, event, logs)
         finally:

@@ -100,8 +100,8 @@ class Submission:
 
     def prepare(self, objects: Objects) -> list[str]:
         """Fetch the job's files; the command that runs it."""
-        self._work.mkdir(parents=True)
-        self._temporary.mkdir(parents=True)
+        for folder in (self._work, self._temporary):
+            folder.mkdir(parents=True, exist_ok=True)  # a pre-initialized worker's are there already
         submit = self.job.submit
         files = [objects.fetch(uri, self._work) for uri in submit.files]
         jars = [objects.fetch(uri, self._work.parent / "jars") for uri in submit.jars]
@@ -142,7 +142,7 @@ class Submission:
             return subprocess.Popen(
                 command,
                 cwd=self._work,
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -176,7 +176,8 @@ class Submission:
             )
         return min(asked, largest)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The environment of the job's JVM, whole."""
         profile, spark = self._profile, self._spark
         given = {
             name.removeprefix(_DRIVER_ENVIRONMENT): value
