@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from test_emr_serverless_spark import BUCKET, JOB_LIMIT, THROW, WAIT, Stack, client, keys
@@ -15,6 +15,7 @@ from test_emr_serverless_spark import BUCKET, JOB_LIMIT, THROW, WAIT, Stack, cli
 from velodrome.testing import own_settings, start_service, wait_until
 
 WARM_LIMIT = 120.0
+MARK = re.compile(rb"-Dvelodrome\.job=(worker-[0-9a-f]+)")
 RUNS_WARM = "EMR Serverless: runs on the pre-initialized worker worker-"
 STARTS_COLD = "EMR Serverless: starts cold: "
 FAILED = "Job failed, please check complete logs in configured logging destination. ExitCode: 1."
@@ -36,15 +37,15 @@ print("folder", os.getcwd() == os.environ["HOME"], os.listdir())
 """
 # As in a cold job's environment; PySpark's own names stand beside.
 ENVIRONMENT = {"AWS_REGION", "SPARK_HOME", "JAVA_HOME", "TMPDIR", "HOME", "PYSPARK_PYTHON", "PYSPARK_GATEWAY_PORT"}
+ONE_WORKER = {"workerCount": 1, "workerConfiguration": {"cpu": "1 vCPU", "memory": "2 GB"}}
 # Ships with Spark: writes points with a Spark context of its own, and ends by System.exit(0).
 GENERATOR = "org.apache.spark.mllib.util.KMeansDataGenerator"
 
 
 def workers(stack: Stack) -> list[int]:
     """The JVMs of this service's workers, whether they have a job or not."""
-    mark = b"-Dvelodrome.job=worker-"
     scratch = bytes(stack.settings.home / "data" / "emr-serverless" / "scratch")
-    return [process for process in session_leaders() if mark in (text := command(process)) and scratch in text]
+    return [process for process in session_leaders() if MARK.search(text := command(process)) and scratch in text]
 
 
 def session_leaders() -> list[int]:
@@ -76,14 +77,18 @@ def command(process: int) -> bytes:
         return b""
 
 
-def wait_warm(stack: Stack, times: int) -> None:
-    """Until so many workers of the application have become warm since the service started."""
-    text = f"application {stack.application}: worker worker-"
-    wait_until(
-        f"{times} warm workers",
-        lambda: sum(text in line and line.endswith("is warm") for line in stack.emr_service.log.splitlines()) >= times,
-        WARM_LIMIT,
-    )
+def wait_warm(stack: Stack, unlike: int | None = None) -> int:
+    """Until the application's one worker is warm, and is another than `unlike`; its process id."""
+
+    def warm() -> bool:
+        found = workers(stack)
+        if len(found) != 1 or found[0] == unlike:
+            return False
+        mark = MARK.search(command(found[0]))
+        return mark is not None and f"worker {mark[1].decode()} is warm" in stack.emr_service.log
+
+    wait_until("a warm worker", warm, WARM_LIMIT)
+    return workers(stack)[0]
 
 
 def wait_for_script(stack: Stack, job: str) -> None:
@@ -100,19 +105,6 @@ def jar() -> bytes:
     return content.getvalue()
 
 
-def application(emr: Any, drivers: int = 1) -> str:
-    """An application with so many drivers of 1 GB, stopped."""
-    return str(
-        emr.create_application(
-            releaseLabel="emr-spark-8.0.0",
-            type="SPARK",
-            initialCapacity={
-                "DRIVER": {"workerCount": drivers, "workerConfiguration": {"cpu": "1 vCPU", "memory": "2 GB"}}
-            },
-        )["applicationId"]
-    )
-
-
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     settings = own_settings(tmp_path_factory.mktemp("emr-warm"))
@@ -124,6 +116,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             made.s3.create_bucket(Bucket=BUCKET)
             made.s3.put_object(Bucket=BUCKET, Key="script/nothing.jar", Body=jar())
             made.s3.put_object(Bucket=BUCKET, Key="in/rows.csv", Body=b"key,name\n1,a\n2,b\n2,b\n")
+            made.application = made.emr.create_application(
+                releaseLabel="emr-spark-8.0.0", type="SPARK", initialCapacity={"DRIVER": ONE_WORKER}
+            )["applicationId"]
+            made.emr.start_application(applicationId=made.application)
             yield made
             assert "Traceback" not in made.emr_service.log
         finally:
@@ -133,14 +129,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def stack(services: Stack) -> Iterator[Stack]:
-    """The services, with a started application of one warm worker."""
-    services.application = application(services.emr)
-    services.emr.start_application(applicationId=services.application)
-    wait_warm(services, 1)
-    yield services
-    services.emr.stop_application(applicationId=services.application)
-    wait_until("the workers to end", lambda: not workers(services))
+def stack(services: Stack) -> Stack:
+    """The services and their application, whose worker is warm."""
+    wait_warm(services)
+    return services
 
 
 def run_jar(stack: Stack, main_class: str, *arguments: str) -> str:
@@ -171,7 +163,7 @@ def test_delta_job_then_the_worker_is_replaced(stack: Stack) -> None:
     assert RUNS_WARM in errors
     assert output.startswith("rows [2, 3]\nversions 2\nname delta job 3\n")
     # Nothing of the job that warmed the worker is left: its settings, its files, its words.
-    assert "hadoop None\n" in output or "hadoop 7\n" in output
+    assert "hadoop 7\n" in output  # Hadoop's own default; the other job asked for 0
     assert "folder True ['" in output
     assert "velodrome-warm-up" not in errors
     # Spark's own log, as a cold job has it.
@@ -180,9 +172,7 @@ def test_delta_job_then_the_worker_is_replaced(stack: Stack) -> None:
     assert environment >= ENVIRONMENT
     assert "_PYSPARK_DRIVER_CONN_INFO_PATH" not in environment
     assert not {name for name in environment if name.startswith(("VELODROME", "SOURCE", "REDSHIFT", "AIRFLOW"))}
-    wait_warm(stack, 2)
-    [second] = workers(stack)
-    assert second != first
+    wait_warm(stack, unlike=first)
     assert in_sessions([first]) == []
     scratch = stack.settings.home / "data" / "emr-serverless" / "scratch"
     assert len(list(scratch.iterdir())) == 1  # the second worker's
@@ -222,13 +212,14 @@ def test_jar_job_that_throws_is_told_of_as_cold(stack: Stack) -> None:
 
 
 def test_two_jobs_on_one_worker(stack: Stack) -> None:
+    [worker] = workers(stack)
     first, second = stack.start("print('ran')"), stack.start("print('ran')")
     assert (stack.wait(first)["state"], stack.wait(second)["state"]) == ("SUCCESS", "SUCCESS")
     # A used worker's place is filled after its job, which takes longer than it takes the second job to start.
     errors = sorted((stack.log(job, "stderr") for job in (first, second)), key=lambda text: RUNS_WARM not in text)
     assert RUNS_WARM in errors[0]
     assert f"{STARTS_COLD}no pre-initialized worker is free\n" in errors[1]
-    wait_warm(stack, 2)
+    wait_warm(stack, unlike=worker)
     assert stack.wait(third := stack.start("print('again')"))["state"] == "SUCCESS"
     assert RUNS_WARM in stack.log(third, "stderr")
 
@@ -279,7 +270,7 @@ def test_a_worker_that_died_is_not_used(stack: Stack) -> None:
     assert stack.wait(job)["state"] == "SUCCESS"
     assert STARTS_COLD in stack.log(job, "stderr")
     assert stack.log(job, "stdout") == "ran\n"
-    wait_warm(stack, 2)
+    wait_warm(stack, unlike=worker)
 
 
 def test_stop_and_start(stack: Stack) -> None:
@@ -290,6 +281,7 @@ def test_stop_and_start(stack: Stack) -> None:
     wait_until("a worker that is not warm yet", lambda: len(workers(stack)) == 1)
     stack.emr.stop_application(applicationId=stack.application)
     wait_until("it to end too", lambda: not workers(stack))
+    stack.emr.start_application(applicationId=stack.application)
 
 
 def test_kill_9_of_the_service(stack: Stack) -> None:
@@ -306,15 +298,13 @@ def test_kill_9_of_the_service(stack: Stack) -> None:
         "EMR Serverless was stopped while the job was running; its processes were ended",
     )
     wait_until("the job's Python to end", lambda: not in_sessions(leaders))
-    wait_warm(stack, 2)  # the application is started still: its worker is made again
-    [idle] = workers(stack)
+    idle = wait_warm(stack)  # the application is started still: its worker is made again
     stack.emr_service.kill()
     wait_until("an idle JVM to end by itself", lambda: not in_sessions([idle]))
     stack.emr_service = start_service("emr-serverless", stack.settings)
 
 
 def test_the_service_ends_its_workers_with_itself(stack: Stack) -> None:
-    wait_until("a worker", lambda: len(workers(stack)) == 1)
     [worker] = workers(stack)
     stack.emr_service.process.terminate()
     stack.emr_service.process.wait(20)

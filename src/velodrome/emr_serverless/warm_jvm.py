@@ -160,7 +160,7 @@ class WarmWorker:
             self._connect()
             self._submit(["--master", master, *options, str(_TRAINING_JOB), str(data)])
             self._forget(settings)
-        except (Py4JError, OSError) as error:
+        except (Py4JError, OSError, TypeError) as error:  # the last is what Py4J makes of a class that is not there
             words = self._last_words()
             self.end()
             raise WorkerError(f"worker {self.id} did not become warm: {words or error}") from error

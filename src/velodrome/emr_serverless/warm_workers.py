@@ -66,7 +66,7 @@ class WarmWorkers:
         """How many workers wait for a job now."""
         with self._changed:
             pool = self._pools.get(application_id)
-            return len(pool.ready) if pool else 0
+            return sum(worker.alive for worker in pool.ready) if pool else 0
 
     def take(self, application_id: str, job: Job, note: Callable[[str], None]) -> WarmWorker | None:
         """A warm worker for a job; None if the job has to start cold, then `note` gets the reason.
@@ -152,6 +152,9 @@ class WarmWorkers:
         try:
             worker.warm()
         except WorkerError as error:
+            reason = str(error)
+        except Exception as error:  # the thread's end: the other applications need it still
+            log.exception("worker %s failed inside the service", worker.id)
             reason = str(error)
         with self._changed:
             pool.warming = None
