@@ -26,6 +26,7 @@ from velodrome.emr_serverless.session_tokens import TOKEN_SECONDS
 from velodrome.emr_serverless.sessions import Sessions
 from velodrome.emr_serverless.spark_ui import LiveUis
 from velodrome.emr_serverless.store import Store
+from velodrome.emr_serverless.warm_workers import WarmWorkers
 from velodrome.runtime import install
 from velodrome.settings import Settings
 from velodrome.testing import free_port, run_service, wait_until
@@ -61,6 +62,7 @@ class World:
             log_interval=5,
             event_logs=EventLogs(home / "eventlogs"),
             live=LiveUis(b"a key of the test, of thirty-two b"),
+            warm=WarmWorkers(self.scratch, home / "logs"),
         )
         machine = Machine.here()
         applications = Applications(around.store, "us-east-1", "000000000000", around.installs, NoWorkers())

@@ -27,6 +27,7 @@ from .resources import Workers
 from .spark_submit import Submission
 from .spark_ui import LiveUis
 from .store import ENDED, JobRun, Store
+from .warm_workers import WarmWorkers, launch
 
 log = logging.getLogger(__name__)
 _ENDING = (*ENDED, "CANCELLING")
@@ -69,6 +70,7 @@ class Surroundings:
     log_interval: float
     event_logs: EventLogs
     live: LiveUis
+    warm: WarmWorkers
     executor_processes: bool = False
 
     def shown(self, resource: Resource, spark: SparkInstall) -> tuple[dict[str, str], dict[str, str]]:
@@ -104,6 +106,7 @@ class Attempt:
         self._event = threading.Event()
         self._grace = _GRACE
         self._reason: Outcome | None = None
+        self._scratch = scratch_of(around, run)
         self._thread = threading.Thread(target=self._follow, name=f"{run.id}/{run.attempt}")
 
     def start(self) -> None:
@@ -131,7 +134,6 @@ class Attempt:
         """Take the attempt through its states; whatever happens, it comes to an end."""
         run, around = self.run, self._around
         logs = DriverLogs(around.logs, log_place(run))
-        scratch = scratch_of(around, run)
         delivery: Delivery | None = None
         try:
             role = Role(
@@ -142,7 +144,7 @@ class Attempt:
                 further = partial(further_logs, around, run)
                 delivery = Delivery(logs, objects, self.plan.log_uri, around.log_interval, further)
                 delivery.start()
-            state, details = self._run(role, objects, logs, scratch)
+            state, details = self._run(role, objects, logs)
         except RoleError as error:
             logs.note(str(error))
             state, details = "FAILED", str(error)
@@ -155,8 +157,8 @@ class Attempt:
         finally:
             around.credentials.forget(_name(run))
             around.hidden(resource_of(run))
-            executor_logs(scratch, around.logs / log_place(run))
-            shutil.rmtree(scratch, ignore_errors=True)
+            executor_logs(self._scratch, around.logs / log_place(run))
+            shutil.rmtree(self._scratch, ignore_errors=True)
         if delivery is not None and (problem := delivery.finish()):
             log.warning("job run %s: %s", run.id, problem)
             logs.note(problem)
@@ -164,39 +166,52 @@ class Attempt:
             around.event_logs.remove(resource_of(run))
         self._tell_ended(self, state, details[:_LONGEST_DETAILS])
 
-    def _run(self, role: Role, objects: Objects, logs: DriverLogs, scratch: Path) -> Outcome:
+    def _run(self, role: Role, objects: Objects, logs: DriverLogs) -> Outcome:
         if self._reason is not None:
             return self._reason
         around, run, plan = self._around, self.run, self.plan
         spark = releases.find(run.request["releaseLabel"]).install(around.installs)
         resource = resource_of(run)
         settings, secrets = around.shown(resource, spark)
+        executors = self._executors(spark, logs)
+        worker = None if executors else around.warm.take(run.application_id, plan.job, plan.share.heap, logs.note)
+        if worker is not None:
+            # Known before it runs anything: what a killed service leaves of it can be found.
+            around.store.set_job_run_state(run, "SCHEDULED", unless=_ENDING, process=worker.process.pid)
+            self._scratch = worker.scratch
         submission = Submission(
             plan.job,
             spark,
             around.profile,
             plan.share,
-            scratch,
+            self._scratch,
             settings=settings,
             secrets=secrets,
             environment=around.credentials.environment(_name(run), role),
-            executors=self._executors(spark, scratch, logs),
+            executors=executors,
         )
-        command = submission.prepare(objects)
+        try:
+            command = submission.prepare(objects)
+        except BaseException:
+            if worker is not None:
+                worker.discard()
+            raise
         if self._reason is not None:
+            if worker is not None:
+                worker.discard()
             return self._reason
-        process = submission.launch(command, logs.stdout, logs.stderr, logs.note)
+        process = launch(worker, submission, command, logs.stdout, logs.stderr, logs.note)
         around.store.set_job_run_state(run, "RUNNING", unless=_ENDING, process=process.pid)
         return self._wait(process, logs)
 
-    def _executors(self, spark: SparkInstall, scratch: Path, logs: DriverLogs) -> ExecutorProcesses | None:
+    def _executors(self, spark: SparkInstall, logs: DriverLogs) -> ExecutorProcesses | None:
         if not self._around.executor_processes:
             return None
         if self.plan.job.submit.archives:
             # A Python of theirs is named by its path in the driver's folder.
             logs.note("executors run in the driver's process: the job has archives")
             return None
-        return ExecutorProcesses(spark, self._workers, self.plan.share, scratch)
+        return ExecutorProcesses(spark, self._workers, self.plan.share, self._scratch)
 
     def _wait(self, process: Process, logs: DriverLogs) -> Outcome:
         minutes = plans.timeout_minutes(self.run.request)

@@ -128,8 +128,8 @@ class JobRuns:
                 continue
             mark = attempts.mark(run)
             leaders = {*processes.find(mark), *([run.process] if run.process is not None else [])}
-            ended = [leader for leader in leaders if processes.end_orphans(leader, mark)]
-            if ended:
+            # A pre-initialized worker has a mark of its own, but works in the same folder.
+            if [leader for leader in leaders if processes.end_orphans(leader, str(self._around.scratch))]:
                 log.warning("job run %s: its processes were still there and were killed", run.id)
             self._around.event_logs.finish(attempts.resource_of(run))
             self._deliver(run)

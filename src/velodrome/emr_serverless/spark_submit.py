@@ -93,7 +93,7 @@ class Submission:
         self._submit = job.submit
         self._settings = dict(settings or {})
         self._extra_environment = dict(environment or {})
-        self._secrets = dict(secrets or {})
+        self.secrets = dict(secrets or {})
         self._executors = executors
         self._spark = spark
         self._profile = profile
@@ -105,8 +105,8 @@ class Submission:
 
     def prepare(self, objects: Objects) -> list[str]:
         """Fetch the job's files; the command that runs it. Raises ObjectError for what cannot be had."""
-        self._work.mkdir(parents=True)
-        self._temporary.mkdir(parents=True)
+        for folder in (self._work, self._temporary):
+            folder.mkdir(parents=True, exist_ok=True)  # a pre-initialized worker's are there already
         if self._submit.properties_file:
             self._read_properties(objects, self._submit.properties_file)
         submit = self._submit
@@ -155,18 +155,23 @@ class Submission:
         self, command: list[str], stdout: Path, stderr: Path, note: Callable[[str], None]
     ) -> subprocess.Popen[bytes]:
         """Start the command in a session of its own, so that all it starts can be ended together."""
-        for text in (*self._submit.notes, *self._share.notes):
+        for text in self.notes:
             note(text)
         with stdout.open("ab") as out, stderr.open("ab") as err:
             return subprocess.Popen(
                 command,
                 cwd=self._work,
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
             )
+
+    @property
+    def notes(self) -> list[str]:
+        """What the job's log is to say of how the job runs here."""
+        return [*self._submit.notes, *self._share.notes]
 
     def _fetch(self, objects: Objects, uri: str, folder: Path) -> list[Path]:
         """Download what a URI names, which may have wildcards, or a name of its own after #."""
@@ -233,10 +238,10 @@ class Submission:
 
     def _secret_options(self) -> list[str]:
         """Java reads the options from a file: https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html."""
-        if not self._secrets:
+        if not self.secrets:
             return []
         file = self._work.parent / "secret.options"
-        write_private(file, "".join(f'"-D{name}={value}"\n' for name, value in self._secrets.items()))
+        write_private(file, "".join(f'"-D{name}={value}"\n' for name, value in self.secrets.items()))
         return [f"@{file}"]
 
     def _entry_point(self, objects: Objects) -> Path:
@@ -253,7 +258,8 @@ class Submission:
     def _in_container(self) -> bool:
         return _CONTAINER in self._extra_environment
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The environment of the job's JVM, whole."""
         profile, spark, submit = self._profile, self._spark, self._submit
         given = {
             name.removeprefix(_DRIVER_ENVIRONMENT): value
