@@ -226,7 +226,7 @@ def test_cancel(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
-        ("--driver-memory 3g", "spark.driver.memory 3g is more than the 2048m of a pre-initialized worker"),
+        ("--driver-memory 3g", "a heap of 3072m is more than the 2048m of a pre-initialized worker"),
         ("--conf spark.driver.extraJavaOptions=-Da=b", "the job has its own spark.driver.extraJavaOptions"),
         (
             "--conf spark.emr-serverless.driverEnv.LC_ALL=C",

@@ -155,7 +155,8 @@ class Applications:
             application = self.get(id)
             if application.state == "STOPPED":
                 return
-            _require(application, ("CREATED", "STARTED"))
+            if application.state != "STARTING":  # its workers are not ready, and are not waited for
+                _require(application, ("CREATED", "STARTED"))
             if active := [name for user in self.users for name in user(id)]:
                 raise ValidationException(
                     f"Application {id} cannot be stopped while job runs are active: {', '.join(active)}. "
