@@ -312,7 +312,7 @@ def test_old_event_logs_are_removed(tmp_path: Path) -> None:
 
 
 def test_the_oldest_event_logs_make_room(tmp_path: Path) -> None:
-    logs = EventLogs(tmp_path, largest=200)  # each is one event, of about 70 bytes
+    logs = EventLogs(tmp_path, largest=150)  # each is one event, of 66 bytes
     resources = [Resource("a", JOB_RUN, str(number)) for number in range(4)]
     for number, resource in enumerate(resources):
         written(logs, resource, age=100 - number, ended=True)
