@@ -271,16 +271,16 @@ def spark(**changes: Any) -> dict[str, Any]:
         ),
         (spark(entryPoint="/etc/passwd"), "The entry point /etc/passwd must start with s3://"),
         (
-            spark(sparkSubmitParameters="--archives s3://b/env.tar.gz"),
-            "sparkSubmitParameters: --archives is not available in Velodrome",
+            spark(sparkSubmitParameters="--deploy-mode cluster"),
+            "sparkSubmitParameters: --deploy-mode is set by EMR Serverless",
         ),
         (
             spark(sparkSubmitParameters="--conf spark.master=yarn"),
-            "The Spark setting spark.master is not available in Velodrome",
+            "The Spark setting spark.master is set by EMR Serverless",
         ),
         (spark(sparkSubmitParameters="--conf a"), "sparkSubmitParameters: --conf a is not NAME=VALUE"),
         (spark(sparkSubmitParameters="--conf"), "sparkSubmitParameters: --conf has no value"),
-        (spark(sparkSubmitParameters="--jars /x.jar"), "sparkSubmitParameters: /x.jar must start with s3://"),
+        (spark(sparkSubmitParameters="--jars /x.jar"), "spark.jars: /x.jar must start with s3://"),
         (spark(sparkSubmitParameters="'"), "sparkSubmitParameters cannot be read: No closing quotation"),
         (
             spark(sparkSubmitParameters="--conf spark.driver.memory=much"),
@@ -309,10 +309,11 @@ def test_what_does_not_exist(emr: Any) -> None:
         emr.start_application,
         emr.stop_application,
         emr.delete_application,
-        emr.list_job_runs,
     ):
         with refused("ResourceNotFoundException", 404, "Application 00none does not exist"):
             call(applicationId="00none")
+    with refused("ValidationException", 400, "Application 00none does not exist"):
+        emr.list_job_runs(applicationId="00none")
     with refused("ResourceNotFoundException", 404, "Application 00none does not exist"):
         start_job(emr, "00none")
     application = create(emr)
@@ -334,7 +335,7 @@ def test_update(emr: Any) -> None:
     assert shown["schedulerConfiguration"] == {"queueTimeoutMinutes": 360, "maxConcurrentRuns": 15}
     emr.start_application(applicationId=application)
     assert emr.update_application(applicationId=application, clientToken=token, **changes)["application"]
-    with refused("ConflictException", 409, f"The client token {token} was used with other parameters before"):
+    with refused("ValidationException", 400, f"The client token {token} was used with other parameters before"):
         emr.update_application(applicationId=application, clientToken=token, architecture="X86_64")
     wanted = f"Application {application} must be in one of the following statuses [CREATED, STOPPED]."
     with refused("ValidationException", 400, f"{wanted} Current status: STARTED"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
 import grpc
 import pytest
 from emr_serverless_stack import ROLE, processes
@@ -94,6 +95,7 @@ def settings(running: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """As the service's environment has them: the role is assumed where the profile says."""
     for name in ("AWS_CONFIG_FILE", "AWS_PROFILE"):
         monkeypatch.setenv(name, running[name])
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # boto3 keeps what it read at its first client
     return running
 
 

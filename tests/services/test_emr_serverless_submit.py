@@ -71,6 +71,13 @@ for _ in range(2):
     spark.range(3).write.mode("overwrite").format("delta").save(sys.argv[1])
 print("versions", DeltaTable.forPath(spark, sys.argv[1]).history().count(), spark.version)
 """
+LOADED = """
+import sys
+from pyspark.sql import SparkSession
+jvm = SparkSession.builder.getOrCreate()._jvm
+loader = jvm.Thread.currentThread().getContextClassLoader()
+print("loaded", jvm.java.lang.Class.forName(sys.argv[1], True, loader).toString())
+"""
 LOGGER = """
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.appName("PySparkApp").getOrCreate()
@@ -235,6 +242,16 @@ def test_packages_and_delta_among_them(stack: Stack) -> None:
     assert "--packages: info.picocli_picocli-4.7.5.jar" in stack.log(job, "stderr")
 
 
+def test_packages_of_two_jobs_at_once(stack: Stack) -> None:
+    packages = {"org.jsoup:jsoup:1.17.2": "org.jsoup.Jsoup", "com.opencsv:opencsv:5.9": "com.opencsv.CSVReader"}
+    jobs = {
+        stack.start(LOADED, name, sparkSubmitParameters=f"--packages {package}"): name
+        for package, name in packages.items()
+    }
+    for job, name in jobs.items():
+        assert f"loaded class {name}\n" in succeeded(stack, job)
+
+
 def test_packages_that_no_registry_has(stack: Stack) -> None:
     run = stack.wait(job := stack.start("print(1)", sparkSubmitParameters="--packages no.such.group:nothing:1.0"))
     problem = (
@@ -250,11 +267,29 @@ def test_a_jar_with_its_class(stack: Stack) -> None:
     uri = put(stack, "jar/ivy.jar", next(jars.glob("ivy-*.jar")).read_bytes())
     put(stack, "jar/more/words.jar", zipped({"words.txt": "words"}))
     more = f"s3://{BUCKET}/jar/more/*.jar"
-    job = start_jar(stack, uri, f"--class org.apache.ivy.Main --jars {more} --driver-memory 512m", "-version")
+    web = stack.s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "jar/more/words.jar"})
+    job = start_jar(stack, uri, f"--class org.apache.ivy.Main --jars {more} --verbose --driver-memory 512m", "-version")
     assert "Apache Ivy" in succeeded(stack, job)
+    assert "/jars/words.jar" in stack.log(job, "stderr")
+    job = start_jar(stack, uri, f"--class org.apache.ivy.Main --jars '{web}' -v", "-version")
+    assert "Apache Ivy" in succeeded(stack, job)
+    assert "/jars/words.jar" in stack.log(job, "stderr")
     run = stack.wait(job := start_jar(stack, uri, "--class no.such.Main"))
     assert run["state"] == "FAILED"
     assert "Failed to load class no.such.Main." in stack.log(job, "stderr")
+
+
+def test_what_cannot_be_had_fails_the_job(stack: Stack) -> None:
+    properties = put(stack, "in/refused.conf", b"spark.master yarn\n")
+    for parameters, problem in (
+        (f"--jars s3://{BUCKET}/nowhere/*.jar", f"s3://{BUCKET}/nowhere/*.jar names no object"),
+        (f"--jars s3://{BUCKET}/no*/a.jar",
+         f"s3://{BUCKET}/no*/a.jar has a wildcard in a folder; only its last part may have one"),
+        (f"--properties-file {properties}", f"{properties}: The Spark setting spark.master is set by EMR Serverless"),
+    ):  # fmt: skip
+        run = stack.wait(job := stack.start("print(1)", sparkSubmitParameters=parameters))
+        assert (run["state"], run["stateDetails"]) == ("FAILED", f"{_FAILED} {problem}")
+        assert problem in stack.log(job, "stderr")
 
 
 def test_levels_of_the_logs(stack: Stack) -> None:

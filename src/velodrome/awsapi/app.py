@@ -12,11 +12,18 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as WebRequest
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, request_response
 from starlette.types import Lifespan
 
 from . import parse
-from .errors import AwsError, CommonError, NotImplementedException, RequestEntityTooLargeException, ServiceError
+from .errors import (
+    AwsError,
+    CommonError,
+    NotImplementedException,
+    RequestEntityTooLargeException,
+    SerializationException,
+    ServiceError,
+)
 from .http import Reply, Request, WireProtocol
 from .model import Service, handler_name
 from .rest_json import RestJson
@@ -43,17 +50,25 @@ class Api:
         try:
             if self._verifier is not None:
                 self._verifier.verify(request)
-            operation, parameters = self._protocol.parse(request)
+            operation, parameters = self._parse(request)
             handler: Handler | None = getattr(self._handlers, handler_name(operation), None)
             if handler is None:
                 raise NotImplementedException(f"{operation} of {self._service.name} is not available in Velodrome")
-            self._validate(operation, parameters)
             return self._protocol.reply(operation, handler(parameters))
         except AwsError as error:
             return self._protocol.error(error.code, error.message, self._status(error))
         except Exception:  # the boundary: the client gets AWS's error, the log gets what happened
             log.exception("%s %s failed", request.method, request.raw_path)
             return self._protocol.error("InternalServerException", "Internal error; see the service's log", 500)
+
+    def _parse(self, request: Request) -> tuple[str, dict[str, Any]]:
+        try:
+            operation, parameters = self._protocol.parse(request)
+            if hasattr(self._handlers, handler_name(operation)):
+                self._validate(operation, parameters)
+        except RecursionError:
+            raise SerializationException("the body is nested too deeply") from None
+        return operation, parameters
 
     def _validate(self, operation: str, parameters: dict[str, Any]) -> None:
         shape = self._service.operation(operation).input_shape
@@ -95,9 +110,11 @@ def create_app(
         reply = await run_in_threadpool(api.answer, sent)
         return Response(reply.body, reply.status, {**reply.headers, "x-amzn-requestid": str(uuid.uuid4())})
 
-    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-    every_path = Route("/{path:path}", call, methods=methods)
-    return Starlette(routes=[Route(HEALTH_PATH, health), *routes, every_path], lifespan=lifespan)
+    app = Starlette(routes=[Route(HEALTH_PATH, health), *routes], lifespan=lifespan)
+    # Not a route, which takes listed methods only: a method of any name gets AWS's error, not the web server's.
+    app.router.default = request_response(call)
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _read_body(request: WebRequest) -> bytes:

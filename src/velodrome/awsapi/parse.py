@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime
+import math
 import re
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -15,8 +16,15 @@ from botocore.model import ListShape, MapShape, Shape, StringShape, StructureSha
 
 from .errors import SerializationException
 
-_KINDS: dict[type, str] = {str: "STRING_VALUE", bool: "TRUE_VALUE", int: "NUMBER_VALUE", float: "DECIMAL_VALUE"}
+_KINDS: dict[type, str] = {
+    str: "STRING_VALUE",
+    bool: "TRUE_VALUE",
+    int: "NUMBER_VALUE",
+    float: "DECIMAL_VALUE",
+    type(None): "NULL_VALUE",
+}
 _NUMBERS = {"integer": "Integer", "long": "Long", "float": "Float", "double": "Double"}
+_BITS = {"integer": 31, "long": 63}
 
 
 def json_value(shape: Shape, value: Any, path: str = "") -> Any:
@@ -36,12 +44,19 @@ def json_value(shape: Shape, value: Any, path: str = "") -> Any:
         case MapShape():
             if not isinstance(value, dict):
                 raise _unexpected(value, "a map", path)
-            return {key: json_value(shape.value, item, f"{path}.{key}") for key, item in value.items()}
+            return {key: _item(shape.value, item, f"{path}.{key}") for key, item in value.items()}
         case ListShape():
             if not isinstance(value, list):
                 raise _unexpected(value, "a list", path)
-            return [json_value(shape.member, item, f"{path}.{number}.member") for number, item in enumerate(value, 1)]
+            return [_item(shape.member, item, f"{path}.{number}.member") for number, item in enumerate(value, 1)]
     return _scalar(shape, value, path)
+
+
+def _item(shape: Shape, value: Any, path: str) -> Any:
+    # A member that is null is a member that is not there; in a list or a map, null is a value, and of no type.
+    if value is None:
+        raise _unexpected(value, "a value", path)
+    return json_value(shape, value, path)
 
 
 def text_value(shape: Shape, value: str, path: str, timestamp: str = "iso8601") -> Any:
@@ -51,7 +66,7 @@ def text_value(shape: Shape, value: str, path: str, timestamp: str = "iso8601") 
         if name == "boolean":
             return {"true": True, "false": False}[value.lower()]
         if name in ("integer", "long"):
-            return int(value)
+            return _in_range(int(value), name)
         if name in ("float", "double"):
             return float(value)
     except (KeyError, ValueError):
@@ -134,16 +149,19 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _scalar(shape: Shape, value: Any, path: str) -> Any:
     name = shape.type_name
     if name == "string":
-        if not isinstance(value, str):
+        # A lone surrogate ("\ud800") is no character: it has no UTF-8 to be stored in.
+        if not isinstance(value, str) or any("\ud800" <= character <= "\udfff" for character in value):
             raise _unexpected(value, "a String", path)
     elif name == "boolean":
         if not isinstance(value, bool):
             raise _unexpected(value, "a Boolean", path)
     elif name in ("integer", "long"):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise _unexpected(value, "an Integer" if name == "integer" else "a Long", path)
+        try:
+            return _in_range(value, name)
+        except ValueError:
+            raise _unexpected(value, "an Integer" if name == "integer" else "a Long", path) from None
     elif name in ("float", "double"):
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise _unexpected(value, f"a {_NUMBERS[name]}", path)
     elif name == "timestamp":
         return _timestamp(value, shape.serialization.get("timestampFormat", "unixtimestamp"), path)
@@ -152,6 +170,13 @@ def _scalar(shape: Shape, value: Any, path: str) -> Any:
             return base64.b64decode(value, validate=True)
         except (TypeError, ValueError, binascii.Error):
             raise _unexpected(value, "a Blob", path) from None
+    return value
+
+
+def _in_range(value: Any, name: str) -> int:
+    """A whole number that an Integer (32 bits) or a Long (64) holds; raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2 ** _BITS[name]) <= value < 2 ** _BITS[name]:
+        raise ValueError
     return value
 
 

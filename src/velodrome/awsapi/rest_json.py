@@ -98,12 +98,16 @@ def _body(request: Request) -> dict[str, Any]:
     if not request.body:
         return {}
     try:
-        content = json.loads(request.body)
+        content = json.loads(request.body, parse_constant=_no_constant)
     except ValueError:
         raise SerializationException("the body is not JSON") from None
     if not isinstance(content, dict):
         raise SerializationException("the body is not a JSON object")
     return content
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is Python's, not JSON's")
 
 
 def _query_value(member: Shape, query: dict[str, list[str]], wire: str, name: str) -> Any:

@@ -10,6 +10,8 @@ import hashlib
 import hmac
 from urllib.parse import quote, unquote
 
+from botocore.utils import normalize_url_path
+
 from .errors import (
     IncompleteSignatureException,
     InvalidSignatureException,
@@ -50,7 +52,8 @@ class Verifier:
         key = f"AWS4{self._secret}".encode()
         for part in scope:
             key = _sign(key, part)
-        if not hmac.compare_digest(_sign(key, text).hex(), signature):
+        # As bytes: of text it compares ASCII only, and raises otherwise.
+        if not hmac.compare_digest(_sign(key, text).hex().encode(), signature.encode()):
             raise InvalidSignatureException(
                 "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
                 "Access Key and signing method. Consult the service documentation for details."
@@ -64,10 +67,11 @@ class Verifier:
             raise IncompleteSignatureException("Date must be in ISO-8601 'basic format'.") from None
         if stamp[:8] != day:
             raise InvalidSignatureException("Date in Credential scope does not match YYYYMMDD from X-Amz-Date.")
-        if sent + _SKEW < now:
+        # Differences of times: a date at either end of the calendar has no neighbours to compare with.
+        if now - sent > _SKEW:
             limit = (now - _SKEW).strftime("%Y%m%dT%H%M%SZ")
             raise InvalidSignatureException(f"Signature expired: {stamp} is now earlier than {limit}")
-        if sent - _SKEW > now:
+        if sent - now > _SKEW:
             limit = (now + _SKEW).strftime("%Y%m%dT%H%M%SZ")
             raise InvalidSignatureException(f"Signature not yet current: {stamp} is still later than {limit}")
 
@@ -94,8 +98,8 @@ def _canonical(request: Request, signed: list[str]) -> str:
     headers = "".join(f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed)
     pairs = (part.partition("=")[::2] for part in request.query.split("&") if part)
     query = "&".join("=".join(pair) for pair in sorted((_encode(name), _encode(value)) for name, value in pairs))
-    # Services other than S3 sign the path encoded once more than it was sent.
-    path = quote(request.raw_path, safe="/~-_.")
+    # Services other than S3 sign the path without dot segments and doubled slashes, encoded once more than it was sent.
+    path = quote(normalize_url_path(request.raw_path), safe="/~-_.")
     return "\n".join((request.method, path, query, headers, ";".join(signed), _digest(request.body)))
 
 

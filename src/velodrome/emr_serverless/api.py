@@ -13,7 +13,7 @@ from .applications import Applications
 from .dashboard_api import DashboardOperations
 from .dashboards import Dashboards
 from .job_runs import JobRuns
-from .pages import created_within, page
+from .pages import created_within, page, place
 from .session_api import SessionOperations
 from .sessions import Sessions
 from .store import JobRun
@@ -54,8 +54,9 @@ class EmrServerless(SessionOperations, DashboardOperations):
 
     def list_applications(self, parameters: Parameters) -> dict[str, Any]:
         """ListApplications."""
-        applications = self._applications.list(parameters.get("states"))
-        shown, token = page(applications, parameters, lambda one: one.id)
+        states = parameters.get("states")
+        applications = self._applications.list(states)
+        shown, token = page(applications, parameters, lambda one: place(one, states))
         summaries = [descriptions.application_summary(one, self._applications.arn(one.id)) for one in shown]
         return {"applications": summaries, "nextToken": token}
 
@@ -94,16 +95,17 @@ class EmrServerless(SessionOperations, DashboardOperations):
 
     def list_job_runs(self, parameters: Parameters) -> dict[str, Any]:
         """ListJobRuns."""
-        found = self._job_runs.list(parameters["applicationId"], parameters.get("states"))
+        states = parameters.get("states")
+        found = self._job_runs.list(parameters["applicationId"], states)
         runs = [run for run in found if _wanted(run, parameters)]
-        shown, token = page(runs, parameters, lambda run: run.id)
+        shown, token = page(runs, parameters, lambda run: place(run, states))
         summaries = [descriptions.job_run_summary(run, self._job_runs.arn(run), self._created_by) for run in shown]
         return {"jobRuns": summaries, "nextToken": token}
 
     def list_job_run_attempts(self, parameters: Parameters) -> dict[str, Any]:
         """ListJobRunAttempts."""
         attempts = self._job_runs.attempts(parameters["applicationId"], parameters["jobRunId"])
-        shown, token = page(attempts, parameters, lambda run: str(run.attempt))
+        shown, token = page(attempts, parameters, lambda run: (-run.attempt,))
         summaries = [descriptions.attempt_summary(run, self._job_runs.arn(run), self._created_by) for run in shown]
         return {"jobRunAttempts": summaries, "nextToken": token}
 

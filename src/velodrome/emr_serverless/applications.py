@@ -109,8 +109,12 @@ class Applications:
         scope = f"update {id}"
         with self._store.transaction():
             application = self.get(id)
-            if self.known(scope, parameters):
-                return application
+            try:
+                if self.known(scope, parameters):
+                    return application
+            except ConflictException as error:
+                # The model of UpdateApplication has a client token, but no ConflictException.
+                raise ValidationException(error.message) from error
             _require(application, ("CREATED", "STOPPED"))
             changes = {
                 name: value for name, value in parameters.items() if name not in ("applicationId", "clientToken")

@@ -29,7 +29,8 @@ def application_summary(application: Application, arn: str) -> dict[str, Any]:
         "releaseLabel": application.request["releaseLabel"],
         "type": "Spark",
         "state": application.state,
-        "stateDetails": application.state_details,
+        # Empty where there is nothing to say: Airflow's sensor reads it of every application that it finds stopped.
+        "stateDetails": application.state_details or "",
         "createdAt": moment(application.created_at),
         "updatedAt": moment(application.updated_at),
         "architecture": application.request.get("architecture", _DEFAULTS["architecture"]),

@@ -77,7 +77,11 @@ class JobRuns:
 
     def list(self, application_id: str, states: Sequence[str] | None) -> Sequence[JobRun]:
         """The job runs of an application, the newest first; those in `states`, grouped by them, if any are given."""
-        self._applications.get(application_id)
+        try:
+            self._applications.get(application_id)
+        except ResourceNotFoundException as error:
+            # ListJobRuns is the one operation whose model has no ResourceNotFoundException.
+            raise ValidationException(error.message) from error
         if states:
             return sorted(self._store.job_runs(application_id, states), key=lambda run: states.index(run.state))
         return self._store.job_runs(application_id)

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import utilization
 from .descriptions import moment
-from .pages import created_within, page
+from .pages import created_within, page, place
 from .resources import Workers
 from .session_store import ENDED, Session
 from .sessions import DEFAULT_IDLE_MINUTES, Sessions
@@ -67,9 +67,10 @@ class SessionOperations:
 
     def list_sessions(self, parameters: Parameters) -> dict[str, Any]:
         """ListSessions."""
-        found = self._sessions.list(parameters["applicationId"], parameters.get("states"))
+        states = parameters.get("states")
+        found = self._sessions.list(parameters["applicationId"], states)
         sessions = [session for session in found if created_within(moment(session.created_at), parameters)]
-        shown, token = page(sessions, parameters, lambda session: session.id)
+        shown, token = page(sessions, parameters, lambda session: place(session, states))
         return {"sessions": [self._session_summary(session) for session in shown], "nextToken": token}
 
     def terminate_session(self, parameters: Parameters) -> dict[str, Any]:

@@ -424,6 +424,11 @@ def _require_sessions(application: Application) -> None:
         raise ValidationException(
             f"Interactive sessions are supported for EMR release 7.13.0 and later. Current release label: {label}"
         )
+    if not releases.find(label).has_connect:
+        raise ValidationException(
+            f"Interactive sessions of release label {label} are not available in Velodrome; "
+            f"those of {releases.DEFAULT.label} are"
+        )
 
 
 def has_sessions(label: str) -> bool:

@@ -58,6 +58,9 @@ INSTALLS: dict[str, Install] = {
         Install("test", ("tests/requirements.txt",)),
         # Only what uses EMR Serverless's sessions needs it: their tests, and who tries docs/emr_sessions.md.
         Install("spark-client", ("tests/spark-client-requirements.txt",), with_velodrome=False),
+        # What only tests run, each made by its test: pins that go into no other environment.
+        Install("aws-clients", ("tests/aws-clients/requirements.txt",), with_velodrome=False),
+        Install("airflow-deferrable", ("tests/airflow-deferrable/requirements.txt",), with_velodrome=False),
     )
 }
 
