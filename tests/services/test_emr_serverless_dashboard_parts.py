@@ -59,6 +59,7 @@ class Parts:
     history: HistoryServer
     live: LiveUis
     spark: SparkInstall
+    now: list[float]
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +75,15 @@ def parts(tmp_path: Path, spark: SparkInstall) -> Iterator[Parts]:
     database = Database(tmp_path / "state.sqlite")
     event_logs = EventLogs(tmp_path / "event logs")
     live = LiveUis(master_key(tmp_path / "key"))
-    key = key_of(live.master_key, "history-server")
-    history = HistoryServer(tmp_path / "history", tmp_path / "history.log", lambda: spark, key, idle=2.0)
+    key, now = key_of(live.master_key, "history-server"), [0.0]
+    history = HistoryServer(tmp_path / "history", tmp_path / "history.log", lambda: spark, key, lambda: now[0])
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     dashboards = Dashboards(url, DashboardTokens(database), event_logs, history, live, lambda *_: None)
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=dashboards.routes()), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    yield Parts(tmp_path, dashboards, event_logs, history, live, spark)
+    yield Parts(tmp_path, dashboards, event_logs, history, live, spark, now)
     server.should_exit = True
     thread.join()
     history.close()
@@ -146,6 +147,12 @@ def test_a_session_while_it_runs_and_after_it_was_killed(parts: Parts) -> None:
         # Nobody looks any more: it ends, and comes back for who does.
         server = parts.history.process_id
         assert server is not None
+        parts.now[0] += 299
+        assert browser.get(f"{base}jobs/").status_code == 200
+        parts.now[0] += 299
+        assert browser.get(f"{base}jobs/").status_code == 200
+        assert parts.history.process_id == server
+        parts.now[0] += 300
         wait_until("the history server to end", lambda: parts.history.process_id is None)
         assert "Completed Jobs" in browser.get(f"{base}jobs/").text
         assert parts.history.process_id not in (None, server)
@@ -312,7 +319,7 @@ def test_old_event_logs_are_removed(tmp_path: Path) -> None:
 
 
 def test_the_oldest_event_logs_make_room(tmp_path: Path) -> None:
-    logs = EventLogs(tmp_path, largest=200)  # each is one event, of about 70 bytes
+    logs = EventLogs(tmp_path, largest=150)  # each is one event, of 66 bytes
     resources = [Resource("a", JOB_RUN, str(number)) for number in range(4)]
     for number, resource in enumerate(resources):
         written(logs, resource, age=100 - number, ended=True)

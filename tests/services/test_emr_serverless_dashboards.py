@@ -14,6 +14,7 @@ import evidence
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from emr_serverless_sessions import Stack as Sessions
 from emr_serverless_stack import BUCKET, JOB_LIMIT, Stack, running_stack
 from playwright.sync_api import Page, sync_playwright
 
@@ -277,6 +278,29 @@ def test_what_is_not_there(stack: Stack) -> None:
         "Code": "ResourceNotFoundException",
         "Message": "Session none does not exist",
     }
+
+
+def test_a_session(stack: Stack, page: Page) -> None:
+    application = stack.create(interactiveConfiguration={"sessionEnabled": True})
+    sessions = Sessions(stack.settings, stack.emr_service, stack.emr, application)
+    session = sessions.start()
+    sessions.wait(session, "STARTED")
+
+    def address() -> str:
+        asked = {"applicationId": application, "resourceId": session, "resourceType": "SESSION"}
+        return str(stack.emr.get_resource_dashboard(**asked)["url"])
+
+    page.goto(address())
+    base_url = base(address())
+    assert page.url == f"{base_url}jobs/"
+    page.click("ul.navbar-nav >> text=Connect")
+    page.wait_for_selector("text=Session Statistics")
+    sessions.terminate(session)
+    page.goto(address())
+    assert page.url == f"{base_url}history/{session}/jobs/"
+    page.click("ul.navbar-nav >> text=Executors")
+    page.wait_for_selector("#active-executors-table >> text=driver")
+    page.wait_for_load_state("networkidle")
 
 
 def test_kill_9_of_the_service_leaves_no_history_server(stack: Stack) -> None:
