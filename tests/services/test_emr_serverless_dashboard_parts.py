@@ -93,7 +93,7 @@ def parts(tmp_path: Path, spark: SparkInstall) -> Iterator[Parts]:
 @contextmanager
 def running(parts: Parts, resource: Resource) -> Iterator[subprocess.Popen[bytes]]:
     """A Spark with the resource's settings."""
-    settings, secrets = parts.live.open(resource, "4.0.2")
+    settings, secrets = parts.live.open(resource)
     settings |= parts.event_logs.settings(resource) | secrets
     script = parts.home / "session.py"
     script.write_text(SPARK, encoding="utf-8")
@@ -137,7 +137,7 @@ def test_a_session_while_it_runs_and_after_it_was_killed(parts: Parts) -> None:
             assert "Completed Jobs" in browser.get(f"{base}jobs/").text
             # A session whose Spark has not begun: whoever answers on its port is not it.
             other = Resource("00app", SESSION, "00other")
-            parts.live.open(other, "4.0.2")
+            parts.live.open(other)
             answer = browser.get(parts.dashboards.url(other))
             assert (answer.status_code, answer.headers["refresh"]) == (503, "2")
         assert str(browser.get(f"{base}stages/").url) == f"{base}history/00session/stages/"
@@ -241,17 +241,6 @@ def test_the_key_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert key_of(key, JOB.prefix) != key_of(key, OF_SESSION.prefix)
     assert bearer(key).count(".") == 2
-
-
-def test_a_spark_without_the_filter_is_not_asked_for_it(tmp_path: Path) -> None:
-    live = LiveUis(master_key(tmp_path / "key"))
-    settings, secrets = live.open(JOB, "3.5.6")
-    assert (settings["spark.ui.port"], secrets) == (str(live.port(JOB)), {})
-    settings, secrets = live.open(JOB, "4.0.1")
-    assert sorted(secrets) == ["spark.org.apache.spark.ui.JWSFilter.param.secretKey", "spark.ui.filters"]
-    assert "spark.ui.filters" not in settings
-    live.close(JOB)
-    assert live.port(JOB) is None
 
 
 def test_attempts_are_applications_of_their_own() -> None:

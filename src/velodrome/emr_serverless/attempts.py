@@ -18,7 +18,7 @@ from .credentials import CredentialsEndpoint, Role, RoleError
 from .dashboard_resources import JOB_RUN, Resource
 from .errors import ValidationException
 from .event_logs import EventLogs
-from .jvm import MissingInstall, SparkInstall
+from .jvm import MissingInstall
 from .logs import Delivery, DriverLogs, place
 from .objects import ObjectError, Objects
 from .plans import Plan
@@ -68,9 +68,9 @@ class Surroundings:
     event_logs: EventLogs
     live: LiveUis
 
-    def shown(self, resource: Resource, spark: SparkInstall) -> tuple[dict[str, str], dict[str, str]]:
+    def shown(self, resource: Resource) -> tuple[dict[str, str], dict[str, str]]:
         """What Spark is to be started with, so that its UI and event log can be shown: settings, and secret ones."""
-        settings, secrets = self.live.open(resource, spark.version)
+        settings, secrets = self.live.open(resource)
         return self.event_logs.settings(resource) | settings, secrets
 
     def hidden(self, resource: Resource) -> None:
@@ -157,7 +157,7 @@ class Attempt:
         around, run, plan = self._around, self.run, self.plan
         spark = releases.find(run.request["releaseLabel"]).install(around.installs)
         resource = resource_of(run)
-        settings, secrets = around.shown(resource, spark)
+        settings, secrets = around.shown(resource)
         submission = Submission(
             plan.job,
             spark,

@@ -145,6 +145,7 @@ class HistoryServer:
             # A port that somebody took meanwhile must be an error: on the next one we would not find it.
             "spark.port.maxRetries": "0",
             "spark.history.retainedApplications": "8",
+            "spark.ui.filters": "org.apache.spark.ui.JWSFilter",
             **ui_secret(self.key),
         }
         write_private(properties, "".join(f"{name} {value}\n" for name, value in settings.items()))

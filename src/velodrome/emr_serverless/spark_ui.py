@@ -23,8 +23,6 @@ from .dashboard_resources import Resource
 _FILTER = "org.apache.spark.ui.JWSFilter"
 _SECONDS = 60
 _KEY_BYTES = 32
-# 3.5.6 has no such class: "ClassNotFoundException: org.apache.spark.ui.JWSFilter", and the job ends with code 1.
-_FIRST_WITH_FILTER = 4
 # Spark takes the next port where its own is taken, this many times (spark.port.maxRetries).
 PORTS_TRIED = 16
 
@@ -37,28 +35,23 @@ def free_port() -> int:
 
 
 def ui_settings(port: int) -> dict[str, str]:
-    """What makes a Spark application show its UI on this port, or on one of the next 16 if that is taken meanwhile."""
+    """What makes a Spark application show its UI on this port, or on one of the next 16 if that is taken meanwhile.
+
+    `ui_secret` belongs to it: without it, Spark's filter does not start, and neither does the UI.
+    """
     return {
         "spark.ui.enabled": "true",
         "spark.ui.port": str(port),
         "spark.port.maxRetries": str(PORTS_TRIED),
         "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.filters": _FILTER,
     }
-
-
-def has_filter(spark_version: str) -> bool:
-    """Whether this Spark has the filter. One of a release before emr-spark-8.0 has not, and a filter that is not there
-    would fail the job: its UI is open to who is on this machine, as that of any Spark on a laptop is."""
-    return int(spark_version.split(".")[0]) >= _FIRST_WITH_FILTER
 
 
 def ui_secret(key: bytes) -> dict[str, str]:
-    """What makes the UI ask for a key of at least 32 bytes. It must not stand in a command line, which every user can
-    read; its name has "secret" in it, so that Spark shows it neither in the UI nor in the event log."""
-    return {
-        "spark.ui.filters": _FILTER,
-        f"spark.{_FILTER}.param.secretKey": base64.urlsafe_b64encode(key).decode(),
-    }
+    """The setting with the key of at least 32 bytes. It must not stand in a command line, which every user can read;
+    its name has "secret" in it, so that Spark shows it neither in the UI nor in the event log."""
+    return {f"spark.{_FILTER}.param.secretKey": base64.urlsafe_b64encode(key).decode()}
 
 
 def bearer(key: bytes) -> str:
@@ -80,10 +73,10 @@ class LiveUis:
         self.master_key = master_key
         self._ports: dict[Resource, int] = {}
 
-    def open(self, resource: Resource, spark_version: str) -> tuple[dict[str, str], dict[str, str]]:
+    def open(self, resource: Resource) -> tuple[dict[str, str], dict[str, str]]:
         """What the resource's Spark is to be started with: settings, and those that are secret."""
         self._ports[resource] = port = free_port()
-        return ui_settings(port), ui_secret(self.key(resource)) if has_filter(spark_version) else {}
+        return ui_settings(port), ui_secret(self.key(resource))
 
     def close(self, resource: Resource) -> None:
         """The resource's Spark has ended."""
