@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import tarfile
@@ -99,6 +100,7 @@ table = DeltaTable.forPath(spark, sys.argv[2] + "/delta")
 print("release", spark.version, table.history().count(), table.toDF().agg(f.sum("n")).collect()[0][0])
 print("picocli", spark._jvm.picocli.CommandLine.VERSION)
 print("provider", spark.conf.get("spark.hadoop.fs.s3a.aws.credentials.provider"))
+print("live UI", spark.conf.get("spark.ui.enabled"))
 """
 
 
@@ -231,7 +233,9 @@ def test_files_modules_settings_and_arguments(stack: Stack) -> None:
     assert f"environment one two UTC {stack.settings['S3_ENDPOINT_URL']}\n" in output
     assert "java own True\n" in output
     assert "arguments ['a b', '']\n" in output
-    assert "Parsed arguments:" in stack.log(job, "stderr")  # spark-submit's own, with --verbose
+    log = stack.log(job, "stderr")
+    assert "Parsed arguments:" in log  # spark-submit's own, with --verbose
+    assert not re.search(r"secretKey\W+[\w-]{40}", log)
 
 
 def test_packages_and_delta_among_them(stack: Stack) -> None:
@@ -330,4 +334,5 @@ def test_an_earlier_release(stack: Stack) -> None:
     assert "release 3.5.6 2 3\n" in output
     assert "picocli 4.7.5\n" in output
     assert "provider com.amazonaws.auth.EC2ContainerCredentialsProviderWrapper\n" in output
+    assert "live UI false\n" in output  # Spark 3.5 has no filter that could keep others out
     assert other.run(job)["releaseLabel"] == EARLIER

@@ -141,7 +141,7 @@ class Scheduler:
         if not self._store.set_job_run_state(run, "SCHEDULED", unless=unless, workers=workers):
             return
         log.info("job run %s: SCHEDULED, attempt %d", run.id, run.attempt)
-        attempt = Attempt(run, plan, self._around, self._ended)
+        attempt = Attempt(run, plan, decision.workers, self._around, self._ended)
         self._active[run.id] = (attempt, Running(run.application_id, decision.workers.total, plan.share.memory))
         attempt.start()
 
