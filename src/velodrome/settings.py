@@ -62,6 +62,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("EMR_SERVERLESS_SESSIONS_PORT", "4571", "port of EMR Serverless's sessions (Spark Connect, TLS)"),
     Setting("EMR_SERVERLESS_SESSIONS_URL", "https://localhost:${EMR_SERVERLESS_SESSIONS_PORT}", "its URL for clients"),
     Setting("EMR_SERVERLESS_OVERSIZED", "scale", "a job larger than this machine: scale (it runs smaller) or refuse"),
+    Setting("EMR_SERVERLESS_EXECUTORS", "inside", "a job's executors: inside its driver's process, or processes"),
     Setting("EMR_SERVERLESS_LOG_INTERVAL", "5", "seconds between two deliveries of a running job's logs"),
     Setting("EMR_SERVERLESS_MINUTE", "60", "seconds that a minute of EMR Serverless's timeouts lasts; less for tests"),
     Setting("EMR_SERVERLESS_DASHBOARD_URL", "${EMR_SERVERLESS_ENDPOINT_URL}", "where browsers reach its dashboards"),

@@ -61,7 +61,9 @@ class Stack:
         return self.run(job)
 
     def log(self, job: str, name: str) -> str:
-        return (self.log_folder(job) / name).read_text(encoding="utf-8")
+        """What a job has written so far; a job that waits has written nothing."""
+        file = self.log_folder(job) / name
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
 
     def log_folder(self, job: str) -> Path:
         jobs = self.settings.home / "logs" / "emr-serverless" / "applications" / self.application / "jobs"

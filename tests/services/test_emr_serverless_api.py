@@ -271,16 +271,16 @@ def spark(**changes: Any) -> dict[str, Any]:
         ),
         (spark(entryPoint="/etc/passwd"), "The entry point /etc/passwd must start with s3://"),
         (
-            spark(sparkSubmitParameters="--archives s3://b/env.tar.gz"),
-            "sparkSubmitParameters: --archives is not available in Velodrome",
+            spark(sparkSubmitParameters="--deploy-mode cluster"),
+            "sparkSubmitParameters: --deploy-mode is set by EMR Serverless",
         ),
         (
             spark(sparkSubmitParameters="--conf spark.master=yarn"),
-            "The Spark setting spark.master is not available in Velodrome",
+            "The Spark setting spark.master is set by EMR Serverless",
         ),
         (spark(sparkSubmitParameters="--conf a"), "sparkSubmitParameters: --conf a is not NAME=VALUE"),
         (spark(sparkSubmitParameters="--conf"), "sparkSubmitParameters: --conf has no value"),
-        (spark(sparkSubmitParameters="--jars /x.jar"), "sparkSubmitParameters: /x.jar must start with s3://"),
+        (spark(sparkSubmitParameters="--jars /x.jar"), "spark.jars: /x.jar must start with s3://"),
         (spark(sparkSubmitParameters="'"), "sparkSubmitParameters cannot be read: No closing quotation"),
         (
             spark(sparkSubmitParameters="--conf spark.driver.memory=much"),

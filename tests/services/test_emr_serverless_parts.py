@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from velodrome.emr_serverless.install import InstallError, read_coordinates
-from velodrome.emr_serverless.logs import DriverLogs
+from velodrome.emr_serverless.logs import DriverLogs, place
 from velodrome.emr_serverless.parameters import memory_size, read
 from velodrome.emr_serverless.trust import PASSWORD, java_key_store, system_certificates
 from velodrome.runtime import install
@@ -54,7 +54,7 @@ Exception in thread "main" org.apache.spark.SparkException: Failed to load class
     ],
 )
 def test_last_exception(tmp_path: Path, stdout: str, stderr: str, exception: str | None) -> None:
-    logs = DriverLogs(tmp_path, "00a", "00j")
+    logs = DriverLogs(tmp_path, place("00a", "jobs", "00j"))
     logs.stdout.write_text(stdout, encoding="utf-8")
     logs.stderr.write_text(stderr, encoding="utf-8")
     assert logs.last_exception() == exception

@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -291,3 +292,37 @@ def test_kill_9_at_a_random_moment(stack: Stack, seed: int) -> None:
     for name in ("stdout", "stderr"):
         place = f"SPARK_DRIVER/{name}.gz"
         assert delivered(stack, job, f"kill-{seed}", place) == stack.log(job, name), name
+
+
+SPREAD = """
+from pyspark.sql import SparkSession
+known = "changed in the driver"
+def told(number):
+    print("part", number)
+    return number
+spark = SparkSession.builder.getOrCreate()
+print(spark.sparkContext.parallelize(range(4), 4).map(told).sum(), spark.sparkContext.master)
+spark.range(10).write.format("delta").save("s3://emr-test/spread")
+print(spark.read.format("delta").load("s3://emr-test/spread").count())
+spark.stop()
+"""
+
+
+def test_executors_as_processes(tmp_path: Path) -> None:
+    changes = {"EMR_SERVERLESS_EXECUTORS": "processes"}
+    with running_stack(tmp_path, changes) as own:
+        job = own.start(SPREAD, sparkSubmitParameters=SMALL, configurationOverrides=monitored("spread"))
+        run = own.wait(job)
+        assert run["state"] == "SUCCESS", own.log(job, "stdout") + own.log(job, "stderr")
+        lines = own.log(job, "stdout").splitlines()
+        assert lines[0].startswith("6 local-cluster[1,")
+        assert lines[1] == "10"
+        executor = delivered(own, job, "spread", "SPARK_EXECUTOR/1/stderr.gz")
+        assert [f"part {number}" for number in range(4) if f"part {number}\n" in executor] == [
+            f"part {number}" for number in range(4)
+        ]
+        assert "part 0" not in own.log(job, "stderr")
+        prefix = f"spread/applications/{own.application}/jobs/{job}/SPARK_EXECUTOR/"
+        found = own.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
+        assert [entry["Key"].removeprefix(prefix) for entry in found] == ["1/stderr.gz", "1/stdout.gz"]
+        wait_until("its processes to end", lambda: not processes(job))

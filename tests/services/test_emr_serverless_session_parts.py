@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
 import grpc
 import pytest
 from emr_serverless_stack import ROLE, processes
@@ -17,12 +18,15 @@ from velodrome.emr_serverless.applications import Applications, NoWorkers
 from velodrome.emr_serverless.attempts import Surroundings
 from velodrome.emr_serverless.credentials import CredentialsEndpoint
 from velodrome.emr_serverless.database import Database
+from velodrome.emr_serverless.event_logs import EventLogs
 from velodrome.emr_serverless.machine import Machine
 from velodrome.emr_serverless.scheduler import Scheduler
 from velodrome.emr_serverless.session_store import Session, SessionStore
 from velodrome.emr_serverless.session_tokens import TOKEN_SECONDS
 from velodrome.emr_serverless.sessions import Sessions
+from velodrome.emr_serverless.spark_ui import LiveUis
 from velodrome.emr_serverless.store import Store
+from velodrome.emr_serverless.warm_workers import WarmWorkers
 from velodrome.runtime import install
 from velodrome.settings import Settings
 from velodrome.testing import free_port, run_service, wait_until
@@ -51,15 +55,17 @@ class World:
             store=Store(database),
             profile=profiles.load(settings.path("AWS_CONFIG_FILE"), "local"),
             credentials=CredentialsEndpoint(1),
-            spark_venv=settings.installs / "spark",
-            jars=settings.installs / "jars",
+            installs=settings.installs,
             scratch=self.scratch,
             logs=home / "logs",
             minute=60,
             log_interval=5,
+            event_logs=EventLogs(home / "eventlogs"),
+            live=LiveUis(b"a key of the test, of thirty-two b"),
+            warm=WarmWorkers(self.scratch, home / "logs"),
         )
         machine = Machine.here()
-        applications = Applications(around.store, "us-east-1", "000000000000", NoWorkers())
+        applications = Applications(around.store, "us-east-1", "000000000000", around.installs, NoWorkers())
         self.store = SessionStore(database)
         scheduler = Scheduler(applications, machine, around)
         self.sessions = Sessions(
@@ -94,6 +100,7 @@ def settings(running: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """As the service's environment has them: the role is assumed where the profile says."""
     for name in ("AWS_CONFIG_FILE", "AWS_PROFILE"):
         monkeypatch.setenv(name, running[name])
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # boto3 keeps what it read at its first client
     return running
 
 

@@ -98,7 +98,13 @@ def test_csv_to_parquet_and_delta(stack: Stack) -> None:
     }
 
     place = f"emr-log/applications/{stack.application}/jobs/{job}/SPARK_DRIVER"
-    assert keys(s3, "emr-log/") == [f"{place}/stderr.gz", f"{place}/stdout.gz"]
+    events = f"emr-log/applications/{stack.application}/jobs/{job}/sparklogs/eventlog_v2_{job}"
+    assert keys(s3, "emr-log/") == [
+        f"{place}/stderr.gz",
+        f"{place}/stdout.gz",
+        f"{events}/appstatus_{job}",
+        f"{events}/events_1_{job}",
+    ]
     delivered = gzip.decompress(s3.get_object(Bucket=BUCKET, Key=f"{place}/stdout.gz")["Body"].read())
     assert delivered.decode() == output
     errors = stack.log(job, "stderr")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import tarfile
@@ -71,6 +72,13 @@ for _ in range(2):
     spark.range(3).write.mode("overwrite").format("delta").save(sys.argv[1])
 print("versions", DeltaTable.forPath(spark, sys.argv[1]).history().count(), spark.version)
 """
+LOADED = """
+import sys
+from pyspark.sql import SparkSession
+jvm = SparkSession.builder.getOrCreate()._jvm
+loader = jvm.Thread.currentThread().getContextClassLoader()
+print("loaded", jvm.java.lang.Class.forName(sys.argv[1], True, loader).toString())
+"""
 LOGGER = """
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.appName("PySparkApp").getOrCreate()
@@ -92,6 +100,7 @@ table = DeltaTable.forPath(spark, sys.argv[2] + "/delta")
 print("release", spark.version, table.history().count(), table.toDF().agg(f.sum("n")).collect()[0][0])
 print("picocli", spark._jvm.picocli.CommandLine.VERSION)
 print("provider", spark.conf.get("spark.hadoop.fs.s3a.aws.credentials.provider"))
+print("live UI", spark.conf.get("spark.ui.enabled"))
 """
 
 
@@ -224,7 +233,9 @@ def test_files_modules_settings_and_arguments(stack: Stack) -> None:
     assert f"environment one two UTC {stack.settings['S3_ENDPOINT_URL']}\n" in output
     assert "java own True\n" in output
     assert "arguments ['a b', '']\n" in output
-    assert "Parsed arguments:" in stack.log(job, "stderr")  # spark-submit's own, with --verbose
+    log = stack.log(job, "stderr")
+    assert "Parsed arguments:" in log  # spark-submit's own, with --verbose
+    assert not re.search(r"secretKey\W+[\w-]{40}", log)
 
 
 def test_packages_and_delta_among_them(stack: Stack) -> None:
@@ -233,6 +244,16 @@ def test_packages_and_delta_among_them(stack: Stack) -> None:
     assert "picocli 4.7.5\n" in output
     assert "versions 2 4.0.2\n" in output
     assert "--packages: info.picocli_picocli-4.7.5.jar" in stack.log(job, "stderr")
+
+
+def test_packages_of_two_jobs_at_once(stack: Stack) -> None:
+    packages = {"org.jsoup:jsoup:1.17.2": "org.jsoup.Jsoup", "com.opencsv:opencsv:5.9": "com.opencsv.CSVReader"}
+    jobs = {
+        stack.start(LOADED, name, sparkSubmitParameters=f"--packages {package}"): name
+        for package, name in packages.items()
+    }
+    for job, name in jobs.items():
+        assert f"loaded class {name}\n" in succeeded(stack, job)
 
 
 def test_packages_that_no_registry_has(stack: Stack) -> None:
@@ -250,11 +271,29 @@ def test_a_jar_with_its_class(stack: Stack) -> None:
     uri = put(stack, "jar/ivy.jar", next(jars.glob("ivy-*.jar")).read_bytes())
     put(stack, "jar/more/words.jar", zipped({"words.txt": "words"}))
     more = f"s3://{BUCKET}/jar/more/*.jar"
-    job = start_jar(stack, uri, f"--class org.apache.ivy.Main --jars {more} --driver-memory 512m", "-version")
+    web = stack.s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "jar/more/words.jar"})
+    job = start_jar(stack, uri, f"--class org.apache.ivy.Main --jars {more} --verbose --driver-memory 512m", "-version")
     assert "Apache Ivy" in succeeded(stack, job)
+    assert "/jars/words.jar" in stack.log(job, "stderr")
+    job = start_jar(stack, uri, f"--class org.apache.ivy.Main --jars '{web}' -v", "-version")
+    assert "Apache Ivy" in succeeded(stack, job)
+    assert "/jars/words.jar" in stack.log(job, "stderr")
     run = stack.wait(job := start_jar(stack, uri, "--class no.such.Main"))
     assert run["state"] == "FAILED"
     assert "Failed to load class no.such.Main." in stack.log(job, "stderr")
+
+
+def test_what_cannot_be_had_fails_the_job(stack: Stack) -> None:
+    properties = put(stack, "in/refused.conf", b"spark.master yarn\n")
+    for parameters, problem in (
+        (f"--jars s3://{BUCKET}/nowhere/*.jar", f"s3://{BUCKET}/nowhere/*.jar names no object"),
+        (f"--jars s3://{BUCKET}/no*/a.jar",
+         f"s3://{BUCKET}/no*/a.jar has a wildcard in a folder; only its last part may have one"),
+        (f"--properties-file {properties}", f"{properties}: The Spark setting spark.master is set by EMR Serverless"),
+    ):  # fmt: skip
+        run = stack.wait(job := stack.start("print(1)", sparkSubmitParameters=parameters))
+        assert (run["state"], run["stateDetails"]) == ("FAILED", f"{_FAILED} {problem}")
+        assert problem in stack.log(job, "stderr")
 
 
 def test_levels_of_the_logs(stack: Stack) -> None:
@@ -295,4 +334,5 @@ def test_an_earlier_release(stack: Stack) -> None:
     assert "release 3.5.6 2 3\n" in output
     assert "picocli 4.7.5\n" in output
     assert "provider com.amazonaws.auth.EC2ContainerCredentialsProviderWrapper\n" in output
+    assert "live UI false\n" in output  # Spark 3.5 has no filter that could keep others out
     assert other.run(job)["releaseLabel"] == EARLIER

@@ -83,3 +83,14 @@ def test_the_console_refuses_unknown_labels(monkeypatch: pytest.MonkeyPatch, tmp
     result = CliRunner().invoke(app, ["emr", "install", "emr-9.9.9"])
     assert (result.exit_code, result.stderr) == (1, "velodrome: Release label emr-9.9.9 is not supported\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_document_has_the_table() -> None:
+    text = (PROJECT / "docs" / "emr_serverless_jobs.md").read_text(encoding="utf-8")
+    found = {}
+    for labels, spark, delta, scala in re.findall(
+        r"^\| (emr-[^|]*) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", text, re.M
+    ):
+        for label in labels.removesuffix(" (default)").split(", "):
+            found[label if label.startswith("emr-") else f"emr-{label}"] = (spark, delta, scala)
+    assert found == {label: (one.spark, one.delta, one.line.scala) for label, one in RELEASES.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from . import checks
@@ -49,10 +50,12 @@ class NoWorkers:
 class Applications:
     """The applications of one account and region."""
 
-    def __init__(self, store: Store, region: str, account: str, workers: PreInitialized) -> None:
+    def __init__(self, store: Store, region: str, account: str, installs: Path, workers: PreInitialized) -> None:
+        """`installs` is the folder with the releases' Sparks."""
         self._store = store
         self._region = region
         self._account = account
+        self._installs = installs
         self._workers = workers
         # Who else keeps an application from being stopped; each names what is active.
         self.users: list[Callable[[str], Sequence[str]]] = [self._active_job_runs]
@@ -63,7 +66,7 @@ class Applications:
 
     def create(self, parameters: Mapping[str, Any]) -> Application:
         """Make an application; the same token gives the same one."""
-        checks.check_application(parameters)
+        checks.check_application(parameters, self._installs)
         checks.check_tags(parameters.get("tags", {}))
         request = {name: value for name, value in parameters.items() if name not in ("clientToken", "tags")}
         with self._store.transaction():
@@ -120,7 +123,7 @@ class Applications:
                 name: value for name, value in parameters.items() if name not in ("applicationId", "clientToken")
             }
             request = {**application.request, **changes}
-            checks.check_application(request)
+            checks.check_application(request, self._installs)
             self._store.set_application_request(id, request)
             self.remember(scope, parameters, id)
         log.info("application %s updated: %s", id, ", ".join(sorted(changes)))
@@ -152,7 +155,8 @@ class Applications:
             application = self.get(id)
             if application.state == "STOPPED":
                 return
-            _require(application, ("CREATED", "STARTED"))
+            if application.state != "STARTING":  # its workers are not ready, and are not waited for
+                _require(application, ("CREATED", "STARTED"))
             if active := [name for user in self.users for name in user(id)]:
                 raise ValidationException(
                     f"Application {id} cannot be stopped while job runs are active: {', '.join(active)}. "

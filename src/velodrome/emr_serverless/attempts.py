@@ -18,13 +18,16 @@ from .credentials import CredentialsEndpoint, Role, RoleError
 from .dashboard_resources import JOB_RUN, Resource
 from .errors import ValidationException
 from .event_logs import EventLogs
-from .jvm import MissingInstall
+from .executors import ExecutorProcesses, executor_logs
+from .jvm import MissingInstall, SparkInstall
 from .logs import Delivery, DriverLogs, place
 from .objects import ObjectError, Objects
 from .plans import Plan
+from .resources import Workers
 from .spark_submit import Submission
 from .spark_ui import LiveUis
 from .store import ENDED, JobRun, Store
+from .warm_workers import WarmWorkers, launch
 
 log = logging.getLogger(__name__)
 _ENDING = (*ENDED, "CANCELLING")
@@ -67,11 +70,16 @@ class Surroundings:
     log_interval: float
     event_logs: EventLogs
     live: LiveUis
+    warm: WarmWorkers
+    executor_processes: bool = False
 
-    def shown(self, resource: Resource) -> tuple[dict[str, str], dict[str, str]]:
+    def shown(self, resource: Resource, spark: SparkInstall) -> tuple[dict[str, str], dict[str, str]]:
         """What Spark is to be started with, so that its UI and event log can be shown: settings, and secret ones."""
+        logged = self.event_logs.settings(resource)
+        if not spark.has_ui_filter:  # a UI that answers everybody must not be; the history server shows the event log
+            return logged | {"spark.ui.enabled": "false"}, {}
         settings, secrets = self.live.open(resource)
-        return self.event_logs.settings(resource) | settings, secrets
+        return logged | settings, secrets
 
     def hidden(self, resource: Resource) -> None:
         """Spark has ended: there is no live UI any more, and nothing comes to its event log."""
@@ -83,15 +91,22 @@ class Attempt:
     """One attempt, in a thread of its own; `ended` is called with its last state and the details."""
 
     def __init__(
-        self, run: JobRun, plan: Plan, around: Surroundings, ended: Callable[[Attempt, str, str], None]
+        self,
+        run: JobRun,
+        plan: Plan,
+        workers: Workers,
+        around: Surroundings,
+        ended: Callable[[Attempt, str, str], None],
     ) -> None:
         self.run = run
         self.plan = plan
+        self._workers = workers
         self._around = around
         self._tell_ended = ended
         self._event = threading.Event()
         self._grace = _GRACE
         self._reason: Outcome | None = None
+        self._scratch = scratch_of(around, run)
         self._thread = threading.Thread(target=self._follow, name=f"{run.id}/{run.attempt}")
 
     def start(self) -> None:
@@ -119,7 +134,6 @@ class Attempt:
         """Take the attempt through its states; whatever happens, it comes to an end."""
         run, around = self.run, self._around
         logs = DriverLogs(around.logs, log_place(run))
-        scratch = around.scratch / f"{run.id}-{run.attempt}"
         delivery: Delivery | None = None
         try:
             role = Role(
@@ -127,10 +141,10 @@ class Attempt:
             )
             objects = Objects(role.client("s3"))
             if self.plan.log_uri:
-                further = partial(around.event_logs.files, resource_of(run))
+                further = partial(further_logs, around, run)
                 delivery = Delivery(logs, objects, self.plan.log_uri, around.log_interval, further)
                 delivery.start()
-            state, details = self._run(role, objects, logs, scratch)
+            state, details = self._run(role, objects, logs)
         except RoleError as error:
             logs.note(str(error))
             state, details = "FAILED", str(error)
@@ -143,7 +157,8 @@ class Attempt:
         finally:
             around.credentials.forget(_name(run))
             around.hidden(resource_of(run))
-            shutil.rmtree(scratch, ignore_errors=True)
+            executor_logs(self._scratch, around.logs / log_place(run))
+            shutil.rmtree(self._scratch, ignore_errors=True)
         if delivery is not None and (problem := delivery.finish()):
             log.warning("job run %s: %s", run.id, problem)
             logs.note(problem)
@@ -151,30 +166,52 @@ class Attempt:
             around.event_logs.remove(resource_of(run))
         self._tell_ended(self, state, details[:_LONGEST_DETAILS])
 
-    def _run(self, role: Role, objects: Objects, logs: DriverLogs, scratch: Path) -> Outcome:
+    def _run(self, role: Role, objects: Objects, logs: DriverLogs) -> Outcome:
         if self._reason is not None:
             return self._reason
         around, run, plan = self._around, self.run, self.plan
         spark = releases.find(run.request["releaseLabel"]).install(around.installs)
         resource = resource_of(run)
-        settings, secrets = around.shown(resource)
+        settings, secrets = around.shown(resource, spark)
+        executors = self._executors(spark, logs)
+        worker = None if executors else around.warm.take(run.application_id, plan.job, plan.share.heap, logs.note)
+        if worker is not None:
+            # Known before it runs anything: what a killed service leaves of it can be found.
+            around.store.set_job_run_state(run, "SCHEDULED", unless=_ENDING, process=worker.process.pid)
+            self._scratch = worker.scratch
         submission = Submission(
             plan.job,
             spark,
             around.profile,
             plan.share,
-            scratch,
+            self._scratch,
             settings=settings,
             secrets=secrets,
             environment=around.credentials.environment(_name(run), role),
-            package_cache=around.scratch.parent / "packages",
+            executors=executors,
         )
-        command = submission.prepare(objects)
+        try:
+            command = submission.prepare(objects)
+        except BaseException:
+            if worker is not None:
+                worker.discard()
+            raise
         if self._reason is not None:
+            if worker is not None:
+                worker.discard()
             return self._reason
-        process = submission.launch(command, logs.stdout, logs.stderr, logs.note)
+        process = launch(worker, submission, command, logs.stdout, logs.stderr, logs.note)
         around.store.set_job_run_state(run, "RUNNING", unless=_ENDING, process=process.pid)
         return self._wait(process, logs)
+
+    def _executors(self, spark: SparkInstall, logs: DriverLogs) -> ExecutorProcesses | None:
+        if not self._around.executor_processes:
+            return None
+        if self.plan.job.submit.archives:
+            # A Python of theirs is named by its path in the driver's folder.
+            logs.note("executors run in the driver's process: the job has archives")
+            return None
+        return ExecutorProcesses(spark, self._workers, self.plan.share, self._scratch)
 
     def _wait(self, process: Process, logs: DriverLogs) -> Outcome:
         minutes = plans.timeout_minutes(self.run.request)
@@ -202,6 +239,17 @@ class Attempt:
 def log_place(run: JobRun) -> Path:
     """Where an attempt's logs lie; where a retry policy allows several, each has a folder of its own."""
     return place(run.application_id, "jobs", run.id, run.attempt if plans.has_attempts(run.request) else None)
+
+
+def scratch_of(around: Surroundings, run: JobRun) -> Path:
+    """The folder that an attempt works in."""
+    return around.scratch / _name(run)
+
+
+def further_logs(around: Surroundings, run: JobRun) -> list[tuple[Path, str]]:
+    """What is delivered beside the driver's logs: the executors', and Spark's event log."""
+    executors = executor_logs(scratch_of(around, run), around.logs / log_place(run))
+    return [*executors, *around.event_logs.files(resource_of(run))]
 
 
 def resource_of(run: JobRun) -> Resource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from . import configurations, releases
@@ -50,12 +51,12 @@ _MONITORING: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def check_application(parameters: Mapping[str, Any]) -> None:
-    """Refuse what an application cannot have; `parameters` are all that it will have."""
+def check_application(parameters: Mapping[str, Any], installs: Path) -> None:
+    """Refuse what an application cannot have; `parameters` are all that it will have, `installs` has the releases."""
     kind = parameters["type"]
     if kind.upper() != "SPARK":
         raise ValidationException(f"Application type {kind} {_ABSENT}; only SPARK is")
-    releases.find(parameters["releaseLabel"])
+    releases.find(parameters["releaseLabel"]).install(installs)
     _refuse(parameters, _APPLICATION)
     _refuse(parameters.get("interactiveConfiguration", {}), _INTERACTIVE, "interactiveConfiguration.")
     _check_worker_types(parameters.get("workerTypeSpecifications"))

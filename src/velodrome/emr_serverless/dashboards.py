@@ -65,8 +65,8 @@ class Dashboards:
         self._live = live
         self._log_file = log_file
         self._proxy = Proxy()
-        # A port that was found to be the resource's own UI: (resource, port it was told to take) → port it took.
-        self._found: dict[tuple[Resource, int], int] = {}
+        # Ports that were found to be the resource's own UI: the one it was told to take, and the one it took.
+        self._found: dict[Resource, tuple[int, int]] = {}
 
     def url(self, resource: Resource) -> str:
         """An address of the resource's dashboard that is good for one hour."""
@@ -116,6 +116,7 @@ class Dashboards:
         port = self._live.port(resource)
         if port is not None:
             return await self._show_live(request, resource, path, port)
+        self._found.pop(resource, None)
         return await self._show_history(request, resource, path)
 
     async def _show_live(self, request: Request, resource: Resource, path: str, port: int) -> Response:
@@ -148,8 +149,8 @@ class Dashboards:
             return _page("No Spark UI", text, HTTPStatus.NOT_FOUND)
         own = (f"/history/{application}/", f"/api/v1/applications/{application}/", "/static/")
         if not path.startswith(own) and path not in (f"/api/v1/applications/{application}", "/api/v1/version"):
-            if path.startswith("/api/"):
-                text = f"A dashboard has one application: {resource.prefix}/api/v1/applications/{application}."
+            if path.startswith(("/api/", "/history/")):
+                text = f"A dashboard has one application: {application}."
                 return _page("Not here", text, HTTPStatus.NOT_FOUND)
             # The same page as while it ran. The list of all applications is nobody's: a token opens one.
             return _redirect(request, resource, f"/history/{application}{path if path != '/' else '/jobs/'}")
@@ -172,12 +173,13 @@ class Dashboards:
     async def _upstream(self, resource: Resource, port: int) -> Upstream | None:
         """The resource's live UI, once it is known to be its own: whoever took the port meanwhile gets no request."""
         key = self._live.key(resource)
-        if taken := self._found.get((resource, port)):
+        told, taken = self._found.get(resource, (0, 0))
+        if told == port:
             return Upstream(taken, key)
         for number in range(port, port + PORTS_TRIED + 1):
             upstream = Upstream(number, key)
             if await self._proxy.answers_as(upstream, resource.spark_id):
-                self._found[resource, port] = number
+                self._found[resource] = (port, number)
                 return upstream
         return None
 

@@ -8,21 +8,25 @@ https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/rotating-logs.ht
 
 from __future__ import annotations
 
+import json
 import shutil
+import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from .dashboard_resources import Resource
 
 _DAYS_KEPT = 30
+_SWEEP_SECONDS = 3600.0
 # A laptop's disk is smaller than AWS's: beyond this many bytes in all, the oldest go first.
 _LARGEST = 4 * 2**30
 # https://spark.apache.org/docs/4.0.2/configuration.html (spark.eventLog.*); Spark's own default of 128m is its part's.
 _PART = "64m"
 _LOG = "eventlog_v2_"
 _STATUS = "appstatus_"
+_EVENTS = "events_"
 _OPEN = ".inprogress"
 
 
@@ -34,6 +38,9 @@ class EventLogs:
         self._root = root
         self._seconds = days * 86400
         self._largest = largest
+        self._active: set[Resource] = set()
+        self._lock = threading.Lock()
+        self._swept = time.monotonic()
 
     def folder(self, resource: Resource) -> Path:
         """Where the resource's Spark writes; it holds one folder `eventlog_v2_ID` when Spark has begun."""
@@ -41,6 +48,7 @@ class EventLogs:
 
     def settings(self, resource: Resource) -> dict[str, str]:
         """Make the folder; the settings with which Spark writes its event log there."""
+        self._active.add(resource)
         folder = self.folder(resource)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return {
@@ -65,54 +73,77 @@ class EventLogs:
         return log.name.removeprefix(_LOG) if log else None
 
     def finish(self, resource: Resource) -> None:
-        """Mark the logs as complete, when Spark has ended; it could not do so itself when it was killed."""
+        """Complete the logs, when Spark has ended; it could not do so itself when it was killed."""
         for status in self.folder(resource).glob(f"{_LOG}*/{_STATUS}*{_OPEN}"):
+            _write_end(status.parent)
             status.replace(status.with_name(status.name.removesuffix(_OPEN)))
+        self._active.discard(resource)
+        if time.monotonic() - self._swept > _SWEEP_SECONDS:
+            self.sweep()
 
     def files(self, resource: Resource) -> list[tuple[Path, str]]:
         """What belongs to the job's logUri, each file with its path below the job's place there (logs.Delivery).
 
-        The part that Spark is writing is among them; a part that it has closed never changes again.
+        The part that Spark is writing is among them; a part that it has closed never changes again. The mark of an
+        open log is not: Spark renames it in the end, and the old name would stay in S3.
         """
         folder = self.folder(resource)
         # Hadoop keeps checksums of local files beside them, in hidden ones.
-        found = sorted(folder.glob(f"{_LOG}*/[!.]*"))
-        return [(path, f"sparklogs/{path.relative_to(folder).as_posix()}") for path in found if path.is_file()]
+        found = [path for path in sorted(folder.glob(f"{_LOG}*/[!.]*")) if path.is_file() and path.suffix != _OPEN]
+        return [(path, f"sparklogs/{path.relative_to(folder).as_posix()}") for path in found]
 
     def remove(self, resource: Resource) -> None:
         """Forget a resource, such as a job whose logs may not be kept."""
         shutil.rmtree(self.folder(resource), ignore_errors=True)
         _remove_empty(self.folder(resource).parent, self._root)
 
-    def sweep(self, active: Collection[Resource] = (), now: float | None = None) -> int:
+    def sweep(self, now: float | None = None) -> int:
         """Remove logs that are too old, then the oldest while all of them are too large; how many were removed.
 
-        Those of the `active` stay.
+        Those that Spark is writing stay. Done at the service's start, and at the end of a job every hour.
         """
-        kept = {self.folder(resource) for resource in active}
-        logs = sorted(
-            ((*_age_and_size(path), path) for path in self._all() if path not in kept), key=lambda log: log[0]
-        )
-        oldest = (time.time() if now is None else now) - self._seconds
-        total = sum(size for _, size, _ in logs)
-        removed = 0
-        for changed, size, path in logs:
-            if changed >= oldest and total <= self._largest:
-                break
-            shutil.rmtree(path, ignore_errors=True)
-            _remove_empty(path.parent, self._root)
-            total -= size
-            removed += 1
-        return removed
+        with self._lock:
+            self._swept = time.monotonic()
+            kept = {self.folder(resource) for resource in list(self._active)}
+            logs = [(*_age_and_size(path), path) for path in self._all() if path not in kept]
+            oldest = (time.time() if now is None else now) - self._seconds
+            total = sum(size for _, size, _ in logs)
+            removed = 0
+            for changed, size, path in sorted(logs, key=lambda log: log[0]):
+                if changed >= oldest and total <= self._largest:
+                    break
+                shutil.rmtree(path, ignore_errors=True)
+                _remove_empty(path.parent, self._root)
+                total -= size
+                removed += 1
+            return removed
 
     def _all(self) -> Iterator[Path]:
         return (path for path in self._root.glob("*/*/*/*") if path.is_dir())
 
 
+def _write_end(log: Path) -> None:
+    """End a log as Spark does. Without the last event, the history server shows an application that still runs; and
+    half a line, which a killed Spark leaves, it forgives in open logs alone (ReplayListenerBus)."""
+    parts = sorted(log.glob(f"{_EVENTS}*"), key=lambda path: int(path.name.split("_")[1]))
+    if not parts:
+        return
+    with parts[-1].open("r+b") as stream:
+        content = stream.read()
+        lines = content[: content.rfind(b"\n") + 1]
+        stream.truncate(len(lines))
+        last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
+        if b'"SparkListenerApplicationEnd"' not in last:
+            end = {"Event": "SparkListenerApplicationEnd", "Timestamp": int(1000 * parts[-1].stat().st_mtime)}
+            stream.seek(len(lines))
+            # Without blanks: FsHistoryProvider looks for the text `{"Event":"SparkListenerApplicationEnd"`.
+            stream.write(json.dumps(end, separators=(",", ":")).encode() + b"\n")
+
+
 def _age_and_size(folder: Path) -> tuple[float, int]:
-    changed, size = folder.stat().st_mtime, 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # Spark renames its status while we look
+    changed, size = 0.0, 0
+    for path in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):  # Spark renames its files, and a job's log may be removed, while we look
             status = path.stat()
             changed, size = max(changed, status.st_mtime), size + (status.st_size if path.is_file() else 0)
     return changed, size

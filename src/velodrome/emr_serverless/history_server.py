@@ -28,7 +28,9 @@ _START_SECONDS = 60.0
 _SCAN_SECONDS = 30.0
 _POLL = 0.1
 _TIMEOUT = 10.0
+# Longer than the dashboard waits for a page (dashboard_proxy): none is cut off.
 _IDLE_SECONDS = 300.0
+_WATCH_SECONDS = 1.0
 
 
 class HistoryServerError(Exception):
@@ -39,16 +41,21 @@ class HistoryServer:
     """Starts at the first demand; safe to use from several threads."""
 
     def __init__(
-        self, folder: Path, log_file: Path, spark: Callable[[], SparkInstall], key: bytes, idle: float = _IDLE_SECONDS
+        self,
+        folder: Path,
+        log_file: Path,
+        spark: Callable[[], SparkInstall],
+        key: bytes,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`folder` is its own, and `key` what its UI asks for; after `idle` seconds without a request it ends."""
+        """`folder` is its own, and `key` what its UI asks for; after 300 s of `clock` without a request it ends."""
         self.key = key
         self._folder = folder
         self._links = folder / "logs"
         self._pid_file = folder / "pid"
         self._log_file = log_file
         self._spark = spark
-        self._idle = idle
+        self._clock = clock
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -67,7 +74,7 @@ class HistoryServer:
         Waits until the application can be opened: some seconds when the server has to start.
         """
         with self._lock:
-            self._used = time.monotonic()
+            self._used = self._clock()
             link = self._links / event_log.name
             if not link.is_symlink() or link.readlink() != event_log:
                 self._links.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -79,7 +86,7 @@ class HistoryServer:
             if application not in self._shown:
                 self._await(f"/api/v1/applications/{quote(application)}", _SCAN_SECONDS)
                 self._shown.add(application)
-            self._used = time.monotonic()
+            self._used = self._clock()
             return self._port
 
     def recover(self) -> None:
@@ -192,13 +199,12 @@ class HistoryServer:
         """End the JVM once nobody has used it for a while."""
         while process.poll() is None:
             with self._lock:
-                left = self._used + self._idle - time.monotonic()
-                if left <= 0 and self._process is process:
+                if self._process is process and self._clock() - self._used >= _IDLE_SECONDS:
                     self._end()
-                    log.info("history server ended: nobody used it for %.0f s", self._idle)
+                    log.info("history server ended: nobody used it for %.0f s", _IDLE_SECONDS)
                     return
             try:
-                process.wait(max(left, _POLL))
+                process.wait(_WATCH_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
 

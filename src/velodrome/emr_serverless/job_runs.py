@@ -128,8 +128,8 @@ class JobRuns:
                 continue
             mark = attempts.mark(run)
             leaders = {*processes.find(mark), *([run.process] if run.process is not None else [])}
-            ended = [leader for leader in leaders if processes.end_orphans(leader, mark)]
-            if ended:
+            # A pre-initialized worker has a mark of its own, but works in the same folder.
+            if [leader for leader in leaders if processes.end_orphans(leader, str(self._around.scratch))]:
                 log.warning("job run %s: its processes were still there and were killed", run.id)
             self._around.event_logs.finish(attempts.resource_of(run))
             self._deliver(run)
@@ -146,7 +146,7 @@ class JobRuns:
             if plan.log_uri is None:
                 return
             role = Role(around.profile.region, run.request["executionRoleArn"], run.id)
-            further = partial(around.event_logs.files, attempts.resource_of(run))
+            further = partial(attempts.further_logs, around, run)
             objects = Objects(role.client("s3"))
             problem = Delivery(logs, objects, plan.log_uri, around.log_interval, further).finish()
         except (RoleError, ValidationException) as error:

@@ -92,6 +92,11 @@ class SparkInstall:
         """Spark's version."""
         return self._core()[1]
 
+    @property
+    def has_ui_filter(self) -> bool:
+        """Whether there is org.apache.spark.ui.JWSFilter, which lets in only who has a key: since Spark 4.0."""
+        return not self.version.startswith("3.")
+
     def log_properties(self) -> str:
         """Spark's own log4j2 properties: where and what it logs unless told otherwise."""
         for jar in sorted((self.home / "jars").glob("spark-c*.jar")):  # spark-common-utils has them, or spark-core

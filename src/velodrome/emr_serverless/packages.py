@@ -42,7 +42,7 @@ class Wanted:
 
 
 def resolve(wanted: Wanted, spark: SparkInstall, cache: Path, note: Callable[[str], None]) -> list[Path]:
-    """The jars to add to the class path; those that Spark here has already are left out. Raises PackageError.
+    """The jars to add to the class path, without those that are there already. Raises PackageError.
 
     `cache` is a folder that all jobs share.
     """
@@ -53,14 +53,18 @@ def resolve(wanted: Wanted, spark: SparkInstall, cache: Path, note: Callable[[st
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not folder.is_dir():
                 _fetch(wanted, spark, cache, folder)
-    here = {name: version for jar in spark.class_path() for name, version in [_named(jar)]}
+    here = dict(_named(jar) for jar in spark.jars.glob("*.jar"))
     kept = []
     for jar in sorted(folder.glob("*.jar")):
         name, version = _named(jar)
-        if name not in here:
-            kept.append(jar)
-        elif here[name] != version:
-            note(f"{name} {version} of --packages is left out: the class path has {here[name]}")
+        # Spark's own jars are no matter: they come first, as in Spark, and an artifact of their name may be another
+        # (com.opencsv:opencsv and Hive's opencsv). Two versions of Delta would be mixed class by class.
+        if here.get(name) == version:
+            continue
+        if name in here and name.startswith("io.delta_"):
+            note(f"{jar.name} of --packages is left out: the class path has version {here[name]}")
+            continue
+        kept.append(jar)
     note(f"--packages: {', '.join(jar.name for jar in kept) or 'all of it is on the class path already'}")
     return kept
 
@@ -87,15 +91,10 @@ def _fetch(wanted: Wanted, spark: SparkInstall, cache: Path, folder: Path) -> No
 
 
 def _named(jar: Path) -> tuple[str, str]:
-    """A jar's artifact and version; Ivy writes the group before the artifact, PySpark does not.
+    """A jar's name without version (Ivy writes the group before the artifact), and its version.
 
-    >>> _named(Path("io.delta_delta-spark_2.13-4.0.0.jar")), _named(Path("zstd-jni-1.5.6-9.jar"))
-    (('delta-spark_2.13', '4.0.0'), ('zstd-jni', '1.5.6-9'))
+    >>> _named(Path("io.delta_delta-spark_2.13-4.0.0.jar"))
+    ('io.delta_delta-spark_2.13', '4.0.0')
     """
     match = _JAR.fullmatch(jar.name)
-    if match is None:
-        return jar.stem, ""
-    name, version = match.groups()
-    group, separator, artifact = name.partition("_")
-    # A group has a dot, or is its artifact's name over again (commons-codec_commons-codec).
-    return (artifact if separator and ("." in group or artifact.startswith(group)) else name), version
+    return (match.group(1), match.group(2)) if match else (jar.stem, "")

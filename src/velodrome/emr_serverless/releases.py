@@ -79,6 +79,11 @@ class Release:
         """The Python packages, pinned; Java's and what Delta's needs are those of every release."""
         return [f"pyspark=={self.spark}", f"py4j=={self.line.py4j}", f"delta-spark=={self.delta}"]
 
+    @property
+    def has_connect(self) -> bool:
+        """Whether Spark Connect's server, which sessions need, is among PySpark's jars: since Spark 4.0."""
+        return not self.spark.startswith("3.")
+
     def folders(self, installs: Path) -> tuple[Path, Path]:
         """The virtual environment and the folder of jars; releases with the same versions share them."""
         if self == DEFAULT:

@@ -37,7 +37,8 @@ class Scheduler:
         self._around = around
         self._store = around.store
         self._clock = clock
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._woken = threading.Event()
         self._plans: dict[str, Plan] = {}
         self._active: dict[str, tuple[Attempt, Running]] = {}
         self._sessions: dict[str, Running] = {}
@@ -50,23 +51,23 @@ class Scheduler:
 
     def wake(self) -> None:
         """Look at once what may start."""
-        with self._changed:
-            self._changed.notify()
+        # Without the lock: who submits a job does not wait for the look at the others.
+        self._woken.set()
 
     def cancel(self, run: JobRun, grace: float | None) -> None:
         """End a job run that is CANCELLING: its driver if it has one, else only its waiting."""
-        with self._changed:
+        with self._lock:
             if run.id in self._active:
                 self._active[run.id][0].cancel(grace)
             else:
                 self._store.set_job_run_state(run, "CANCELLED", "Job run was cancelled", unless=ENDED)
                 self._plans.pop(run.id, None)
-            self._changed.notify()
+            self._woken.set()
 
     def admit(self, id: str, application: Application, workers: Workers, memory: int) -> Decision:
         """Give a session room if there is some now, until `release`; it counts as a job run does, but for the
         application's maxConcurrentRuns. `memory` is in bytes."""
-        with self._changed:
+        with self._lock:
             limits = {application.id: Limits(self._limits(application).maximum)}
             asked = [Waiting(id, application.id, workers, memory)]
             (decision,) = admission.decide(asked, self._used(), limits, self._machine.limits)
@@ -76,16 +77,16 @@ class Scheduler:
 
     def release(self, id: str) -> None:
         """A session has ended: others may have its room."""
-        with self._changed:
+        with self._lock:
             self._sessions.pop(id, None)
-            self._changed.notify()
+            self._woken.set()
 
     def close(self) -> None:
         """End all jobs, since the service ends; those that wait go on waiting when it starts again."""
-        with self._changed:
+        with self._lock:
             self._closing = True
             attempts = [attempt for attempt, _ in self._active.values()]
-            self._changed.notify()
+            self._woken.set()
         for attempt in attempts:
             attempt.close()
         for attempt in attempts:
@@ -94,13 +95,15 @@ class Scheduler:
             self._thread.join()
 
     def _repeat(self) -> None:
-        with self._changed:
-            while not self._closing:
+        while not self._closing:
+            self._woken.clear()
+            with self._lock:
                 try:
-                    self._tick()
+                    if not self._closing:
+                        self._tick()
                 except Exception:  # the thread must go on for the other job runs; the log says what happened
                     log.exception("the scheduler stumbled")
-                self._changed.wait(_TICK)
+            self._woken.wait(_TICK)
 
     def _tick(self) -> None:
         now = self._clock()
@@ -141,20 +144,20 @@ class Scheduler:
         if not self._store.set_job_run_state(run, "SCHEDULED", unless=unless, workers=workers):
             return
         log.info("job run %s: SCHEDULED, attempt %d", run.id, run.attempt)
-        attempt = Attempt(run, plan, self._around, self._ended)
+        attempt = Attempt(run, plan, decision.workers, self._around, self._ended)
         self._active[run.id] = (attempt, Running(run.application_id, decision.workers.total, plan.share.memory))
         attempt.start()
 
     def _ended(self, attempt: Attempt, state: str, details: str) -> None:
         """Store how an attempt ended, and add another one if it is to be tried again."""
         run = attempt.run
-        with self._changed:
+        with self._lock:
             self._active.pop(run.id, None)
             self.end(run, state, details)
             if self._store.job_run(run.id).attempt == run.attempt:  # type: ignore[union-attr]  # it was there before
                 self._plans.pop(run.id, None)
             self._store.touch_application(run.application_id)
-            self._changed.notify()
+            self._woken.set()
 
     def end(self, run: JobRun, state: str, details: str) -> None:
         """Store the end of an attempt; one that failed is followed by another one where the retry policy says so."""

@@ -19,7 +19,7 @@ from velodrome.settings import Settings
 
 from . import releases
 from .api import EmrServerless
-from .applications import Applications, NoWorkers
+from .applications import Applications
 from .attempts import Surroundings
 from .credentials import CredentialsEndpoint
 from .dashboard_tokens import DashboardTokens
@@ -27,6 +27,7 @@ from .dashboards import Dashboards
 from .database import Database
 from .event_logs import EventLogs
 from .history_server import HistoryServer
+from .initial_capacity import InitialCapacity
 from .job_runs import JobRuns
 from .machine import Machine
 from .scheduler import Scheduler
@@ -37,6 +38,7 @@ from .spark_ui import LiveUis, key_of, master_key
 from .store import Store
 from .tags import Tags
 from .trust import system_certificates
+from .warm_workers import WarmWorkers
 
 
 def data_folder(settings: Settings) -> Path:
@@ -64,9 +66,12 @@ def build(settings: Settings) -> Starlette:
         log_interval=settings.number("EMR_SERVERLESS_LOG_INTERVAL"),
         event_logs=EventLogs(data / "eventlogs"),
         live=live,
+        warm=WarmWorkers(data / "scratch", settings.home / "logs" / "emr-serverless"),
+        executor_processes=settings.choice("EMR_SERVERLESS_EXECUTORS", ("inside", "processes")) == "processes",
     )
     machine = Machine.here(refuses=settings.choice("EMR_SERVERLESS_OVERSIZED", ("scale", "refuse")) == "refuse")
-    applications = Applications(around.store, profile.region, account, NoWorkers())
+    capacity = InitialCapacity(around.warm, machine, around.installs)
+    applications = Applications(around.store, profile.region, account, around.installs, capacity)
     scheduler = Scheduler(applications, machine, around)
     job_runs = JobRuns(applications, scheduler, machine, around)
     session_store = SessionStore(database)
@@ -94,8 +99,8 @@ def build(settings: Settings) -> Starlette:
         verifier = Verifier(profile.access_key_id, profile.secret_access_key, profile.region, service.signing_name)
 
     def start() -> None:
+        job_runs.recover()  # first: it removes the folders of all that ran
         applications.recover()
-        job_runs.recover()
         sessions.recover()
         history.recover()
         around.event_logs.sweep()
@@ -109,6 +114,7 @@ def build(settings: Settings) -> Starlette:
         await run_in_threadpool(sessions.close)
         await proxy.stop()
         await dashboards.close()
+        await run_in_threadpool(around.warm.close)
         await run_in_threadpool(scheduler.close)
         database.close()
 

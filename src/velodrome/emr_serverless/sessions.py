@@ -326,16 +326,17 @@ class Sessions:
         if outcome := self._wait_for_room(session, plan, live):
             return outcome
         around = self._around
+        spark = releases.find(session.request["releaseLabel"]).install(around.installs)
         server = ConnectServer(
             session.id,
             session.request.get("name", session.id),
             plan.submit,
-            releases.find(session.request["releaseLabel"]).install(around.installs),
+            spark,
             around.profile,
             plan.share,
             scratch,
             around.credentials.environment(session.id, role),
-            *around.shown(resource_of(session)),
+            *around.shown(resource_of(session), spark),
         )
         process = server.launch(objects, logs)
         try:
@@ -423,6 +424,11 @@ def _require_sessions(application: Application) -> None:
     if not has_sessions(label):
         raise ValidationException(
             f"Interactive sessions are supported for EMR release 7.13.0 and later. Current release label: {label}"
+        )
+    if not releases.find(label).has_connect:
+        raise ValidationException(
+            f"Interactive sessions of release label {label} are not available in Velodrome; "
+            f"those of {releases.DEFAULT.label} are"
         )
 
 

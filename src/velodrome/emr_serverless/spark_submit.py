@@ -16,6 +16,7 @@ from velodrome.settings import write_private
 from .archives import ArchiveError, unpack
 from .configurations import log_properties
 from .errors import ValidationException
+from .executors import ExecutorProcesses
 from .jvm import SparkInstall
 from .machine import Share
 from .objects import ObjectError, Objects
@@ -82,29 +83,30 @@ class Submission:
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
-        package_cache: Path | None = None,
+        executors: ExecutorProcesses | None = None,
     ) -> None:
         """`settings` and `environment` are the service's own, and win over the job's; with
         AWS_CONTAINER_CREDENTIALS_FULL_URI in `environment` the job gets no keys of the profile. `secrets` are settings
-        that must not stand in the command line, which every user of the machine can read. `package_cache` keeps what
-        --packages fetched, for all jobs; it is beside the release's jars unless given."""
+        that must not stand in the command line, which every user of the machine can read. What --packages
+        fetched is kept beside the folder that `scratch` is in, for all jobs."""
         self.job = job
         self._submit = job.submit
         self._settings = dict(settings or {})
         self._extra_environment = dict(environment or {})
-        self._secrets = dict(secrets or {})
+        self.secrets = dict(secrets or {})
+        self._executors = executors
         self._spark = spark
         self._profile = profile
         self._share = share
-        self._package_cache = package_cache or spark.jars.parent / "packages"
+        self._package_cache = scratch.parent.parent / "packages"
         self._folder = scratch
         self._work = scratch / "work"
         self._temporary = scratch / "tmp"
 
     def prepare(self, objects: Objects) -> list[str]:
         """Fetch the job's files; the command that runs it. Raises ObjectError for what cannot be had."""
-        self._work.mkdir(parents=True)
-        self._temporary.mkdir(parents=True)
+        for folder in (self._work, self._temporary):
+            folder.mkdir(parents=True, exist_ok=True)  # a pre-initialized worker's are there already
         if self._submit.properties_file:
             self._read_properties(objects, self._submit.properties_file)
         submit = self._submit
@@ -122,6 +124,8 @@ class Submission:
         settings = {**_DEFAULTS, "spark.app.name": self.job.name, **submit.settings, **_FIXED}
         settings |= s3_settings(self._profile, self._spark, container=self._in_container)
         settings |= self._settings
+        if self._executors is not None:
+            settings |= self._executors.settings()
         settings["spark.local.dir"] = settings["spark.hadoop.hadoop.tmp.dir"] = str(self._temporary)
         # Its default is an expression over the folder above, which Hadoop does not read when the path has a blank.
         settings["spark.hadoop.fs.s3a.buffer.dir"] = str(self._temporary / "s3a")
@@ -141,7 +145,7 @@ class Submission:
             *driver_options,
             *self._secret_options(),
             "org.apache.spark.deploy.SparkSubmit",
-            *("--master", f"local[{self._share.cores}]"),
+            *("--master", self._executors.master if self._executors else f"local[{self._share.cores}]"),
             *options,
             str(entry),
             *self.job.arguments,
@@ -151,18 +155,23 @@ class Submission:
         self, command: list[str], stdout: Path, stderr: Path, note: Callable[[str], None]
     ) -> subprocess.Popen[bytes]:
         """Start the command in a session of its own, so that all it starts can be ended together."""
-        for text in (*self._submit.notes, *self._share.notes):
+        for text in self.notes:
             note(text)
         with stdout.open("ab") as out, stderr.open("ab") as err:
             return subprocess.Popen(
                 command,
                 cwd=self._work,
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
             )
+
+    @property
+    def notes(self) -> list[str]:
+        """What the job's log is to say of how the job runs here."""
+        return [*self._submit.notes, *self._share.notes]
 
     def _fetch(self, objects: Objects, uri: str, folder: Path) -> list[Path]:
         """Download what a URI names, which may have wildcards, or a name of its own after #."""
@@ -229,10 +238,10 @@ class Submission:
 
     def _secret_options(self) -> list[str]:
         """Java reads the options from a file: https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html."""
-        if not self._secrets:
+        if not self.secrets:
             return []
         file = self._work.parent / "secret.options"
-        write_private(file, "".join(f'"-D{name}={value}"\n' for name, value in self._secrets.items()))
+        write_private(file, "".join(f'"-D{name}={value}"\n' for name, value in self.secrets.items()))
         return [f"@{file}"]
 
     def _entry_point(self, objects: Objects) -> Path:
@@ -249,7 +258,8 @@ class Submission:
     def _in_container(self) -> bool:
         return _CONTAINER in self._extra_environment
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The environment of the job's JVM, whole."""
         profile, spark, submit = self._profile, self._spark, self._submit
         given = {
             name.removeprefix(_DRIVER_ENVIRONMENT): value
@@ -282,7 +292,8 @@ class Submission:
                 "AWS_SECRET_ACCESS_KEY": profile.secret_access_key,
                 "AWS_SESSION_TOKEN": profile.session_token,
             }
-        return environment | {name: value for name, value in optional.items() if value} | self._extra_environment
+        environment |= {name: value for name, value in optional.items() if value} | self._extra_environment
+        return environment | self._executors.environment() if self._executors else environment
 
 
 def s3_settings(profile: Profile, spark: SparkInstall, *, container: bool) -> dict[str, str]:

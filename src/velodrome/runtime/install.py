@@ -131,7 +131,9 @@ def ensure_release(release: Release, settings: Settings, report: Report) -> bool
     folder = venv.parent
     stamp = folder / RELEASE_STAMP
     pins = [*release.requirements, *_common_pins(settings)]
-    wanted = "\n".join([str(_interpreter()), *pins, *release.packages])
+    # PySpark 3.5 is for Python up to 3.11, which EMR 7 has too: later ones have no distutils.
+    python = "3.11" if release.spark.startswith("3.") and sys.version_info >= (3, 12) else str(_interpreter())
+    wanted = "\n".join([python, *pins, *release.packages])
     with locked(settings.installs / f"{folder.name}.lock"):
         if stamp.is_file() and stamp.read_text() == wanted:
             return False
@@ -139,8 +141,7 @@ def ensure_release(release: Release, settings: Settings, report: Report) -> bool
         report(f"installing Spark {release.spark}")
         environ = user_environ() | {"VIRTUAL_ENV": str(venv), "UV_NO_PROGRESS": "1"}
         install = Install(folder.name, ("the table of releases",), with_velodrome=False)
-        _uv(["venv", "--quiet", "--clear", "--python", str(_interpreter()), str(venv)], install, environ)
-        # All is pinned; what PySpark 3.5 asks for beyond (setuptools, for distutils) Python 3.11 has itself.
+        _uv(["venv", "--quiet", "--clear", "--python", python, str(venv)], install, environ)
         _uv(["pip", "install", "--quiet", "--no-deps", *pins], install, environ)
         try:
             found = SparkInstall(venv, jars)
