@@ -230,8 +230,13 @@ def nested(levels: int) -> bytes:
     [
         (nested(300), "the body is nested too deeply"),
         (b"[" * 100_000, "the body is nested too deeply"),
+        (b'{"tags": {"\\ud800": "a"}}', "STRING_VALUE can not be converted to a String at 'tags'"),
         (b'{"tags": {"a": null}}', "NULL_VALUE can not be converted to a value at 'tags.a'"),
         (b'{"name": "\\ud800"}', "STRING_VALUE can not be converted to a String at 'name'"),
+        (
+            b'{"runtimeConfiguration": [{"classification": "spark-defaults", "properties": {"a": "\\u0000"}}]}',
+            "STRING_VALUE can not be converted to a String at 'runtimeConfiguration.1.member.properties.a'",
+        ),
         (b'{"name": "a', "the body is not JSON"),
         (b'{"name": NaN}', "the body is not JSON"),
         (b"\xff\xfe\x00", "the body is not JSON"),

@@ -25,6 +25,9 @@ _KINDS: dict[type, str] = {
 }
 _NUMBERS = {"integer": "Integer", "long": "Long", "float": "Float", "double": "Double"}
 _BITS = {"integer": 31, "long": 63}
+# A lone surrogate ("\ud800") is no character and has no UTF-8 to be stored in; U+0000 is one, but no command line, no
+# environment and no PostgreSQL can hold it: a job with it would be accepted and then could not be started.
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 def json_value(shape: Shape, value: Any, path: str = "") -> Any:
@@ -44,7 +47,9 @@ def json_value(shape: Shape, value: Any, path: str = "") -> Any:
         case MapShape():
             if not isinstance(value, dict):
                 raise _unexpected(value, "a map", path)
-            return {key: _item(shape.value, item, f"{path}.{key}") for key, item in value.items()}
+            return {
+                _item(shape.key, key, path): _item(shape.value, item, f"{path}.{key}") for key, item in value.items()
+            }
         case ListShape():
             if not isinstance(value, list):
                 raise _unexpected(value, "a list", path)
@@ -149,8 +154,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _scalar(shape: Shape, value: Any, path: str) -> Any:
     name = shape.type_name
     if name == "string":
-        # A lone surrogate ("\ud800") is no character: it has no UTF-8 to be stored in.
-        if not isinstance(value, str) or any("\ud800" <= character <= "\udfff" for character in value):
+        if not isinstance(value, str) or _NO_TEXT.search(value):
             raise _unexpected(value, "a String", path)
     elif name == "boolean":
         if not isinstance(value, bool):
