@@ -60,6 +60,9 @@ class EventLogs:
             # The only way to the id of an application that runs in local mode (LocalSchedulerBackend). On AWS it is
             # the job run's id too.
             "spark.test.appId": resource.spark_id,
+            # The same where executors are processes: the pattern of local-cluster's master, without time and number,
+            # by which two jobs that start within a second would be one to the history server.
+            "spark.deploy.appIdPattern": resource.spark_id,
         }
 
     def log(self, resource: Resource) -> Path | None:
