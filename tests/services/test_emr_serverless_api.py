@@ -409,10 +409,11 @@ def test_an_idle_application_stops_by_itself(tmp_path: Path) -> None:
         ({"EMR_SERVERLESS_OVERSIZED": "maybe"}, "setting EMR_SERVERLESS_OVERSIZED='maybe' is none of scale, refuse"),
     ],
 )
-def test_wrong_settings(service: RunningService, changes: dict[str, str], message: str) -> None:
+def test_wrong_settings(tmp_path: Path, service: RunningService, changes: dict[str, str], message: str) -> None:
     python = service.settings.installs / "emr-serverless" / "bin" / "python"
     command = [str(python), "-m", "velodrome.emr_serverless"]
-    values = dict(service.settings) | changes
+    values = dict(service.settings) | changes | {"VELODROME_HOME": str(tmp_path)}
+    values |= {name: str(free_port()) for name in ("EMR_SERVERLESS_PORT", "EMR_SERVERLESS_SESSIONS_PORT")}
     ended = subprocess.run(command, env=values, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (1, f"error: {message}\n")
 

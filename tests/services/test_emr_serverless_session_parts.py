@@ -161,13 +161,18 @@ def test_idle_timeout_tokens_and_the_server_s_own(settings: Settings, tmp_path: 
 
 
 def test_what_is_not_installed(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "installs").mkdir()
-    nothing = Settings({**settings, "VELODROME_INSTALLS": str(tmp_path / "installs")})
-    with world(nothing, tmp_path) as here:
+    """An application whose release was removed after it was made: its sessions fail with what to do."""
+    installs = tmp_path / "installs"
+    installs.mkdir()
+    for name in ("spark", "jars"):
+        (installs / name).symlink_to(settings.installs / name)
+    with world(Settings({**settings, "VELODROME_INSTALLS": str(installs)}), tmp_path) as here:
+        (installs / "jars").unlink()
         id = here.start()
         wait_until("the session to fail", lambda: here.get(id).state == "FAILED")
         assert here.get(id).state_details == (
-            f"The session could not be started: there is no PySpark in {tmp_path / 'installs' / 'spark'}"
+            "The session could not be started: Release label emr-spark-8.0.0 is not installed in Velodrome: "
+            "run `velodrome emr install emr-spark-8.0.0`"
         )
 
 
