@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +19,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from velodrome.awsapi import profile as profiles
-from velodrome.settings import Settings
-from velodrome.testing import RunningService, free_port, run_service, wait_until
+from velodrome.runtime import health
+from velodrome.runtime.health import NotHealthy
+from velodrome.settings import Settings, service_environ
+from velodrome.testing import RunningService, free_port, own_settings, run_service, wait_until
 
 ROLE = "arn:aws:iam::000000000000:role/velodrome-emr-runtime"
 SPARK = {"sparkSubmit": {"entryPoint": "s3://nowhere/job.py"}}
@@ -143,6 +147,7 @@ def test_what_was_given_comes_back(emr: Any) -> None:
         "tags": {"project": "bike store"},
         "maximumCapacity": {"cpu": "4 vCPU", "memory": "16 GB"},
         "autoStopConfiguration": {"enabled": True, "idleTimeoutMinutes": 5},
+        "workerTypeSpecifications": {"Driver": {}, "Executor": {}},
         "runtimeConfiguration": [{"classification": "spark-defaults", "properties": {"spark.a": "b"}}],
     }
     reply = emr.create_application(releaseLabel="emr-spark-8.0.0", type="SPARK", **given)
@@ -386,6 +391,42 @@ def test_states_group_a_list(emr: Any) -> None:
     one, two, three = started(emr), stopped(emr), started(emr)
     listed = emr.list_applications(states=["STOPPED", "STARTED"], maxResults=50)["applications"]
     assert [entry["id"] for entry in listed if entry["id"] in (one, two, three)] == [two, three, one]
+
+
+def test_a_release_that_is_not_installed(emr: Any) -> None:
+    message = "Release label emr-7.0.0 is not installed in Velodrome: run `velodrome emr install emr-7.0.0`"
+    with refused("ValidationException", 400, message):
+        create(emr, releaseLabel="emr-7.0.0")
+    application = create(emr)
+    with refused("ValidationException", 400, message):
+        emr.update_application(applicationId=application, releaseLabel="emr-7.0.0")
+
+
+def test_the_service_alone(tmp_path: Path) -> None:
+    settings = own_settings(tmp_path)
+    command = [str(Path(sys.executable).with_name("velodrome")), "emr-serverless"]
+    process = subprocess.Popen(command, env=service_environ(settings), stdout=subprocess.PIPE, text=True)
+    with process:
+        try:
+            assert process.stdout is not None
+            said = [process.stdout.readline() for _ in range(2)]
+            wait_until("EMR Serverless", lambda: process.poll() is not None or answers(settings))
+            assert client(settings).list_applications()["applications"] == []
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode in (0, -signal.SIGINT)
+    assert said == [
+        f"EMR Serverless: {settings['EMR_SERVERLESS_ENDPOINT_URL']}; S3 and STS: {settings['S3_ENDPOINT_URL']}\n",
+        f"Next, in another shell: export AWS_CONFIG_FILE={settings['AWS_CONFIG_FILE']} AWS_PROFILE=local\n",
+    ]
+
+
+def answers(settings: Settings) -> bool:
+    try:
+        health.emr_serverless(settings, 0)
+    except NotHealthy:
+        return False
+    return True
 
 
 def test_an_idle_application_stops_by_itself(tmp_path: Path) -> None:
