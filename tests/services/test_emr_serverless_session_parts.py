@@ -15,18 +15,18 @@ from emr_serverless_stack import ROLE, processes
 
 from velodrome.awsapi import profile as profiles
 from velodrome.emr_serverless.applications import Applications, NoWorkers
-from velodrome.emr_serverless.attempts import Surroundings
 from velodrome.emr_serverless.credentials import CredentialsEndpoint
+from velodrome.emr_serverless.dashboards.event_logs import EventLogs
+from velodrome.emr_serverless.dashboards.spark_ui import LiveUis
 from velodrome.emr_serverless.database import Database
-from velodrome.emr_serverless.event_logs import EventLogs
-from velodrome.emr_serverless.machine import Machine
-from velodrome.emr_serverless.scheduler import Scheduler
-from velodrome.emr_serverless.session_store import Session, SessionStore
-from velodrome.emr_serverless.session_tokens import TOKEN_SECONDS
-from velodrome.emr_serverless.sessions import Sessions
-from velodrome.emr_serverless.spark_ui import LiveUis
+from velodrome.emr_serverless.jobs.attempts import Surroundings
+from velodrome.emr_serverless.jobs.machine import Machine
+from velodrome.emr_serverless.jobs.scheduler import Scheduler
+from velodrome.emr_serverless.jobs.warm_workers import WarmWorkers
+from velodrome.emr_serverless.sessions.sessions import Sessions
+from velodrome.emr_serverless.sessions.store import Session, SessionStore
+from velodrome.emr_serverless.sessions.tokens import TOKEN_SECONDS
 from velodrome.emr_serverless.store import Store
-from velodrome.emr_serverless.warm_workers import WarmWorkers
 from velodrome.runtime import install
 from velodrome.settings import Settings
 from velodrome.testing import free_port, run_service, wait_until

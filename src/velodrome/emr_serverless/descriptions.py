@@ -7,8 +7,8 @@ import math
 import time
 from typing import Any
 
-from . import plans, utilization
-from .resources import Workers
+from .jobs import plans, utilization
+from .jobs.resources import Workers
 from .store import ENDED, Application, JobRun
 
 # What an application has where its creator said nothing.

@@ -17,26 +17,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import checks, parameters, processes, releases
-from .applications import Applications, new_id
-from .attempts import Outcome, Surroundings
-from .configurations import merge
+from .. import checks, processes
+from ..applications import Applications, new_id
+from ..credentials import Role, RoleError
+from ..dashboards.api import Shown
+from ..dashboards.resources import SESSION, Resource
+from ..errors import ResourceNotFoundException, ValidationException
+from ..jobs.attempts import Outcome, Surroundings
+from ..jobs.machine import Machine, Share
+from ..jobs.resources import Workers
+from ..jobs.scheduler import Scheduler
+from ..jobs.workers import workers_of
+from ..logs import Delivery, DriverLogs, place
+from ..objects import ObjectError, Objects
+from ..spark import parameters, releases
+from ..spark.configurations import merge
+from ..spark.jvm import MissingInstall
+from ..spark.parameters import SubmitParameters
+from ..store import Application
 from .connect_server import ConnectServer, why_it_ended
-from .credentials import Role, RoleError
-from .dashboard_api import Shown
-from .dashboard_resources import SESSION, Resource
-from .errors import ResourceNotFoundException, ValidationException
-from .jvm import MissingInstall
-from .logs import Delivery, DriverLogs, place
-from .machine import Machine, Share
-from .objects import ObjectError, Objects
-from .parameters import SubmitParameters
-from .resources import Workers
-from .scheduler import Scheduler
-from .session_store import ENDED, Session, SessionStore
-from .session_tokens import Route, SessionTokens
-from .store import Application
-from .workers import workers_of
+from .store import ENDED, Session, SessionStore
+from .tokens import Route, SessionTokens
 
 log = logging.getLogger(__name__)
 READY = ("STARTED", "IDLE", "BUSY")

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from .dashboard_resources import Resource
+from .resources import Resource
 
 _DAYS_KEPT = 30
 _SWEEP_SECONDS = 3600.0
