@@ -23,6 +23,7 @@ from .credentials import CredentialsEndpoint
 from .dashboards.dashboards import Dashboards
 from .dashboards.event_logs import EventLogs
 from .dashboards.history_server import HistoryServer
+from .dashboards.resources import SESSION
 from .dashboards.spark_ui import LiveUis, key_of, master_key
 from .dashboards.tokens import DashboardTokens
 from .database import Database
@@ -92,7 +93,7 @@ def build(settings: Settings) -> Starlette:
         around.event_logs,
         history,
         live,
-        job_runs.log_file,
+        lambda resource, *log: (sessions if resource.kind == SESSION else job_runs).log_file(resource, *log),
     )
     verifier = None
     if profile.access_key_id and profile.secret_access_key:

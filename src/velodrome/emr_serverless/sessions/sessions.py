@@ -224,6 +224,13 @@ class Sessions:
         persisted = monitoring.get("managedPersistenceMonitoringConfiguration", {}).get("enabled") is not False
         return Shown(resource_of(session), session.state, persisted)
 
+    def log_file(self, resource: Resource, worker: str, name: str) -> Path | None:
+        """A log of a session's worker."""
+        session = self._sessions.get(resource.id)
+        if session is None or worker != "SPARK_DRIVER" or name not in ("stdout", "stderr"):
+            return None
+        return self._logs(session).folder / name
+
     def recover(self) -> None:
         """End what a killed service left: no server goes on by itself, no session is stuck.
 
@@ -236,6 +243,7 @@ class Sessions:
             leaders = {*processes.find(mark), *([session.process] if session.process is not None else [])}
             if [leader for leader in leaders if processes.end_orphans(leader, mark)]:
                 log.warning("session %s: its processes were still there and were killed", session.id)
+            self._around.hidden(resource_of(session))
             logs = self._logs(session)
             logs.note(_KILLED)
             if problem := self._deliver(session, logs):
@@ -281,7 +289,8 @@ class Sessions:
             objects = Objects(self._role(session).client("s3"))
         except RoleError as error:
             return str(error)
-        return Delivery(logs, objects, uri, self._around.log_interval).finish()
+        further = partial(self._around.event_logs.files, resource_of(session))
+        return Delivery(logs, objects, uri, self._around.log_interval, further).finish()
 
     def _follow(self, session: Session, plan: _Plan) -> None:
         """Take a session through its states; whatever happens, it comes to an end."""
@@ -314,6 +323,8 @@ class Sessions:
         if delivery is not None and (problem := delivery.finish()):
             log.warning("session %s: %s", session.id, problem)
             logs.note(problem)
+        if not self.shown(session.application_id, session.id).persisted:
+            around.event_logs.remove(resource_of(session))
         with self._lock:
             self._live.pop(session.id, None)
         self._tokens.revoke(session.id)
