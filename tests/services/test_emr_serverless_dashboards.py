@@ -301,6 +301,7 @@ def test_a_session(stack: Stack, page: Page) -> None:
     page.click("ul.navbar-nav >> text=Executors")
     page.wait_for_selector("#active-executors-table >> text=driver")
     page.wait_for_load_state("networkidle")
+    assert "SparkConnectServer" in page.request.get(f"{base_url}logs/SPARK_DRIVER/stderr.gz").text()
 
 
 def test_executors_that_are_processes(tmp_path: Path) -> None:
