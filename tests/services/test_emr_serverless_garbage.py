@@ -8,14 +8,14 @@ import json
 import string
 import urllib.parse
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from velodrome.awsapi import errors as common
@@ -27,6 +27,9 @@ EXAMPLES = 1000
 MODEL = Service("emr-serverless")
 STATUS = {name: MODEL.error_status(name) for name in MODEL.error_shapes()}
 STATUS |= {error.__name__: error.status for error in common.CommonError.__subclasses__()}
+# In a path: the application that there is, and its ARN. It does not start, so that no garbage of a job runs.
+REAL, REAL_ARN = "real-id", "real-arn"
+STARTS = ("StartApplication", "DeleteApplication")
 SPARK = {"sparkSubmit": {"entryPoint": "s3://b/job.py"}}
 
 
@@ -48,6 +51,19 @@ class Server:
     running: RunningService
     profile: profiles.Profile
     connection: http.client.HTTPConnection
+    application: dict[str, str] = field(default_factory=dict)
+
+    def make_application(self) -> None:
+        """Make the application that REAL stands for."""
+        body = GOOD["CreateApplication"] | {"autoStartConfiguration": {"enabled": False}}
+        status, _, answer = self.send(Sent("POST", "/applications", body=json.dumps(body).encode()))
+        assert status == 200
+        self.application = json.loads(answer)
+
+    def existing(self, sent: Sent) -> Sent:
+        """The request with what REAL and REAL_ARN stand for."""
+        path = sent.path.replace(REAL, self.application["applicationId"])
+        return replace(sent, path=path.replace(REAL_ARN, urllib.parse.quote(self.application["arn"], "")))
 
     def send(self, sent: Sent, changed: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of the answer; `changed` headers are replaced after signing."""
@@ -93,7 +109,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         address = urllib.parse.urlsplit(profile.endpoint("emr-serverless") or "")
         assert address.hostname
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
-        yield Server(running, profile, connection)
+        made = Server(running, profile, connection)
+        made.make_application()
+        yield made
         connection.close()
         assert "Traceback" not in running.log
         assert " ERROR " not in running.log
@@ -130,6 +148,7 @@ def mangled_bodies(draw: st.DrawFn, operation: str) -> bytes:
     shape = MODEL.operation(operation).input_shape
     members = [name for name, member in shape.members.items() if not member.serialization.get("location")]
     body = dict(GOOD.get(operation, {}))
+    members = [name for name in members if name != "autoStartConfiguration"]
     for name in draw(st.lists(st.sampled_from([*members, "unknown"]), max_size=3)):
         body[name] = draw(st.one_of(JSON, like(shape.members[name])) if name in members else JSON)
     return json.dumps(body).encode()
@@ -165,11 +184,13 @@ def requests(draw: st.DrawFn) -> Sent:
     operation = draw(st.sampled_from(MODEL.operations))
     model = MODEL.operation(operation)
     path = model.http["requestUri"]
+    real = [] if operation in STARTS else [REAL]
+    named = st.sampled_from(["00none", "a%2Fb", *real * 3]), st.sampled_from([REAL_ARN, REAL_ARN, "arn%3Aaws"])
     query: list[tuple[str, str]] = []
     for name, member in model.input_shape.members.items():
         location, wire = member.serialization.get("location"), member.serialization.get("name", name)
         if location == "uri":
-            path = path.replace(f"{{{wire}}}", draw(st.sampled_from(["00none", "00none", "a%2Fb"]) | SEGMENTS))
+            path = path.replace(f"{{{wire}}}", draw(named[wire == "resourceArn"] | SEGMENTS))
         elif location == "querystring" and draw(st.booleans()):
             values = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
                 ["", "1", "51", "9" * 30, "-1", "2024-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "nan", "CREATED"]
@@ -189,8 +210,10 @@ def requests(draw: st.DrawFn) -> Sent:
 @example(sent=Sent("POST", "/applications", body=b"[" * 100_000))
 @example(sent=Sent("POST", "/applications", body=b'{"runtimeConfiguration":' * 300 + b"1" + b"}" * 300))
 def test_garbage(server: Server, sent: Sent) -> None:
+    code = server.check(server.existing(sent))
+    event(f"{sent.method} is answered with {code}")
     # Its signature is right: nothing but the request itself may be refused.
-    assert server.check(sent) not in ("InvalidSignatureException", "IncompleteSignatureException")
+    assert code not in ("InvalidSignatureException", "IncompleteSignatureException")
     server.check_good_call()
 
 
@@ -203,21 +226,37 @@ def nested(levels: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("body", "code"),
+    ("body", "message"),
     [
-        (nested(300), "SerializationException"),
-        (b'{"tags": {"a": null}}', "SerializationException"),
-        (b'{"releaseLabel": "\\ud800"}', "SerializationException"),
-        (b'{"name": "a', "SerializationException"),
-        (b"\xff\xfe\x00", "SerializationException"),
-        (b"{}", "ValidationException"),
-        (b'{"maximumCapacity": {"cpu": 1}}', "SerializationException"),
-        (b'{"autoStopConfiguration": {"idleTimeoutMinutes": 99999999999}}', "SerializationException"),
-        (b'{"autoStopConfiguration": {"idleTimeoutMinutes": 1e400}}', "SerializationException"),
+        (nested(300), "the body is nested too deeply"),
+        (b"[" * 100_000, "the body is nested too deeply"),
+        (b'{"tags": {"a": null}}', "NULL_VALUE can not be converted to a value at 'tags.a'"),
+        (b'{"name": "\\ud800"}', "STRING_VALUE can not be converted to a String at 'name'"),
+        (b'{"name": "a', "the body is not JSON"),
+        (b'{"name": NaN}', "the body is not JSON"),
+        (b"\xff\xfe\x00", "the body is not JSON"),
+        (b"[]", "the body is not a JSON object"),
+        (
+            b'{"maximumCapacity": {"cpu": 1}}',
+            "NUMBER_VALUE can not be converted to a String at 'maximumCapacity.cpu'",
+        ),
+        (
+            b'{"autoStopConfiguration": {"idleTimeoutMinutes": 99999999999}}',
+            "NUMBER_VALUE can not be converted to an Integer at 'autoStopConfiguration.idleTimeoutMinutes'",
+        ),
+        (
+            b'{"autoStopConfiguration": {"idleTimeoutMinutes": 1e400}}',
+            "DECIMAL_VALUE can not be converted to an Integer at 'autoStopConfiguration.idleTimeoutMinutes'",
+        ),
     ],
 )
-def test_bodies(server: Server, body: bytes, code: str) -> None:
-    assert server.check(Sent("POST", "/applications", body=body)) == code
+def test_bodies(server: Server, body: bytes, message: str) -> None:
+    status, headers, answer = server.send(Sent("POST", "/applications", body=body))
+    assert (status, headers["x-amzn-errortype"], json.loads(answer)) == (
+        400,
+        "SerializationException",
+        {"message": message},
+    )
     server.check_good_call()
 
 
