@@ -71,11 +71,12 @@ RUN --mount=type=cache,target=/root/.cache/uv make-install spark spark/requireme
 FROM spark-install AS spark-jars
 COPY spark/jars.txt spark/
 COPY src/velodrome/__init__.py src/velodrome/
-COPY src/velodrome/emr_serverless/__init__.py src/velodrome/emr_serverless/install.py \
-     src/velodrome/emr_serverless/jvm.py src/velodrome/emr_serverless/trust.py \
-     src/velodrome/emr_serverless/training_job.py src/velodrome/emr_serverless/
+COPY src/velodrome/emr_serverless/__init__.py src/velodrome/emr_serverless/
+COPY src/velodrome/emr_serverless/spark/__init__.py src/velodrome/emr_serverless/spark/install.py \
+     src/velodrome/emr_serverless/spark/jvm.py src/velodrome/emr_serverless/spark/trust.py \
+     src/velodrome/emr_serverless/spark/training_job.py src/velodrome/emr_serverless/spark/
 RUN PYTHONPATH=src PYTHONDONTWRITEBYTECODE=1 \
-    python -u -m velodrome.emr_serverless.install installs/spark spark/jars.txt installs/jars
+    python -u -m velodrome.emr_serverless.spark.install installs/spark spark/jars.txt installs/jars
 
 # ---- Images
 

@@ -27,7 +27,7 @@ from measuring import Samples, busy, show
 from s3 import client
 
 from velodrome.awsapi import profile as profiles
-from velodrome.emr_serverless.jvm import SparkInstall
+from velodrome.emr_serverless.spark.jvm import SparkInstall
 from velodrome.settings import Settings
 from velodrome.testing import RunningService, own_settings, run_service, wait_until
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from velodrome.console import clear_errors, project_settings
 from velodrome.emr_serverless.errors import ValidationException
-from velodrome.emr_serverless.releases import DEFAULT, RELEASES, find
+from velodrome.emr_serverless.spark.releases import DEFAULT, RELEASES, find
 from velodrome.runtime.install import InstallError, ensure_release
 from velodrome.runtime.progress import Progress
 from velodrome.settings import SettingError

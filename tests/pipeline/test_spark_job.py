@@ -21,7 +21,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from velodrome.emr_serverless.jvm import SparkInstall
+from velodrome.emr_serverless.spark.jvm import SparkInstall
 from velodrome.runtime import install
 from velodrome.settings import load, user_environ
 

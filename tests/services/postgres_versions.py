@@ -24,8 +24,8 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from velodrome.emr_serverless.install import fetch_jars
-from velodrome.emr_serverless.jvm import SparkInstall
+from velodrome.emr_serverless.spark.install import fetch_jars
+from velodrome.emr_serverless.spark.jvm import SparkInstall
 from velodrome.postgres import Server, binaries, ensure_database, major_version, share_folder
 from velodrome.rds.__main__ import ensure_rds_superuser
 from velodrome.rds.install_extension import install

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +19,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from velodrome.awsapi import profile as profiles
-from velodrome.settings import Settings
-from velodrome.testing import RunningService, free_port, run_service, wait_until
+from velodrome.runtime import health
+from velodrome.runtime.health import NotHealthy
+from velodrome.settings import Settings, service_environ
+from velodrome.testing import RunningService, free_port, own_settings, run_service, wait_until
 
 ROLE = "arn:aws:iam::000000000000:role/velodrome-emr-runtime"
 SPARK = {"sparkSubmit": {"entryPoint": "s3://nowhere/job.py"}}
@@ -143,6 +147,7 @@ def test_what_was_given_comes_back(emr: Any) -> None:
         "tags": {"project": "bike store"},
         "maximumCapacity": {"cpu": "4 vCPU", "memory": "16 GB"},
         "autoStopConfiguration": {"enabled": True, "idleTimeoutMinutes": 5},
+        "workerTypeSpecifications": {"Driver": {}, "Executor": {}},
         "runtimeConfiguration": [{"classification": "spark-defaults", "properties": {"spark.a": "b"}}],
     }
     reply = emr.create_application(releaseLabel="emr-spark-8.0.0", type="SPARK", **given)
@@ -388,6 +393,42 @@ def test_states_group_a_list(emr: Any) -> None:
     assert [entry["id"] for entry in listed if entry["id"] in (one, two, three)] == [two, three, one]
 
 
+def test_a_release_that_is_not_installed(emr: Any) -> None:
+    message = "Release label emr-7.0.0 is not installed in Velodrome: run `velodrome emr install emr-7.0.0`"
+    with refused("ValidationException", 400, message):
+        create(emr, releaseLabel="emr-7.0.0")
+    application = create(emr)
+    with refused("ValidationException", 400, message):
+        emr.update_application(applicationId=application, releaseLabel="emr-7.0.0")
+
+
+def test_the_service_alone(tmp_path: Path) -> None:
+    settings = own_settings(tmp_path)
+    command = [str(Path(sys.executable).with_name("velodrome")), "emr-serverless"]
+    process = subprocess.Popen(command, env=service_environ(settings), stdout=subprocess.PIPE, text=True)
+    with process:
+        try:
+            assert process.stdout is not None
+            said = [process.stdout.readline() for _ in range(2)]
+            wait_until("EMR Serverless", lambda: process.poll() is not None or answers(settings))
+            assert client(settings).list_applications()["applications"] == []
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode in (0, -signal.SIGINT)
+    assert said == [
+        f"EMR Serverless: {settings['EMR_SERVERLESS_ENDPOINT_URL']}; S3 and STS: {settings['S3_ENDPOINT_URL']}\n",
+        f"Next, in another shell: export AWS_CONFIG_FILE={settings['AWS_CONFIG_FILE']} AWS_PROFILE=local\n",
+    ]
+
+
+def answers(settings: Settings) -> bool:
+    try:
+        health.emr_serverless(settings, 0)
+    except NotHealthy:
+        return False
+    return True
+
+
 def test_an_idle_application_stops_by_itself(tmp_path: Path) -> None:
     with run_service("emr-serverless", tmp_path, {"EMR_SERVERLESS_MINUTE": "0.5"}) as running:
         emr = client(running.settings)
@@ -409,10 +450,11 @@ def test_an_idle_application_stops_by_itself(tmp_path: Path) -> None:
         ({"EMR_SERVERLESS_OVERSIZED": "maybe"}, "setting EMR_SERVERLESS_OVERSIZED='maybe' is none of scale, refuse"),
     ],
 )
-def test_wrong_settings(service: RunningService, changes: dict[str, str], message: str) -> None:
+def test_wrong_settings(tmp_path: Path, service: RunningService, changes: dict[str, str], message: str) -> None:
     python = service.settings.installs / "emr-serverless" / "bin" / "python"
     command = [str(python), "-m", "velodrome.emr_serverless"]
-    values = dict(service.settings) | changes
+    values = dict(service.settings) | changes | {"VELODROME_HOME": str(tmp_path)}
+    values |= {name: str(free_port()) for name in ("EMR_SERVERLESS_PORT", "EMR_SERVERLESS_SESSIONS_PORT")}
     ended = subprocess.run(command, env=values, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (1, f"error: {message}\n")
 

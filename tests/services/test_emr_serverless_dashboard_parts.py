@@ -19,17 +19,17 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from velodrome.emr_serverless.dashboard_api import DashboardOperations, Shown
-from velodrome.emr_serverless.dashboard_proxy import Upstream, location
-from velodrome.emr_serverless.dashboard_resources import JOB_RUN, SESSION, Resource
-from velodrome.emr_serverless.dashboard_tokens import DashboardTokens
-from velodrome.emr_serverless.dashboards import Dashboards
+from velodrome.emr_serverless.dashboards.api import DashboardOperations, Shown
+from velodrome.emr_serverless.dashboards.dashboards import Dashboards
+from velodrome.emr_serverless.dashboards.event_logs import EventLogs
+from velodrome.emr_serverless.dashboards.history_server import HistoryServer, HistoryServerError
+from velodrome.emr_serverless.dashboards.proxy import Upstream, location
+from velodrome.emr_serverless.dashboards.resources import JOB_RUN, SESSION, Resource
+from velodrome.emr_serverless.dashboards.spark_ui import LiveUis, bearer, key_of, master_key
+from velodrome.emr_serverless.dashboards.tokens import DashboardTokens
 from velodrome.emr_serverless.database import Database
 from velodrome.emr_serverless.errors import ValidationException
-from velodrome.emr_serverless.event_logs import EventLogs
-from velodrome.emr_serverless.history_server import HistoryServer, HistoryServerError
-from velodrome.emr_serverless.jvm import SparkInstall
-from velodrome.emr_serverless.spark_ui import LiveUis, bearer, key_of, master_key
+from velodrome.emr_serverless.spark.jvm import SparkInstall
 from velodrome.runtime import install
 from velodrome.testing import own_settings, wait_until
 

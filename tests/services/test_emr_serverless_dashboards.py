@@ -301,6 +301,22 @@ def test_a_session(stack: Stack, page: Page) -> None:
     page.click("ul.navbar-nav >> text=Executors")
     page.wait_for_selector("#active-executors-table >> text=driver")
     page.wait_for_load_state("networkidle")
+    assert "SparkConnectServer" in page.request.get(f"{base_url}logs/SPARK_DRIVER/stderr.gz").text()
+
+
+def test_executors_that_are_processes(tmp_path: Path) -> None:
+    with running_stack(tmp_path, {"EMR_SERVERLESS_EXECUTORS": "processes"}) as stack:
+        job = stack.start(SPARK, "go-on")
+        wait_for_spark(stack, job)
+        assert f"application {job}\n" in stack.log(job, "stdout")  # though another part of Spark makes the id
+        with visitor() as browser:
+            url = dashboard(stack, job)
+            assert str(browser.get(url).url) == f"{base(url)}jobs/"
+            executors = browser.get(f"{base(url)}api/v1/applications/{job}/executors").json()
+            assert {"driver", "0"} <= {one["id"] for one in executors}
+            stack.s3.put_object(Bucket=BUCKET, Key="go-on", Body=b"")
+            assert stack.wait(job)["state"] == "SUCCESS"
+            assert str(browser.get(url).url) == f"{base(url)}history/{job}/jobs/"
 
 
 def test_kill_9_of_the_service_leaves_no_history_server(stack: Stack) -> None:

@@ -15,18 +15,18 @@ from emr_serverless_stack import ROLE, processes
 
 from velodrome.awsapi import profile as profiles
 from velodrome.emr_serverless.applications import Applications, NoWorkers
-from velodrome.emr_serverless.attempts import Surroundings
 from velodrome.emr_serverless.credentials import CredentialsEndpoint
+from velodrome.emr_serverless.dashboards.event_logs import EventLogs
+from velodrome.emr_serverless.dashboards.spark_ui import LiveUis
 from velodrome.emr_serverless.database import Database
-from velodrome.emr_serverless.event_logs import EventLogs
-from velodrome.emr_serverless.machine import Machine
-from velodrome.emr_serverless.scheduler import Scheduler
-from velodrome.emr_serverless.session_store import Session, SessionStore
-from velodrome.emr_serverless.session_tokens import TOKEN_SECONDS
-from velodrome.emr_serverless.sessions import Sessions
-from velodrome.emr_serverless.spark_ui import LiveUis
+from velodrome.emr_serverless.jobs.attempts import Surroundings
+from velodrome.emr_serverless.jobs.machine import Machine
+from velodrome.emr_serverless.jobs.scheduler import Scheduler
+from velodrome.emr_serverless.jobs.warm_workers import WarmWorkers
+from velodrome.emr_serverless.sessions.sessions import Sessions
+from velodrome.emr_serverless.sessions.store import Session, SessionStore
+from velodrome.emr_serverless.sessions.tokens import TOKEN_SECONDS
 from velodrome.emr_serverless.store import Store
-from velodrome.emr_serverless.warm_workers import WarmWorkers
 from velodrome.runtime import install
 from velodrome.settings import Settings
 from velodrome.testing import free_port, run_service, wait_until
@@ -161,13 +161,18 @@ def test_idle_timeout_tokens_and_the_server_s_own(settings: Settings, tmp_path: 
 
 
 def test_what_is_not_installed(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "installs").mkdir()
-    nothing = Settings({**settings, "VELODROME_INSTALLS": str(tmp_path / "installs")})
-    with world(nothing, tmp_path) as here:
+    """An application whose release was removed after it was made: its sessions fail with what to do."""
+    installs = tmp_path / "installs"
+    installs.mkdir()
+    for name in ("spark", "jars"):
+        (installs / name).symlink_to(settings.installs / name)
+    with world(Settings({**settings, "VELODROME_INSTALLS": str(installs)}), tmp_path) as here:
+        (installs / "jars").unlink()
         id = here.start()
         wait_until("the session to fail", lambda: here.get(id).state == "FAILED")
         assert here.get(id).state_details == (
-            f"The session could not be started: there is no PySpark in {tmp_path / 'installs' / 'spark'}"
+            "The session could not be started: Release label emr-spark-8.0.0 is not installed in Velodrome: "
+            "run `velodrome emr install emr-spark-8.0.0`"
         )
 
 

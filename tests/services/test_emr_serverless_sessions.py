@@ -203,7 +203,7 @@ def test_client_token_pages_and_states(stack: Stack) -> None:
         (
             {},
             {"classification": "spark-defaults", "properties": {"spark.master": "local"}},
-            "The Spark setting spark.master is not available in Velodrome",
+            "The Spark setting spark.master is set by EMR Serverless",
         ),
         (
             {},
@@ -214,7 +214,7 @@ def test_client_token_pages_and_states(stack: Stack) -> None:
             {},
             {"classification": "hive-site", "properties": {}},
             "The classification hive-site is not available in Velodrome; "
-            "there are: spark-defaults, spark-driver-log4j2, spark-executor-log4j2",
+            "there are: spark-defaults, spark-driver-log4j2, spark-executor-log4j2, spark",
         ),
     ],
 )
@@ -271,8 +271,13 @@ def test_terminate(stack: Stack) -> None:
     # A driver and three executors of 4 vCPU; billed for a minute at least.
     assert ended["totalResourceUtilization"]["vCPUHour"] == pytest.approx(16 * seconds / 3600, abs=0.001)
     assert ended["billedResourceUtilization"]["vCPUHour"] >= 0.267
-    place = f"log/applications/{application}/sessions/{id}/SPARK_DRIVER"
-    assert keys(client("s3", stack.settings), "log/") == [f"{place}/stderr.gz", f"{place}/stdout.gz"]
+    place = f"log/applications/{application}/sessions/{id}"
+    assert [key.removeprefix(f"{place}/") for key in keys(client("s3", stack.settings), "log/")] == [
+        "SPARK_DRIVER/stderr.gz",
+        "SPARK_DRIVER/stdout.gz",
+        f"sparklogs/eventlog_v2_{id}/appstatus_{id}",
+        f"sparklogs/eventlog_v2_{id}/events_1_{id}",
+    ]
     assert processes(id) == []
     assert not (stack.settings.home / "data" / "emr-serverless" / "scratch" / id).exists()
     with refused(

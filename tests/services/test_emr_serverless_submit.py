@@ -15,7 +15,7 @@ import pytest
 import venv_pack
 from emr_serverless_stack import BUCKET, ROLE, Stack, running_stack
 
-from velodrome.emr_serverless.releases import find
+from velodrome.emr_serverless.spark.releases import find
 from velodrome.runtime.install import ensure_release
 
 _FAILED = "Job failed, please check complete logs in configured logging destination."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from velodrome.emr_serverless.admission import Limits, MachineLimits, Running, Waiting, decide
-from velodrome.emr_serverless.resources import Resources, Workers
+from velodrome.emr_serverless.jobs.admission import Limits, MachineLimits, Running, Waiting, decide
+from velodrome.emr_serverless.jobs.resources import Resources, Workers
 
 ONE = Resources(1, 2, 20)
 WORKERS = Workers(ONE, ONE, 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from velodrome.emr_serverless.archives import ArchiveError, unpack
+from velodrome.emr_serverless.spark.archives import ArchiveError, unpack
 
 Member = tuple[str, bytes, str, int]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from velodrome.emr_serverless.configurations import check, log_properties, merge, merge_monitoring, properties
 from velodrome.emr_serverless.errors import ValidationException
+from velodrome.emr_serverless.spark.configurations import check, log_properties, merge, merge_monitoring, properties
 
 APPLICATION = [
     {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from velodrome.emr_serverless import parameters
 from velodrome.emr_serverless.errors import ValidationException
-from velodrome.emr_serverless.parameters import check_entry_point, of_job, read, read_properties
+from velodrome.emr_serverless.spark import parameters
+from velodrome.emr_serverless.spark.parameters import check_entry_point, of_job, read, read_properties
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ import pytest
 
 from velodrome.awsapi.errors import ServiceError
 from velodrome.awsapi.model import Service, handler_name
-from velodrome.emr_serverless import errors, utilization
+from velodrome.emr_serverless import errors
 from velodrome.emr_serverless.api import EmrServerless
-from velodrome.emr_serverless.machine import Machine
-from velodrome.emr_serverless.plans import may_retry, timeout_minutes
-from velodrome.emr_serverless.resources import Resources, Workers
+from velodrome.emr_serverless.jobs import utilization
+from velodrome.emr_serverless.jobs.machine import Machine
+from velodrome.emr_serverless.jobs.plans import may_retry, timeout_minutes
+from velodrome.emr_serverless.jobs.resources import Resources, Workers
 
 GB = 2**30
 SERVICE = Service("emr-serverless")

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from velodrome.cli import app
 from velodrome.emr_serverless.errors import ValidationException
-from velodrome.emr_serverless.install import read_coordinates
-from velodrome.emr_serverless.releases import DEFAULT, RELEASES, find
+from velodrome.emr_serverless.spark.install import read_coordinates
+from velodrome.emr_serverless.spark.releases import DEFAULT, RELEASES, find
 from velodrome.settings import SETTINGS
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -15,8 +15,8 @@ import grpc
 import pytest
 
 from velodrome.certificates import AUTHORITY, server_certificate
-from velodrome.emr_serverless.session_proxy import REFUSED, SessionProxy
-from velodrome.emr_serverless.session_tokens import Route
+from velodrome.emr_serverless.sessions.proxy import REFUSED, SessionProxy
+from velodrome.emr_serverless.sessions.tokens import Route
 from velodrome.testing import free_port, wait_until
 
 SERVICE = "/spark.connect.SparkConnectService/"

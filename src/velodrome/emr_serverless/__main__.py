@@ -55,12 +55,12 @@ def main() -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         settings = load()
-        app = build(settings)
         listener = listen(settings["LISTEN_ADDRESS"], settings.integer("EMR_SERVERLESS_PORT"), "EMR_SERVERLESS_PORT")
         # Only tried: gRPC binds it itself, later, where it could no longer be told so plainly.
         sessions_port = settings.integer("EMR_SERVERLESS_SESSIONS_PORT")
         listen(settings["LISTEN_ADDRESS"], sessions_port, "EMR_SERVERLESS_SESSIONS_PORT").close()
         locked = lock(data_folder(settings))
+        app = build(settings)
     except (SettingError, ProfileError, StartError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

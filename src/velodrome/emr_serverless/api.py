@@ -10,12 +10,12 @@ from typing import Any
 
 from . import descriptions
 from .applications import Applications
-from .dashboard_api import DashboardOperations
-from .dashboards import Dashboards
-from .job_runs import JobRuns
+from .dashboards.api import DashboardOperations
+from .dashboards.dashboards import Dashboards
+from .jobs.job_runs import JobRuns
 from .pages import created_within, page, place
-from .session_api import SessionOperations
-from .sessions import Sessions
+from .sessions.api import SessionOperations
+from .sessions.sessions import Sessions
 from .store import JobRun
 from .tags import Tags
 

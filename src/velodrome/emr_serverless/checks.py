@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import configurations, releases
 from .errors import ValidationException
-from .resources import Resources
-from .workers import capacity
+from .jobs.resources import Resources
+from .jobs.workers import capacity
+from .spark import configurations, releases
 
 _ABSENT = "is not available in Velodrome"
 # Worker types of initialCapacity and of workerTypeSpecifications, as a Spark application has them.

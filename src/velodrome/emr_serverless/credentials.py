@@ -19,6 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import create_loader
 from botocore.session import get_session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -28,6 +29,8 @@ from starlette.routing import Route
 log = logging.getLogger(__name__)
 PATH = "/_velodrome/credentials/{id}"
 _SECONDS = 3600
+# botocore's descriptions of the services; reading them takes a tenth of a second, which each job would wait for.
+_MODELS = create_loader()
 # The SDKs renew what ends soon; what they ask for then must not end as soon.
 _RENEWED_BEFORE = datetime.timedelta(minutes=20)
 
@@ -57,6 +60,7 @@ class Role:
     def client(self, service: str) -> Any:
         """A client of an AWS service that works with the role's rights."""
         session = get_session()
+        session.register_component("data_loader", _MODELS)
         given = RefreshableCredentials.create_from_metadata(self._metadata(), self._metadata, "execution role")
         session._credentials = given  # botocore has no public way to set them
         return boto3.session.Session(botocore_session=session, region_name=self._region).client(service)

@@ -7,8 +7,8 @@ import math
 import time
 from typing import Any
 
-from . import plans, utilization
-from .resources import Workers
+from .jobs import plans, utilization
+from .jobs.resources import Workers
 from .store import ENDED, Application, JobRun
 
 # What an application has where its creator said nothing.
@@ -45,6 +45,8 @@ def application_details(application: Application, arn: str) -> dict[str, Any]:
     # Without an image of its own there is none to describe.
     if not details.get("imageConfiguration", {}).get("imageUri"):
         details.pop("imageConfiguration", None)
+    if "workerTypeSpecifications" in details:
+        details["workerTypeSpecifications"] = {kind: {} for kind in details["workerTypeSpecifications"]}
     return {"applicationId": details.pop("id"), **details}
 
 

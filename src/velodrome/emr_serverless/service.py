@@ -17,28 +17,29 @@ from velodrome.awsapi.sigv4 import Verifier
 from velodrome.certificates import server_certificate, trust_bundle
 from velodrome.settings import Settings
 
-from . import releases
 from .api import EmrServerless
 from .applications import Applications
-from .attempts import Surroundings
 from .credentials import CredentialsEndpoint
-from .dashboard_tokens import DashboardTokens
-from .dashboards import Dashboards
+from .dashboards.dashboards import Dashboards
+from .dashboards.event_logs import EventLogs
+from .dashboards.history_server import HistoryServer
+from .dashboards.resources import SESSION
+from .dashboards.spark_ui import LiveUis, key_of, master_key
+from .dashboards.tokens import DashboardTokens
 from .database import Database
-from .event_logs import EventLogs
-from .history_server import HistoryServer
-from .initial_capacity import InitialCapacity
-from .job_runs import JobRuns
-from .machine import Machine
-from .scheduler import Scheduler
-from .session_proxy import SessionProxy
-from .session_store import SessionStore
-from .sessions import Sessions
-from .spark_ui import LiveUis, key_of, master_key
+from .jobs.attempts import Surroundings
+from .jobs.initial_capacity import InitialCapacity
+from .jobs.job_runs import JobRuns
+from .jobs.machine import Machine
+from .jobs.scheduler import Scheduler
+from .jobs.warm_workers import WarmWorkers
+from .sessions.proxy import SessionProxy
+from .sessions.sessions import Sessions
+from .sessions.store import SessionStore
+from .spark import releases
+from .spark.trust import system_certificates
 from .store import Store
 from .tags import Tags
-from .trust import system_certificates
-from .warm_workers import WarmWorkers
 
 
 def data_folder(settings: Settings) -> Path:
@@ -92,7 +93,7 @@ def build(settings: Settings) -> Starlette:
         around.event_logs,
         history,
         live,
-        job_runs.log_file,
+        lambda resource, *log: (sessions if resource.kind == SESSION else job_runs).log_file(resource, *log),
     )
     verifier = None
     if profile.access_key_id and profile.secret_access_key:

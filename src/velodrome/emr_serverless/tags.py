@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from . import checks
 from .errors import ResourceNotFoundException
-from .session_store import Session, SessionStore
+from .sessions.store import Session, SessionStore
 from .store import JobRun, Store
 
 _ARN = re.compile(

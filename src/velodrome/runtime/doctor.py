@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from velodrome.dataset import check as dataset_check
-from velodrome.emr_serverless.jvm import MissingInstall
+from velodrome.emr_serverless.spark.jvm import MissingInstall
 from velodrome.runtime import engine, machine, ports, registries
 from velodrome.runtime.base import StackError
 from velodrome.runtime.choose import choose, runtime_of

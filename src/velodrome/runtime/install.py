@@ -12,10 +12,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from velodrome.emr_serverless import install as spark
-from velodrome.emr_serverless.jvm import MissingInstall, SparkInstall
-from velodrome.emr_serverless.releases import DEFAULT, Release
-from velodrome.emr_serverless.releases import STAMP as RELEASE_STAMP
+from velodrome.emr_serverless.spark import install as spark
+from velodrome.emr_serverless.spark.jvm import MissingInstall, SparkInstall
+from velodrome.emr_serverless.spark.releases import DEFAULT, Release
+from velodrome.emr_serverless.spark.releases import STAMP as RELEASE_STAMP
 from velodrome.runtime.services import INSTALLS, Install
 from velodrome.settings import Settings, user_environ
 

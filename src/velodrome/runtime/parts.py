@@ -34,7 +34,7 @@ Entries = Iterator[Entry]
 @dataclass(frozen=True)
 class Part:
     """A folder that a backup takes. `service` is the one of docker-compose.yml that sees it; `scratch` are names in it
-    that are made anew at each start, or name this machine's paths, processes and passwords."""
+    that are made anew at each start or when they are needed, or name this machine's paths, processes and passwords."""
 
     name: str
     service: str
@@ -50,7 +50,7 @@ PARTS: dict[str, Part] = {
         Part("data/airflow-db", "airflow-db", _POSTGRES),
         Part("data/redshift", "redshift", _POSTGRES),
         Part("data/s3", "s3", frozenset({"tmp", "cache", "home", "root", "lock"})),
-        Part("data/emr-serverless", "emr-serverless", frozenset({"scratch", "lock"})),
+        Part("data/emr-serverless", "emr-serverless", frozenset({"scratch", "lock", "packages", "history-server"})),
         Part("data/airflow", "airflow-init", frozenset({"airflow.cfg", "passwords.json"})),
         # The last: by its folder a copy is known to hold data.
         Part("data/source", "source", _POSTGRES),

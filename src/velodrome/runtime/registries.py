@@ -6,7 +6,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from velodrome.emr_serverless import install as spark
+from velodrome.emr_serverless.spark import install as spark
 from velodrome.runtime.install import uv_binary
 from velodrome.settings import user_environ
 

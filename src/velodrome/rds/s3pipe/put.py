@@ -65,7 +65,7 @@ def _upload(request: Request, listener: socket.socket, tell: int, nothing: int) 
     upload: Upload | None = None
     error: BaseException | None = None
     try:
-        from velodrome.rds.s3pipe.upload import Upload, give_up_left_over
+        from velodrome.rds.s3pipe.upload import Upload
 
         upload = Upload(request)
         upload.read(0)

@@ -22,8 +22,8 @@ from typing import Any
 from py4j.java_gateway import GatewayClient, GatewayParameters, JavaGateway
 from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
 
-from . import processes
-from .jvm import SparkInstall
+from .. import processes
+from ..spark.jvm import SparkInstall
 
 log = logging.getLogger(__name__)
 # What Py4J has to say is in its exceptions; a JVM that ends while it is asked is how each job ends.
@@ -33,7 +33,7 @@ MARK = "velodrome.job="
 SUBMIT = "org.apache.spark.deploy.SparkSubmit"
 _GATEWAY = "org.apache.spark.api.python.PythonGatewayServer"
 _CONNECTION_INFO = "_PYSPARK_DRIVER_CONN_INFO_PATH"
-_TRAINING_JOB = Path(__file__).with_name("training_job.py")
+_TRAINING_JOB = Path(__file__).parents[1] / "spark" / "training_job.py"
 _SECONDS_TO_START = 60.0
 _SECONDS_TO_TRAIN = 180.0
 _POLL = 0.02

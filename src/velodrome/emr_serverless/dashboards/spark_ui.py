@@ -18,7 +18,7 @@ from pathlib import Path
 
 from velodrome.settings import write_private
 
-from .dashboard_resources import Resource
+from .resources import Resource
 
 _FILTER = "org.apache.spark.ui.JWSFilter"
 _SECONDS = 60

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import checks, releases
+from .. import checks
+from ..spark import releases
+from ..store import Application
 from .machine import Machine
-from .store import Application
 from .warm_jvm import WorkerSpec
 from .warm_workers import WarmWorkers
 

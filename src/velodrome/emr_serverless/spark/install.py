@@ -1,6 +1,6 @@
 """Installs what a Spark job needs beyond PySpark: jars through Spark's own Ivy, and an archive of loaded classes.
 
-Needs the standard library alone: ``python -m velodrome.emr_serverless.install SPARK_VENV JARS_TXT TARGET``.
+Needs the standard library alone: ``python -m velodrome.emr_serverless.spark.install SPARK_VENV JARS_TXT TARGET``.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def _read(file: Path) -> str | None:
 def main() -> int:
     """Install jars and class archive from the console."""
     if len(sys.argv) != 4:
-        print("usage: python -m velodrome.emr_serverless.install SPARK_VENV JARS_TXT TARGET", file=sys.stderr)
+        print("usage: python -m velodrome.emr_serverless.spark.install SPARK_VENV JARS_TXT TARGET", file=sys.stderr)
         return 2
     venv, jars_txt, target = map(Path, sys.argv[1:])
     try:

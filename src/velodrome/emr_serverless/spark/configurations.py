@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .errors import ValidationException
+from ..errors import ValidationException
 
 DEFAULTS = "spark-defaults"
 DRIVER_LOG = "spark-driver-log4j2"

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import parameters
-from .configurations import merge, merge_monitoring
+from ..spark import parameters
+from ..spark.configurations import merge, merge_monitoring
+from ..spark.spark_submit import Job
+from ..store import Application
 from .machine import Machine, Share
 from .resources import Workers
-from .spark_submit import Job
-from .store import Application
 from .workers import workers_of
 
 # https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_StartJobRun.html

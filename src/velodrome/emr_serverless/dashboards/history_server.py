@@ -18,8 +18,8 @@ from urllib.parse import quote
 
 from velodrome.settings import write_private
 
-from . import processes
-from .jvm import SparkInstall
+from .. import processes
+from ..spark.jvm import SparkInstall
 from .spark_ui import bearer, free_port, ui_secret
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import ValidationException
+from ..errors import ValidationException
 from .resources import Resources, Workers
 
 # vCPU → (least GB, most GB, step in GB).

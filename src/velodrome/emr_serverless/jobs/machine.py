@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import ValidationException
 from .admission import MachineLimits
-from .errors import ValidationException
 from .workers import memory_size
 
 _DEFAULT_HEAP = 2**30

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .dashboard_resources import Resource
+from ..errors import ValidationException
 from .dashboards import Dashboards
-from .errors import ValidationException
+from .resources import Resource
 
 _NOT_YET = ("SUBMITTED", "PENDING", "QUEUED", "SCHEDULED", "STARTING")
 _ENDED = ("SUCCESS", "FAILED", "CANCELLED", "TERMINATED")

@@ -17,26 +17,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import checks, parameters, processes, releases
-from .applications import Applications, new_id
-from .attempts import Outcome, Surroundings
-from .configurations import merge
+from .. import checks, processes
+from ..applications import Applications, new_id
+from ..credentials import Role, RoleError
+from ..dashboards.api import Shown
+from ..dashboards.resources import SESSION, Resource
+from ..errors import ResourceNotFoundException, ValidationException
+from ..jobs.attempts import Outcome, Surroundings
+from ..jobs.machine import Machine, Share
+from ..jobs.resources import Workers
+from ..jobs.scheduler import Scheduler
+from ..jobs.workers import workers_of
+from ..logs import Delivery, DriverLogs, place
+from ..objects import ObjectError, Objects
+from ..spark import parameters, releases
+from ..spark.configurations import merge
+from ..spark.jvm import MissingInstall
+from ..spark.parameters import SubmitParameters
+from ..store import Application
 from .connect_server import ConnectServer, why_it_ended
-from .credentials import Role, RoleError
-from .dashboard_api import Shown
-from .dashboard_resources import SESSION, Resource
-from .errors import ResourceNotFoundException, ValidationException
-from .jvm import MissingInstall
-from .logs import Delivery, DriverLogs, place
-from .machine import Machine, Share
-from .objects import ObjectError, Objects
-from .parameters import SubmitParameters
-from .resources import Workers
-from .scheduler import Scheduler
-from .session_store import ENDED, Session, SessionStore
-from .session_tokens import Route, SessionTokens
-from .store import Application
-from .workers import workers_of
+from .store import ENDED, Session, SessionStore
+from .tokens import Route, SessionTokens
 
 log = logging.getLogger(__name__)
 READY = ("STARTED", "IDLE", "BUSY")
@@ -223,6 +224,13 @@ class Sessions:
         persisted = monitoring.get("managedPersistenceMonitoringConfiguration", {}).get("enabled") is not False
         return Shown(resource_of(session), session.state, persisted)
 
+    def log_file(self, resource: Resource, worker: str, name: str) -> Path | None:
+        """A log of a session's worker."""
+        session = self._sessions.get(resource.id)
+        if session is None or worker != "SPARK_DRIVER" or name not in ("stdout", "stderr"):
+            return None
+        return self._logs(session).folder / name
+
     def recover(self) -> None:
         """End what a killed service left: no server goes on by itself, no session is stuck.
 
@@ -235,6 +243,7 @@ class Sessions:
             leaders = {*processes.find(mark), *([session.process] if session.process is not None else [])}
             if [leader for leader in leaders if processes.end_orphans(leader, mark)]:
                 log.warning("session %s: its processes were still there and were killed", session.id)
+            self._around.hidden(resource_of(session))
             logs = self._logs(session)
             logs.note(_KILLED)
             if problem := self._deliver(session, logs):
@@ -280,7 +289,8 @@ class Sessions:
             objects = Objects(self._role(session).client("s3"))
         except RoleError as error:
             return str(error)
-        return Delivery(logs, objects, uri, self._around.log_interval).finish()
+        further = partial(self._around.event_logs.files, resource_of(session))
+        return Delivery(logs, objects, uri, self._around.log_interval, further).finish()
 
     def _follow(self, session: Session, plan: _Plan) -> None:
         """Take a session through its states; whatever happens, it comes to an end."""
@@ -313,6 +323,8 @@ class Sessions:
         if delivery is not None and (problem := delivery.finish()):
             log.warning("session %s: %s", session.id, problem)
             logs.note(problem)
+        if not self.shown(session.application_id, session.id).persisted:
+            around.event_logs.remove(resource_of(session))
         with self._lock:
             self._live.pop(session.id, None)
         self._tokens.revoke(session.id)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .spark_submit import Job, Submission
+from ..spark.spark_submit import Job, Submission
 from .warm_jvm import WarmWorker, WorkerError, WorkerSpec
 
 log = logging.getLogger(__name__)

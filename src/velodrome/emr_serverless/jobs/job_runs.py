@@ -12,18 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import attempts, checks, plans, processes
-from .applications import ACTIVE_JOB_RUN_STATES, Applications, new_id
+from .. import checks, processes
+from ..applications import ACTIVE_JOB_RUN_STATES, Applications, new_id
+from ..credentials import Role, RoleError
+from ..dashboards.api import Shown
+from ..dashboards.resources import Resource
+from ..errors import ResourceNotFoundException, ValidationException
+from ..logs import Delivery, DriverLogs
+from ..objects import Objects
+from ..store import ENDED, JobRun
+from . import attempts, plans
 from .attempts import KILLED, Surroundings
-from .credentials import Role, RoleError
-from .dashboard_api import Shown
-from .dashboard_resources import Resource
-from .errors import ResourceNotFoundException, ValidationException
-from .logs import Delivery, DriverLogs
 from .machine import Machine
-from .objects import Objects
 from .scheduler import WAITING, Scheduler
-from .store import ENDED, JobRun
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import grpc.aio
 
 from velodrome.certificates import ServerCertificate
 
-from .session_tokens import Route
+from .tokens import Route
 
 TOKEN_KEY = "x-aws-proxy-auth"  # noqa: S105
 REFUSED = (

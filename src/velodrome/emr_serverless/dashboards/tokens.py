@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .dashboard_resources import Resource
-from .database import Database
+from ..database import Database
+from .resources import Resource
 
 # https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_GetDashboardForJobRun.html
 SECONDS = 3600

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from .dashboard_resources import Resource
+from .resources import Resource
 
 _DAYS_KEPT = 30
 _SWEEP_SECONDS = 3600.0
@@ -60,6 +60,9 @@ class EventLogs:
             # The only way to the id of an application that runs in local mode (LocalSchedulerBackend). On AWS it is
             # the job run's id too.
             "spark.test.appId": resource.spark_id,
+            # The same where executors are processes: the pattern of local-cluster's master, without time and number,
+            # by which two jobs that start within a second would be one to the history server.
+            "spark.deploy.appIdPattern": resource.spark_id,
         }
 
     def log(self, resource: Resource) -> Path | None:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ValidationException
+from ..errors import ValidationException
 from .jvm import MissingInstall, SparkInstall
 
 

@@ -9,12 +9,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from . import utilization
-from .descriptions import moment
-from .pages import created_within, page, place
-from .resources import Workers
-from .session_store import ENDED, Session
+from ..descriptions import moment
+from ..jobs import utilization
+from ..jobs.resources import Workers
+from ..pages import created_within, page, place
 from .sessions import DEFAULT_IDLE_MINUTES, Sessions
+from .store import ENDED, Session
 
 Parameters = Mapping[str, Any]
 # What a session shows of its request as it was asked.

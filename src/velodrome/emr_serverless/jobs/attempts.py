@@ -13,20 +13,22 @@ from typing import Protocol
 
 from velodrome.awsapi.profile import Profile
 
-from . import plans, processes, releases
-from .credentials import CredentialsEndpoint, Role, RoleError
-from .dashboard_resources import JOB_RUN, Resource
-from .errors import ValidationException
-from .event_logs import EventLogs
+from .. import processes
+from ..credentials import CredentialsEndpoint, Role, RoleError
+from ..dashboards.event_logs import EventLogs
+from ..dashboards.resources import JOB_RUN, Resource
+from ..dashboards.spark_ui import LiveUis
+from ..errors import ValidationException
+from ..logs import Delivery, DriverLogs, place
+from ..objects import ObjectError, Objects
+from ..spark import releases
+from ..spark.jvm import MissingInstall, SparkInstall
+from ..spark.spark_submit import Submission
+from ..store import ENDED, JobRun, Store
+from . import plans
 from .executors import ExecutorProcesses, executor_logs
-from .jvm import MissingInstall, SparkInstall
-from .logs import Delivery, DriverLogs, place
-from .objects import ObjectError, Objects
 from .plans import Plan
 from .resources import Workers
-from .spark_submit import Submission
-from .spark_ui import LiveUis
-from .store import ENDED, JobRun, Store
 from .warm_workers import WarmWorkers, launch
 
 log = logging.getLogger(__name__)

@@ -21,13 +21,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from .dashboard_proxy import Proxy, Upstream
-from .dashboard_resources import DASHBOARDS, JOB_RUN, SESSION, Resource
-from .dashboard_tokens import DashboardTokens, Grant
+from ..spark.jvm import MissingInstall
 from .event_logs import EventLogs
 from .history_server import HistoryServer, HistoryServerError
-from .jvm import MissingInstall
+from .proxy import Proxy, Upstream
+from .resources import DASHBOARDS, JOB_RUN, SESSION, Resource
 from .spark_ui import PORTS_TRIED, LiveUis
+from .tokens import DashboardTokens, Grant
 
 log = logging.getLogger(__name__)
 _TOKEN = "authToken"  # noqa: S105  # the parameter's name, as in AWS's addresses

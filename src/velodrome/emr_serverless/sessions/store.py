@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .database import Database
+from ..database import Database
 
 ENDED = ("FAILED", "TERMINATED")
 _SCHEMA = """

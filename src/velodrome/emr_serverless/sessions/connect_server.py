@@ -14,12 +14,12 @@ from pathlib import Path
 
 from velodrome.awsapi.profile import Profile
 
-from .jvm import SparkInstall
-from .logs import DriverLogs
-from .machine import Share
-from .objects import Objects
-from .parameters import SubmitParameters
-from .spark_submit import SPARK_INTERNAL, Job, Submission
+from ..jobs.machine import Share
+from ..logs import DriverLogs
+from ..objects import Objects
+from ..spark.jvm import SparkInstall
+from ..spark.parameters import SubmitParameters
+from ..spark.spark_submit import SPARK_INTERNAL, Job, Submission
 
 _MAIN = "org.apache.spark.sql.connect.service.SparkConnectServer"
 _ADDRESS = "127.0.0.1"

@@ -7,15 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..applications import Applications
+from ..errors import ValidationException
+from ..store import ENDED, Application, JobRun
 from . import admission, plans
 from .admission import Decision, Limits, Running, Waiting
-from .applications import Applications
 from .attempts import KILLED, Attempt, Surroundings
-from .errors import ValidationException
 from .machine import Machine
 from .plans import Plan
 from .resources import Workers
-from .store import ENDED, Application, JobRun
 from .workers import capacity
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Job runs: when they start, with what, in which process, and how they end."""
