@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -55,6 +56,15 @@ class World:
         with self.rds.connect() as db:
             assert db.execute(EXPORT, ["SELECT 1", BUCKET, "goes-on", REGION, ""]).fetchone() == (1, 1, 2)
         assert self.bucket.body("goes-on") == b"1\n"
+
+    def crash(self, backend: int) -> None:
+        """Kill a backend, and wait until the server knows it: it ends all other sessions then, and recovers.
+
+        Before that it may still let somebody in.
+        """
+        with suppress(psycopg.OperationalError), self.rds.connect() as other:
+            os.kill(backend, signal.SIGKILL)
+            wait_until("the server to end other sessions", lambda: other.execute("SELECT 1") is None)
 
     def wait_up(self) -> None:
         """Until the server has recovered from a crash."""

@@ -94,7 +94,7 @@ class TestCrashes:
 
     def test_in_an_export(self, world: World) -> None:
         with held_export(world, "killed/large") as held:
-            os.kill(held.backend, signal.SIGKILL)
+            world.crash(held.backend)
             with pytest.raises(psycopg.OperationalError):
                 held.result()
         world.wait_up()
@@ -102,7 +102,7 @@ class TestCrashes:
 
     def test_in_an_import(self, world: World) -> None:
         with held_import(world, "killed") as held:
-            os.kill(held.backend, signal.SIGKILL)
+            world.crash(held.backend)
             with pytest.raises(psycopg.OperationalError):
                 held.result()
         world.wait_up()
@@ -116,7 +116,7 @@ class TestCrashes:
             try:
                 held.go_on()
                 wait_until("all rows to be sent", lambda: sent(world.rds, held.backend) == 10)
-                os.kill(held.backend, signal.SIGKILL)
+                world.crash(held.backend)
                 with pytest.raises(psycopg.OperationalError):
                     held.result()
             finally:

@@ -298,7 +298,7 @@ SPREAD = """
 from pyspark.sql import SparkSession
 known = "changed in the driver"
 def told(number):
-    print("part", number)
+    print("part", number, flush=True)
     return number
 spark = SparkSession.builder.getOrCreate()
 print(spark.sparkContext.parallelize(range(4), 4).map(told).sum(), spark.sparkContext.master)
