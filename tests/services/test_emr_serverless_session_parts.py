@@ -20,12 +20,12 @@ from velodrome.emr_serverless.dashboards.event_logs import EventLogs
 from velodrome.emr_serverless.dashboards.spark_ui import LiveUis
 from velodrome.emr_serverless.database import Database
 from velodrome.emr_serverless.jobs.attempts import Surroundings
-from velodrome.emr_serverless.jobs.machine import Machine
 from velodrome.emr_serverless.jobs.scheduler import Scheduler
 from velodrome.emr_serverless.jobs.warm_workers import WarmWorkers
 from velodrome.emr_serverless.sessions.sessions import Sessions
 from velodrome.emr_serverless.sessions.store import Session, SessionStore
 from velodrome.emr_serverless.sessions.tokens import TOKEN_SECONDS
+from velodrome.emr_serverless.spark.machine import Machine
 from velodrome.emr_serverless.store import Store
 from velodrome.runtime import install
 from velodrome.settings import Settings

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from velodrome.emr_serverless.jobs.admission import Limits, MachineLimits, Running, Waiting, decide
-from velodrome.emr_serverless.jobs.resources import Resources, Workers
+from velodrome.emr_serverless.jobs.admission import Limits, Running, Waiting, decide
+from velodrome.emr_serverless.spark.machine import MachineLimits
+from velodrome.emr_serverless.spark.resources import Resources, Workers
 
 ONE = Resources(1, 2, 20)
 WORKERS = Workers(ONE, ONE, 1)

@@ -11,9 +11,9 @@ from velodrome.awsapi.model import Service, handler_name
 from velodrome.emr_serverless import errors
 from velodrome.emr_serverless.api import EmrServerless
 from velodrome.emr_serverless.jobs import utilization
-from velodrome.emr_serverless.jobs.machine import Machine
 from velodrome.emr_serverless.jobs.plans import may_retry, timeout_minutes
-from velodrome.emr_serverless.jobs.resources import Resources, Workers
+from velodrome.emr_serverless.spark.machine import Machine
+from velodrome.emr_serverless.spark.resources import Resources, Workers
 
 GB = 2**30
 SERVICE = Service("emr-serverless")

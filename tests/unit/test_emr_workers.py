@@ -7,8 +7,8 @@ import math
 import pytest
 
 from velodrome.emr_serverless.errors import ValidationException
-from velodrome.emr_serverless.jobs.resources import Resources
-from velodrome.emr_serverless.jobs.workers import capacity, check_worker, executors_at_most, workers_of
+from velodrome.emr_serverless.spark.resources import Resources
+from velodrome.emr_serverless.spark.workers import capacity, check_worker, executors_at_most, workers_of
 
 DISK = "spark.emr-serverless.executor.disk"
 FIXED = {"spark.dynamicAllocation.enabled": "false"}

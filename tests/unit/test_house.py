@@ -42,6 +42,23 @@ def test_the_stand_ins_do_not_know_each_other(service: str) -> None:
         assert not [name for name in imports(file) if name.startswith(others)], file
 
 
+# Folder of EMR Serverless → the folders that it knows.
+EMR_SERVERLESS = {
+    "spark": (),
+    "dashboards": ("spark",),
+    "jobs": ("spark", "dashboards"),
+    "sessions": ("spark", "dashboards", "jobs"),
+}
+
+
+@pytest.mark.parametrize("folder", EMR_SERVERLESS)
+def test_emr_serverless_is_built_in_layers(folder: str) -> None:
+    above = set(EMR_SERVERLESS) - {folder, *EMR_SERVERLESS[folder]}
+    for file in (ROOT / "src" / "velodrome" / "emr_serverless" / folder).rglob("*.py"):
+        relative = re.findall(r"^ *from \.\.(\w+)[. ]", file.read_text(encoding="utf-8"), re.MULTILINE)
+        assert not above & set(relative), file
+
+
 @pytest.mark.parametrize("folder", ["airflow", "localstack"])
 def test_folders_named_like_packages_do_not_hide_them(folder: str) -> None:
     assert not (ROOT / folder / "__init__.py").exists()

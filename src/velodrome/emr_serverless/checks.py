@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ValidationException
-from .jobs.resources import Resources
-from .jobs.workers import capacity
 from .spark import configurations, releases
+from .spark.resources import Resources
+from .spark.workers import capacity
 
 _ABSENT = "is not available in Velodrome"
 # Worker types of initialCapacity and of workerTypeSpecifications, as a Spark application has them.

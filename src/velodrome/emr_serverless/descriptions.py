@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from .jobs import plans, utilization
-from .jobs.resources import Workers
+from .spark.resources import Workers
 from .store import ENDED, Application, JobRun
 
 # What an application has where its creator said nothing.

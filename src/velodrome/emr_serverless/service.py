@@ -30,13 +30,13 @@ from .database import Database
 from .jobs.attempts import Surroundings
 from .jobs.initial_capacity import InitialCapacity
 from .jobs.job_runs import JobRuns
-from .jobs.machine import Machine
 from .jobs.scheduler import Scheduler
 from .jobs.warm_workers import WarmWorkers
 from .sessions.proxy import SessionProxy
 from .sessions.sessions import Sessions
 from .sessions.store import SessionStore
 from .spark import releases
+from .spark.machine import Machine
 from .spark.trust import system_certificates
 from .store import Store
 from .tags import Tags

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .resources import Resources, Workers
+from ..spark.machine import MachineLimits
+from ..spark.resources import Resources, Workers
 
 _NOTHING = Resources(0, 0, 0)
 
@@ -39,14 +40,6 @@ class Limits:
 
     maximum: Resources | None = None
     runs: int | None = None
-
-
-@dataclass(frozen=True)
-class MachineLimits:
-    """How many job runs this machine runs at once, and in how many bytes."""
-
-    runs: int
-    memory: int
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ from ..errors import ValidationException
 from ..logs import Delivery, DriverLogs, place
 from ..objects import ObjectError, Objects
 from ..spark import releases
+from ..spark.executors import ExecutorProcesses, executor_logs
 from ..spark.jvm import MissingInstall, SparkInstall
+from ..spark.resources import Workers
 from ..spark.spark_submit import Submission
 from ..store import ENDED, JobRun, Store
 from . import plans
-from .executors import ExecutorProcesses, executor_logs
 from .plans import Plan
-from .resources import Workers
 from .warm_workers import WarmWorkers, launch
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from .. import checks
 from ..spark import releases
+from ..spark.machine import Machine
 from ..store import Application
-from .machine import Machine
 from .warm_jvm import WorkerSpec
 from .warm_workers import WarmWorkers
 

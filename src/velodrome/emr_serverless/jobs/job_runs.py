@@ -20,10 +20,10 @@ from ..dashboards.resources import Resource
 from ..errors import ResourceNotFoundException, ValidationException
 from ..logs import Delivery, DriverLogs
 from ..objects import Objects
+from ..spark.machine import Machine
 from ..store import ENDED, JobRun
 from . import attempts, plans
 from .attempts import KILLED, Surroundings
-from .machine import Machine
 from .scheduler import WAITING, Scheduler
 
 log = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ from typing import Any
 
 from ..spark import parameters
 from ..spark.configurations import merge, merge_monitoring
+from ..spark.machine import Machine, Share
+from ..spark.resources import Workers
 from ..spark.spark_submit import Job
+from ..spark.workers import workers_of
 from ..store import Application
-from .machine import Machine, Share
-from .resources import Workers
-from .workers import workers_of
 
 # https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_StartJobRun.html
 _BATCH_TIMEOUT = 720

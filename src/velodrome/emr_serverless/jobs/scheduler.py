@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 from ..applications import Applications
 from ..errors import ValidationException
+from ..spark.machine import Machine
+from ..spark.resources import Workers
+from ..spark.workers import capacity
 from ..store import ENDED, Application, JobRun
 from . import admission, plans
 from .admission import Decision, Limits, Running, Waiting
 from .attempts import KILLED, Attempt, Surroundings
-from .machine import Machine
 from .plans import Plan
-from .resources import Workers
-from .workers import capacity
 
 log = logging.getLogger(__name__)
 WAITING = ("SUBMITTED", "QUEUED", "PENDING")

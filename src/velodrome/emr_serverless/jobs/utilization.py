@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from .resources import Resources, Workers
+from ..spark.resources import Resources, Workers
 
 _LEAST_SECONDS = 60
 _FREE_DISK = 20.0

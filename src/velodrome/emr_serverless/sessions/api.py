@@ -11,8 +11,8 @@ from typing import Any
 
 from ..descriptions import moment
 from ..jobs import utilization
-from ..jobs.resources import Workers
 from ..pages import created_within, page, place
+from ..spark.resources import Workers
 from .sessions import DEFAULT_IDLE_MINUTES, Sessions
 from .store import ENDED, Session
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from velodrome.awsapi.profile import Profile
 
-from ..jobs.machine import Share
 from ..logs import DriverLogs
 from ..objects import Objects
 from ..spark.jvm import SparkInstall
+from ..spark.machine import Share
 from ..spark.parameters import SubmitParameters
 from ..spark.spark_submit import SPARK_INTERNAL, Job, Submission
 

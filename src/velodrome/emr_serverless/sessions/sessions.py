@@ -24,16 +24,16 @@ from ..dashboards.api import Shown
 from ..dashboards.resources import SESSION, Resource
 from ..errors import ResourceNotFoundException, ValidationException
 from ..jobs.attempts import Outcome, Surroundings
-from ..jobs.machine import Machine, Share
-from ..jobs.resources import Workers
 from ..jobs.scheduler import Scheduler
-from ..jobs.workers import workers_of
 from ..logs import Delivery, DriverLogs, place
 from ..objects import ObjectError, Objects
 from ..spark import parameters, releases
 from ..spark.configurations import merge
 from ..spark.jvm import MissingInstall
+from ..spark.machine import Machine, Share
 from ..spark.parameters import SubmitParameters
+from ..spark.resources import Workers
+from ..spark.workers import workers_of
 from ..store import Application
 from .connect_server import ConnectServer, why_it_ended
 from .store import ENDED, Session, SessionStore

@@ -1,1 +1,1 @@
-"""Spark itself: its releases, what a job asks of spark-submit, and the JVM that runs it."""
+"""Spark itself: its releases, what a job asks of spark-submit, and what of this machine runs it."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ValidationException
-from ..jobs.workers import memory_size as memory_size
 from . import configurations as configured
+from .workers import memory_size as memory_size
 
 # Options that are another spelling of a setting.
 _SETTINGS = {

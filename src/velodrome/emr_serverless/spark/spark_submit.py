@@ -14,12 +14,12 @@ from velodrome.awsapi.profile import Profile
 from velodrome.settings import write_private
 
 from ..errors import ValidationException
-from ..jobs.executors import ExecutorProcesses
-from ..jobs.machine import Share
 from ..objects import ObjectError, Objects
 from .archives import ArchiveError, unpack
 from .configurations import log_properties
+from .executors import ExecutorProcesses
 from .jvm import SparkInstall
+from .machine import Share
 from .packages import PackageError, Wanted, resolve
 from .parameters import SubmitParameters, read_properties
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ValidationException
-from .admission import MachineLimits
 from .workers import memory_size
 
 _DEFAULT_HEAP = 2**30
@@ -20,6 +19,14 @@ _RUNS_PER_CORE = 2
 # A container's limit, in the two versions of control groups; "max" or a huge number without one.
 # https://docs.kernel.org/admin-guide/cgroup-v2.html
 _MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+@dataclass(frozen=True)
+class MachineLimits:
+    """How many job runs this machine runs at once, and in how many bytes."""
+
+    runs: int
+    memory: int
 
 
 @dataclass(frozen=True)

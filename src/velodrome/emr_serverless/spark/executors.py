@@ -11,7 +11,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from ..spark.jvm import SparkInstall
+from .jvm import SparkInstall
 from .machine import Share
 from .resources import Workers
 
