@@ -122,7 +122,7 @@ def test_ports_are_published_on_the_loopback_interface_only(stack: Copy, engine:
         for entries in (container.attrs["HostConfig"]["PortBindings"] or {}).values()
         for entry in entries
     }
-    assert set(published) == {stack.settings[service.port] for service in SERVICES.values() if service.port}
+    assert set(published) == {stack.settings[port] for service in SERVICES.values() for port in service.ports}
     assert set(published.values()) == {"127.0.0.1"}
 
 
