@@ -22,9 +22,9 @@ ENDED = ("SUCCESS", "FAILED", "CANCELLED")
 JOB_LIMIT = 180.0
 # A job that never ends: it is for the test to end it.
 WAIT = """
-import time
+import threading
 print("waiting", flush=True)
-time.sleep(900)
+threading.Event().wait()
 """
 
 

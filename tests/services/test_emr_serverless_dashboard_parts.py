@@ -39,13 +39,13 @@ DAY = 86400.0
 HOUR = 3600
 # A Spark that works and then does nothing until it is ended.
 SPARK = """
-import sys, time
+import sys, threading
 from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.getOrCreate()
 spark.range(100).count()
 print("worked", flush=True)
-time.sleep(900)
+threading.Event().wait()
 """
 
 

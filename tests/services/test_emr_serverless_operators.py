@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).with_name("emr_serverless_operators.py")
 JOBS = {
     "succeed": "import sys; print(sys.argv[1])",
     "fail": "raise KeyError('price')",
-    "wait": "import time; time.sleep(900)",
+    "wait": "import threading; threading.Event().wait()",
 }
 # How the tasks wait → the environment that does it.
 ENVIRONMENTS = {"wait": "airflow", "defer": "airflow-deferrable"}

@@ -298,7 +298,8 @@ SPREAD = """
 from pyspark.sql import SparkSession
 known = "changed in the driver"
 def told(number):
-    print("part", number, flush=True)
+    # In one piece: Spark's workers write unbuffered, and two of them side by side.
+    print(f"part {number}\\n", end="", flush=True)
     return number
 spark = SparkSession.builder.getOrCreate()
 print(spark.sparkContext.parallelize(range(4), 4).map(told).sum(), spark.sparkContext.master)

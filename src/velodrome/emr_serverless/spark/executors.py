@@ -88,7 +88,7 @@ def executor_logs(scratch: Path, logs: Path) -> list[tuple[Path, str]]:
     What they have written to `scratch` since is copied before. Spark replaces executors in vain while the driver ends:
     one that has said nothing but how it was started has no logs.
     """
-    for stderr in scratch.glob(f"{_SPARK}/work/*/*/stderr"):
+    for stderr in (scratch / _SPARK / "work").glob("*/*/stderr"):
         stdout = stderr.with_name("stdout")
         if len(stderr.read_bytes().splitlines()) <= _HEADING and not stdout.stat().st_size:
             continue
