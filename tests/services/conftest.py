@@ -1,4 +1,4 @@
-"""One S3, and a source database of each PostgreSQL version, for all tests of aws_s3."""
+"""One S3, one warehouse, and a source database of each PostgreSQL version, for all tests that need no more."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ hypothesis_settings.register_profile("thousand", max_examples=1000)  # for the o
 def s3_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with run_service("s3", home=tmp_path_factory.mktemp("rds")) as s3:
         yield s3.settings
+
+
+@pytest.fixture(scope="session")
+def redshift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A warehouse that tests share: each makes schemas, users and databases of names of its own."""
+    with run_service("redshift", home=tmp_path_factory.mktemp("redshift")) as running:
+        yield running.settings
+        assert "Traceback" not in running.log
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The warehouse's dialect: every pair of rewrites.sql and every statement of refusals.sql is a case."""
+"""The warehouse's dialect: every pair below rewrites/ and every statement below refusals/ is a case."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from velodrome.redshift.sql.translate import translate
 CASES = Path(__file__).parent / "redshift_cases"
 
 
-def blocks(name: str) -> list[tuple[str, str]]:
-    """(comment, text) of each block of a case file; the first block explains the file."""
-    found = (CASES / name).read_text(encoding="utf-8").strip().split("\n\n")[1:]
+def blocks(folder: str) -> list[tuple[str, str]]:
+    """(comment, text) of each block of a folder's case files; a file's first block explains it."""
+    found: list[str] = []
+    for file in sorted((CASES / folder).glob("*.sql")):
+        found += file.read_text(encoding="utf-8").strip().split("\n\n")[1:]
     return [(block.split("\n", 1)[0].removeprefix("-- "), block.split("\n", 1)[1]) for block in found]
 
 
-@pytest.mark.parametrize(("name", "pair"), blocks("rewrites.sql"))
+@pytest.mark.parametrize(("name", "pair"), blocks("rewrites"))
 def test_rewrite(name: str, pair: str) -> None:
     source, expected = pair.split("\n-- =>\n")
     assert ";\n".join(statement.sql for statement in translate(source)) == expected, name
@@ -29,7 +31,7 @@ def test_rewrite(name: str, pair: str) -> None:
         assert translate(source)[0].sql is source
 
 
-@pytest.mark.parametrize(("expected", "source"), blocks("refusals.sql"))
+@pytest.mark.parametrize(("expected", "source"), blocks("refusals"))
 def test_refusal(expected: str, source: str) -> None:
     with pytest.raises(Refused) as caught:
         translate(source)

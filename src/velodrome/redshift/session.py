@@ -281,6 +281,9 @@ class Session(asyncio.Protocol):
                 step.pieces += "hc"
                 step.copies.append(statement.copy)
             else:
+                if statement.before:
+                    texts.append(statement.before)
+                    step.pieces += "h"
                 texts.append(statement.sql)
                 step.pieces += "v"
                 if statement.then:
@@ -302,8 +305,10 @@ class Session(asyncio.Protocol):
             self._remember(self._special, message.name, None)
             self._send(Step("parse"), raw)
             return
-        special = single if single is not None and (single.copy is not None or single.then) else None
+        special = single if single is not None and not single.plain else None
         self._remember(self._special, message.name, special)
+        if single is not None and single.before:  # what it makes is there when the statement itself is parsed
+            self._hidden_statement(single.before)
         text = ";\n".join(statement.sql for statement in found)  # several: the backend refuses them itself
         self._send(Step("parse"), wire.parse(message.name, text, message.types))
 
@@ -317,7 +322,8 @@ class Session(asyncio.Protocol):
             self._send(Step("execute", copies=[statement.copy]), raw)
         else:
             self._send(Step("execute"), raw)
-            self._hidden_statement(statement.then)
+            if statement.then:
+                self._hidden_statement(statement.then)
 
     def _hidden_statement(self, sql: str) -> None:
         """Runs a statement of the gateway's own between the client's; closing it first forgets one that failed."""

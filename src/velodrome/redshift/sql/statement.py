@@ -1,0 +1,31 @@
+"""What one statement of a client becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from velodrome.redshift.sql.copy_statement import Copy
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement for the server inside.
+
+    `before` and `then` run unseen around it (each one statement; their errors reach the client, their rows and tags do
+    not); `copy` is fed by the gateway; `use` is the database in which the session goes on.
+    """
+
+    sql: str
+    before: str = ""
+    then: str = ""
+    copy: Copy | None = None
+    use: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether its text is all there is to it."""
+        return not (self.before or self.then or self.copy or self.use)
+
+    def is_all_of(self, sql: str) -> bool:
+        """Whether the text can be sent as the client wrote it."""
+        return self.plain and self.sql == sql
