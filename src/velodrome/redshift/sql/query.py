@@ -21,6 +21,9 @@ _FUNCTIONS = {
     "NVL": "COALESCE",
     "ISNULL": "COALESCE",
     "DATE_TRUNC": "velodrome.date_trunc",
+    # Parameters that PostgreSQL lacks are kept under names of their own (parameters.py).
+    "CURRENT_SETTING": "velodrome.current_setting",
+    "SET_CONFIG": "velodrome.set_config",
 }
 
 # The first argument is a date part, which may stand without quotes.

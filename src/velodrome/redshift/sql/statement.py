@@ -12,7 +12,8 @@ class Statement:
     """One statement for the server inside.
 
     `before` and `then` run unseen around it (each one statement; their errors reach the client, their rows and tags do
-    not); `copy` is fed by the gateway; `use` is the database in which the session goes on.
+    not); `copy` is fed by the gateway; `use` is the database in which the session goes on; `tag` is the command tag
+    that the client sees where the statement inside has another one.
     """
 
     sql: str
@@ -20,11 +21,12 @@ class Statement:
     then: str = ""
     copy: Copy | None = None
     use: str = ""
+    tag: str = ""
 
     @property
     def plain(self) -> bool:
         """Whether its text is all there is to it."""
-        return not (self.before or self.then or self.copy or self.use)
+        return not (self.before or self.then or self.copy or self.use or self.tag)
 
     def is_all_of(self, sql: str) -> bool:
         """Whether the text can be sent as the client wrote it."""

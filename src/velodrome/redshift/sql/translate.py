@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from velodrome.redshift.sql import copy_statement, ddl, maintenance, refuse, routine, settings
+from velodrome.redshift.sql import copy_statement, ddl, grants, maintenance, refuse, roles, routine, settings, users
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.query import query, vanished_columns
 from velodrome.redshift.sql.refuse import Refused
@@ -101,13 +101,16 @@ def _truncate(sql: str, tokens: Sequence[Token]) -> Statement:
 
 # By a statement's first word: asked in this order, until one knows the statement.
 _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
-    "ALTER": (_alter_table,),
+    "ALTER": (users.rewrite, roles.rewrite, grants.default_privileges, _alter_table),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
     "COPY": (_copy,),
-    "CREATE": (routine.rewrite, _create_table),
+    "CREATE": (users.rewrite, roles.rewrite, routine.rewrite, _create_table),
     "DELETE": (_delete,),
+    "DROP": (users.rewrite, roles.rewrite),
+    "GRANT": (grants.rewrite,),
     "RESET": (settings.rewrite,),
+    "REVOKE": (grants.rewrite,),
     "SET": (settings.rewrite,),
     "SHOW": (settings.rewrite,),
     "TRUNCATE": (_truncate,),
