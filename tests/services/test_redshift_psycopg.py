@@ -119,9 +119,9 @@ def test_an_error_in_a_pipeline_aborts_the_rest_of_it(connection: Connection) ->
 
 
 def test_a_nested_transaction_is_a_savepoint_which_redshift_lacks(connection: Connection) -> None:
-    with pytest.raises(psycopg.errors.FeatureNotSupported, match="SAVEPOINT"):
-        with connection.transaction(), connection.transaction():
-            pass
+    savepoint = pytest.raises(psycopg.errors.FeatureNotSupported, match="SAVEPOINT")
+    with savepoint, connection.transaction(), connection.transaction():
+        pass
 
 
 def test_names_and_literals_that_psycopg_quotes(connection: Connection) -> None:
