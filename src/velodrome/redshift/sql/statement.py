@@ -12,8 +12,9 @@ class Statement:
     """One statement for the server inside.
 
     `before` and `then` run unseen around it (each one statement; their errors reach the client, their rows and tags do
-    not); `copy` is fed by the gateway; `use` is the database in which the session goes on; `tag` is the command tag
-    that the client sees where the statement inside has another one.
+    not); `copy` is fed by the gateway; `use` is the database in which the session goes on. `source` is the client's own
+    text, `reads_history` whether it asks what has happened (sql/history_views.py). `tag` is the command tag that the
+    client sees where the statement inside has another one.
     """
 
     sql: str
@@ -21,6 +22,8 @@ class Statement:
     then: str = ""
     copy: Copy | None = None
     use: str = ""
+    source: str = ""
+    reads_history: bool = False
     tag: str = ""
 
     @property
