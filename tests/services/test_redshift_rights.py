@@ -47,6 +47,10 @@ def rows(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
     return connection.execute(sql).fetchall()  # type: ignore[arg-type]
 
 
+def shows(connection: Connection, sql: str, *expected: tuple[Any, ...]) -> None:
+    assert rows(connection, sql) == list(expected)
+
+
 def refused(connection: Connection, sql: str) -> tuple[str, str]:
     """SQLSTATE and message of a statement that has to fail."""
     with pytest.raises(psycopg.Error) as caught:
@@ -249,3 +253,118 @@ class TestGrants:
         admin.execute("ALTER DEFAULT PRIVILEGES FOR USER u_first REVOKE ALL ON TABLES FROM GROUP g_readers")
         admin.execute("DROP GROUP g_readers")
         admin.execute("DROP USER u_first, u_second")
+
+
+class TestViews:
+    def test_who_there_is(self, admin: Connection) -> None:
+        options = "CONNECTION LIMIT 7 SESSION TIMEOUT 90 EXTERNALID abc VALID UNTIL '2099-01-01'"
+        admin.execute(f"CREATE USER v_user PASSWORD '{PASSWORD}' {options}")
+        admin.execute("CREATE GROUP v_group WITH USER v_user")
+        admin.execute("CREATE ROLE v_role EXTERNALID xyz")
+        admin.execute("CREATE ROLE v_inner")
+        admin.execute("GRANT ROLE v_role TO v_user WITH ADMIN OPTION")
+        admin.execute("GRANT ROLE v_inner TO ROLE v_role")
+        shows(
+            admin,
+            "SELECT usename, usecreatedb, usesuper, usecatupd, passwd, valuntil::date::text FROM pg_user"
+            " WHERE usename = 'v_user'",
+            ("v_user", False, False, False, "********", "2099-01-01"),
+        )
+        shows(admin, "SELECT usesuper FROM pg_user WHERE usename = current_user", (True,))
+        shows(admin, "SELECT useconnlimit FROM pg_user_info WHERE usename = 'v_user'", ("7",))
+        shows(
+            admin,
+            "SELECT usename FROM pg_user u JOIN pg_group g ON u.usesysid = ANY (g.grolist) WHERE groname = 'v_group'",
+            ("v_user",),
+        )
+        shows(
+            admin,
+            "SELECT superuser, connection_limit, syslog_access, session_timeout, external_user_id FROM svv_user_info"
+            " WHERE user_name = 'v_user'",
+            (False, "7", "RESTRICTED", 90, "abc"),
+        )
+        shows(admin, "SELECT role_owner, external_id FROM svv_roles WHERE role_name = 'v_role'", ("awsuser", "xyz"))
+        shows(admin, "SELECT role_name, admin_option FROM svv_user_grants WHERE user_name = 'v_user'", ("v_role", True))
+        shows(admin, "SELECT granted_role_name FROM svv_role_grants WHERE role_name = 'v_role'", ("v_inner",))
+        shows(
+            admin, "SELECT user_is_member_of('v_user', 'v_inner'), role_is_member_of('v_role', 'v_inner')", (True, True)
+        )
+        shows(admin, "SELECT user_is_member_of(current_user, 'v_inner')", (False,))
+        shows(admin, "SELECT user_name FROM svv_user_info WHERE user_id = current_user_id", ("awsuser",))
+        admin.execute("DROP ROLE v_inner FORCE")
+        admin.execute("DROP ROLE v_role FORCE")
+        admin.execute("DROP GROUP v_group")
+        admin.execute("DROP USER v_user")
+
+    def test_who_may_do_what(self, admin: Connection, login: Login) -> None:
+        admin.execute(f"CREATE USER p_user PASSWORD '{PASSWORD}'")
+        admin.execute(f"CREATE USER p_other PASSWORD '{PASSWORD}'")
+        admin.execute("CREATE GROUP p_group")
+        admin.execute("CREATE ROLE p_role")
+        admin.execute("CREATE SCHEMA p_schema")
+        admin.execute("CREATE TABLE p_schema.t (a int, b int)")
+        admin.execute("CREATE FUNCTION p_schema.f(int) RETURNS int STABLE AS $$ SELECT $1 $$ LANGUAGE sql")
+        admin.execute("GRANT USAGE ON SCHEMA p_schema TO GROUP p_group")
+        admin.execute("GRANT SELECT ON p_schema.t TO p_user WITH GRANT OPTION")
+        admin.execute("GRANT UPDATE (b) ON p_schema.t TO ROLE p_role")
+        admin.execute("GRANT EXECUTE ON FUNCTION p_schema.f(int) TO p_user")
+        admin.execute("GRANT TEMP ON DATABASE dev TO p_user")
+        admin.execute("GRANT CREATE USER, IGNORE RLS TO ROLE p_role")
+        admin.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA p_schema GRANT SELECT ON TABLES TO p_user")
+        mine = "identity_name, identity_type, privilege_type"
+        of = "namespace_name = 'p_schema' AND identity_name LIKE 'p!_%' ESCAPE '!'"
+        shows(
+            admin,
+            f"SELECT {mine}, admin_option FROM svv_relation_privileges WHERE {of}",
+            ("p_user", "user", "SELECT", True),
+        )
+        shows(
+            admin,
+            f"SELECT {mine}, column_name FROM svv_column_privileges WHERE {of}",
+            ("p_role", "role", "UPDATE", "b"),
+        )
+        shows(
+            admin,
+            f"SELECT {mine}, privilege_scope FROM svv_schema_privileges WHERE {of}",
+            ("p_group", "group", "USAGE", "SCHEMA"),
+        )
+        shows(
+            admin,
+            f"SELECT {mine}, argument_types FROM svv_function_privileges WHERE {of}",
+            ("p_user", "user", "EXECUTE", "integer"),
+        )
+        shows(
+            admin,
+            f"SELECT {mine} FROM svv_database_privileges WHERE identity_name = 'p_user'",
+            ("p_user", "user", "TEMP"),
+        )
+        shows(
+            admin,
+            "SELECT system_privilege FROM svv_system_privileges WHERE identity_name = 'p_role' ORDER BY 1",
+            ("CREATE USER",),
+            ("IGNORE RLS",),
+        )
+        shows(
+            admin,
+            "SELECT schema_name, object_type, owner_name, privilege_type, grantee_type"
+            " FROM svv_default_privileges WHERE grantee_name = 'p_user'",
+            ("p_schema", "RELATION", "awsuser", "SELECT", "user"),
+        )
+        assert ("sql", "public") in rows(admin, "SELECT language_name, identity_type FROM svv_language_privileges")
+        assert rows(login("p_other"), f"SELECT * FROM svv_relation_privileges WHERE {of}") == []
+        assert len(rows(login("p_user"), f"SELECT * FROM svv_relation_privileges WHERE {of}")) == 1
+        assert (
+            rows(admin, "SELECT * FROM svv_masking_policy")
+            == rows(admin, "SELECT * FROM svv_attached_masking_policy")
+            == []
+        )
+        admin.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA p_schema REVOKE SELECT ON TABLES FROM p_user")
+        admin.execute("REVOKE TEMP ON DATABASE dev FROM p_user")
+        admin.execute("DROP SCHEMA p_schema CASCADE")
+        admin.execute("DROP ROLE p_role FORCE")
+        admin.execute("DROP GROUP p_group")
+        admin.execute("DROP USER p_user, p_other")
+
+    def test_drivers_ask_who_they_are(self, admin: Connection) -> None:
+        found = "has_table_privilege('pg_class', 'select'), has_schema_privilege('public', 'usage')"
+        shows(admin, f"SELECT {found}", (True, True))

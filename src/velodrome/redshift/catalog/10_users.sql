@@ -84,8 +84,10 @@ SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     IF password ~ '^md5[0-9a-f]{32}$' OR starts_with(password, 'SCRAM-SHA-256$') THEN
         RETURN password;
-    ELSIF password ~ '^sha256\|[0-9a-f]{64}\|' THEN
-        RAISE EXCEPTION 'a password as SHA-256 digest is not supported by this local warehouse' USING ERRCODE = '0A000';
+    ELSIF password ~ '^sha256\|[0-9a-f]{64}\|([0-9a-f]{2})+$' THEN
+        -- As authentication.py reads it: salt and digest in the form of a SCRAM verifier whose server key is zero.
+        RETURN format('SCRAM-SHA-256$1:%s$%s:%s', translate(encode(decode(split_part(password, '|', 3), 'hex'), 'base64'), E'\n', ''),
+            encode(decode(split_part(password, '|', 2), 'hex'), 'base64'), encode(decode(repeat('00', 32), 'hex'), 'base64'));
     ELSIF starts_with(password, 'sha256|') THEN
         password := substr(password, 8);
     END IF;

@@ -11,7 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from velodrome.redshift.sql import copy_statement, ddl, grants, maintenance, refuse, roles, routine, settings, users, view
+from velodrome.redshift.sql import (
+    copy_statement,
+    ddl,
+    grants,
+    maintenance,
+    refuse,
+    roles,
+    routine,
+    settings,
+    users,
+    view,
+)
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
 from velodrome.redshift.sql.query import query, vanished_columns
