@@ -297,7 +297,7 @@ def generate_secrets(settings: Settings) -> Settings:
     for setting in SETTINGS:
         if any(f"${{{name}}}" in setting.default for name in missing):
             values.pop(setting.name, None)
-    return load(values, settings.project)
+    return load(values, settings.project if settings["VELODROME_PROJECT"] else settings.home)
 
 
 def user_environ() -> dict[str, str]:
