@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -30,11 +31,13 @@ class StartError(RuntimeError):
 def redshift(
     port: Annotated[int | None, typer.Option(help="Port to listen on; else the setting REDSHIFT_PORT (5439).")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of data and password; else VELODROME_HOME.")] = None,
+    api_port: Annotated[int | None, typer.Option(help="Port of its AWS APIs; else REDSHIFT_API_PORT (4568).")] = None,
 ) -> None:
     """Run the warehouse alone, in the foreground; Ctrl-C stops it. (`velodrome psql redshift` is a prompt on it.)"""
     with clear_errors(SettingError, StartError, InstallError, OSError):
-        settings = _settings(port, data)
-        _refuse_taken(settings["LISTEN_ADDRESS"], settings.integer("REDSHIFT_PORT"))
+        settings = _settings({"REDSHIFT_PORT": port, "REDSHIFT_API_PORT": api_port}, data)
+        for name, option in (("REDSHIFT_PORT", "--port"), ("REDSHIFT_API_PORT", "--api-port")):
+            _refuse_taken(settings["LISTEN_ADDRESS"], settings.integer(name), option)
         if settings["VELODROME_PROJECT"]:
             from velodrome import alone  # needs the console's packages
 
@@ -43,11 +46,10 @@ def redshift(
         _run_here(settings)
 
 
-def _settings(port: int | None, data: Path | None) -> Settings:
+def _settings(ports: Mapping[str, int | None], data: Path | None) -> Settings:
     environ = user_environ()
     known = load(environ)
-    if port is not None:
-        environ["REDSHIFT_PORT"] = str(port)
+    environ |= {name: str(port) for name, port in ports.items() if port is not None}
     if known["VELODROME_PROJECT"]:
         environ["VELODROME_INSTALLS"] = str(known.installs)  # stays where it is, wherever the data goes
     if data is not None:
@@ -57,14 +59,14 @@ def _settings(port: int | None, data: Path | None) -> Settings:
     return load(environ)
 
 
-def _refuse_taken(host: str, port: int) -> None:
+def _refuse_taken(host: str, port: int, option: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             raise StartError(
-                f"port {port} cannot be used ({error.strerror}): choose another with --port, or stop what uses it"
+                f"port {port} cannot be used ({error.strerror}): choose another with {option}, or stop what uses it"
             ) from error
 
 
@@ -74,6 +76,8 @@ def lines(settings: Settings) -> tuple[str, ...]:
     return (
         f"Redshift: postgresql://{quote(settings['REDSHIFT_USER'], safe='')}@{place}",
         f"Password: REDSHIFT_PASSWORD in {settings.home / SECRETS_FILE}",
+        f"AWS APIs: {settings['REDSHIFT_API_ENDPOINT_URL']}; "
+        f"AWS_CONFIG_FILE={settings['AWS_CONFIG_FILE']} AWS_PROFILE={settings['AWS_PROFILE']}",
         f"CA file for TLS: {settings.certificates / 'authority.pem'}",
     )
 

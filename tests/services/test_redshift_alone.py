@@ -1,4 +1,4 @@
-"""`velodrome redshift` after `pip install 'velodrome[redshift]'`: a wheel, an environment of its own, an empty folder."""
+"""`velodrome redshift` after `pip install velodrome[redshift]`: a wheel, an environment of its own, an empty folder."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def password(said: list[str]) -> str:
 
 def test_it_runs_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     port = free_port()
-    command = [str(installed), "redshift", "--port", str(port), "--data", "kept"]
+    command = [str(installed), "redshift", "--port", str(port), "--data", "kept", "--api-port", str(free_port())]
     for made in ("CREATE TABLE kept AS SELECT 1 AS id", "INSERT INTO kept SELECT 2"):
         with running(command, tmp_path, plain_environ()) as (said, url):
             assert (urlsplit(url).hostname, urlsplit(url).port, urlsplit(url).path) == ("127.0.0.1", port, "/dev")
