@@ -18,6 +18,7 @@ from velodrome.redshift import server as inside
 from velodrome.redshift import wire
 from velodrome.redshift.apis import server as apis
 from velodrome.redshift.authentication import Roles
+from velodrome.redshift.history import History
 from velodrome.redshift.session import Place, Session
 from velodrome.settings import Settings, load
 
@@ -86,7 +87,9 @@ async def serve(settings: Settings) -> int:
         running = await asyncio.to_thread(_started, settings)
         api = apis.ApiServer(await asyncio.to_thread(apis.build, settings, running), api_listener)
         roles = Roles(running.conninfo("postgres"))
-        place = Place(inside.socket_path(running), profile.load, pool, roles, tls(settings))
+        history = History(running.data)
+        history.start()
+        place = Place(inside.socket_path(running), profile.load, pool, roles, tls(settings), history)
         await listener.start_serving()
         log.info("Redshift is ready on %s:%d, database %s", host, port, settings["REDSHIFT_DATABASE"])
         status = await _until_end(running, stopping)
@@ -101,6 +104,7 @@ async def serve(settings: Settings) -> int:
         pool.shutdown(wait=False, cancel_futures=True)
         if place is not None:
             await place.roles.close()
+            await asyncio.to_thread(place.history.close)
         if running is not None:
             await asyncio.to_thread(running.stop)
     return status
