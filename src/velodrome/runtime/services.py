@@ -76,7 +76,14 @@ SERVICES: dict[str, Service] = {
         Service("source", ("postgres-init/start.sh",), "source", (), "SOURCE_PORT", "INT"),
         Service("airflow-db", ("airflow/database.sh",), "source", (), "AIRFLOW_DATABASE_PORT", "INT"),
         Service("s3", ("localstack/start.sh",), "s3", (), "S3_PORT"),
-        Service("redshift", ("warehouse/start.sh",), "redshift", (), "REDSHIFT_PORT"),
+        Service(
+            "redshift",
+            ("warehouse/start.sh",),
+            "redshift",
+            (),
+            "REDSHIFT_PORT",
+            more_ports=("REDSHIFT_API_PORT",),
+        ),
         Service(
             "emr-serverless",
             ("spark/start.sh",),
