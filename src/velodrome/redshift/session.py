@@ -12,17 +12,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import ssl
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from velodrome.awsapi.profile import Profile
-from velodrome.redshift import wire
-from velodrome.redshift.backend import Backend, send_and_close
+from velodrome.redshift import intervals, login, wire
+from velodrome.redshift.authentication import Roles
+from velodrome.redshift.backend import Refusal, deliver_cancel, open_backend
+from velodrome.redshift.client import Client
 from velodrome.redshift.copy import Column, CopyError, Load
-from velodrome.redshift.server import SUPERUSER
+from velodrome.redshift.intervals import from_amazon
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import literal
@@ -30,30 +34,17 @@ from velodrome.redshift.sql.translate import Statement, position, translate
 
 log = logging.getLogger("velodrome.redshift")
 
+T = TypeVar("T")
+
 SERVER_VERSION = "8.0.2"
+# What Redshift reports of itself at the start of a session. asyncpg, lib/pq's forks and Amazon's ODBC driver know it by
+# padb_version and padb_revision.
+_STATUSES = {"server_version": SERVER_VERSION, "padb_version": "1.0.0", "padb_revision": "1.0.0"}
+_NOT_REDSHIFTS = frozenset({"in_hot_standby", "default_transaction_read_only", "scram_iterations", "search_path"})
 # Fails while it is parsed, whatever the transaction's state: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _REFUSED = "velodrome_refused"
 _REFUSED_SQL = f"SELECT {_REFUSED}"
 _HIDDEN = "velodrome_hidden"  # name of the prepared statement and portal of hidden statements
-_LONGEST_INPUT = 1 << 20  # of a client that is held; beyond it, its socket is no longer read
-
-# What PostgreSQL understands of a startup packet; redshift_connector and Amazon's JDBC and ODBC drivers send more.
-_STARTUP_PARAMETERS = frozenset(
-    {
-        "user",
-        "database",
-        "application_name",
-        "client_encoding",
-        "datestyle",
-        "timezone",
-        "extra_float_digits",
-        "options",
-    }
-)
-
-# redshift_connector asks for intervals (1186) in binary and reads 12 bytes where PostgreSQL sends 16: a silent error.
-# Under SUPER's number (4000) it asks for text.
-_AMAZON_TYPES = {1186: 4000}
 
 
 @dataclass(slots=True)
@@ -81,155 +72,91 @@ class Place:
     socket: Path
     profile: Callable[[], Profile]
     pool: Executor
+    roles: Roles
+    tls: ssl.SSLContext | None
     sessions: set[Session] = field(default_factory=set)
+    keys: dict[bytes, Session] = field(default_factory=dict)
 
 
-class Session(asyncio.Protocol):
+class Session(Client):
     """The client's side; owns the backend's."""
 
     def __init__(self, place: Place) -> None:
+        super().__init__()
         self._place = place
-        self._loop = asyncio.get_running_loop()
-        self._client: asyncio.Transport | None = None
-        self._backend: Backend | None = None
-        self._input = bytearray()
-        self._phase = "startup"  # startup, connecting, login, ready, closed
-        self._held = False
-        self._reading = True
+        self._who: login.Login | None = None
         self._amazon = False
-        self._key = b""
+        self._status = b"I"  # of the transaction, as of the last ReadyForQuery
+        self._key = b""  # as the client knows it
+        self._backend_key = b""
         self.steps: deque[Step] = deque()
         self._skipping = False  # an error has been seen, the backend waits for a Sync that the client has not sent yet
         self._columns: list[Column] = []
         self._told = False  # the backend itself has said why it ends
         self._special: dict[str, Statement] = {}
         self._portals: dict[str, Statement] = {}
+        self._intervals: dict[str, frozenset[int]] = {}  # of a prepared statement: which parameters are intervals
         self._task: asyncio.Task[None] | None = None
 
-    # -- the client's transport -------------------------------------------------------------------------------------
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._client = transport  # type: ignore[assignment]  # a socket's transport always is one
+        super().connection_made(transport)
         self._place.sessions.add(self)
+        self._task = self.loop.create_task(self._log_in())
 
-    def data_received(self, data: bytes) -> None:
-        self._input += data
+    # -- login ------------------------------------------------------------------------------------------------------
+
+    async def _log_in(self) -> None:
         try:
-            self._read()
+            async with asyncio.timeout(login.TIMEOUT):
+                packet = await login.requested(self, self._place.tls)
+                if packet.code == wire.CANCEL_REQUEST:
+                    await self._cancel(packet.key)
+                else:
+                    await self._enter(packet)
         except wire.ProtocolError as error:
             self.end(wire.error("08P01", str(error), severity="FATAL"))
-
-    def _read(self) -> None:
-        if self._phase == "startup":
-            self._read_startup()
-        if self._phase == "login":
-            self._read_login()
-        at = 0
-        buffer = self._input
-        while self._phase == "ready" and not self._held:
-            found = wire.frame(buffer, at)
-            if found is None or found[1] > len(buffer):
-                break
-            raw = bytes(buffer[at : found[1]])
-            at = found[1]
-            self._from_client(found[0], raw)
-        del buffer[:at]
-        self.pace()
-
-    def pace(self) -> None:
-        if self._client is None or self._phase == "closed":
-            return
-        full = (self._held or self._phase != "ready") and len(self._input) > _LONGEST_INPUT
-        blocked = full or (self._backend is not None and self._backend.full)
-        if blocked and self._reading:
-            self._client.pause_reading()
-        elif not blocked and not self._reading:
-            self._client.resume_reading()
-        self._reading = not blocked
-
-    def pause_writing(self) -> None:
-        if self._backend is not None:
-            self._backend.pause()
-
-    def resume_writing(self) -> None:
-        if self._backend is not None:
-            self._backend.resume()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._phase != "closed":
-            self._finish()
-
-    # -- startup ----------------------------------------------------------------------------------------------------
-
-    def _read_startup(self) -> None:
-        while self._phase == "startup":
-            length = wire.startup_length(self._input)
-            if length is None or len(self._input) < length:
-                return
-            packet = wire.read_startup(bytes(self._input[:length]))
-            del self._input[:length]
-            if packet.code in (wire.SSL_REQUEST, wire.GSS_REQUEST):
-                self.to_client(b"N")
-            elif packet.code == wire.CANCEL_REQUEST:
-                self._phase = "closed"
-                self._loop.create_task(send_and_close(self._place.socket, packet.raw, self._close_client))
-            else:
-                self._start(packet)
-
-    def _start(self, packet: wire.Startup) -> None:
-        given = {name.lower(): value for name, value in packet.parameters.items()}
-        user = given.get("user", "")
-        self._amazon = "client_protocol_version" in given
-        if not user or user == SUPERUSER or "replication" in given:
-            what = (
-                f'password authentication failed for user "{user}"'
-                if user
-                else "no PostgreSQL user name specified in startup packet"
-            )
-            self.end(wire.error("28P01" if user else "28000", what, severity="FATAL"))
-            return
-        if "standard_conforming_strings" in given.get("options", ""):
-            self.end(wire.error("0A000", "changing standard_conforming_strings is not supported", severity="FATAL"))
-            return
-        parameters = {name: value for name, value in given.items() if name in _STARTUP_PARAMETERS}
-        self._phase = "connecting"
-        self._task = self._loop.create_task(self._connect(wire.startup(parameters)))
-
-    async def _connect(self, packet: bytes) -> None:
-        try:
-            _, backend = await self._loop.create_unix_connection(lambda: Backend(self), str(self._place.socket))
-        except OSError as error:
+        except login.LoginError as error:
+            log.info("%s", error)
+            self.end(error.response)
+        except Refusal as refusal:
+            self.end(refusal.message)
+        except TimeoutError:
+            self.end()
+        except OSError as error:  # also a client that went while we talked
             self.end(wire.error("57P03", f"the database system is starting up ({error.strerror})", severity="FATAL"))
-            return
-        if self._phase == "closed":
+
+    async def _cancel(self, key: bytes) -> None:
+        session = self._place.keys.get(key)
+        if session is not None:
+            await deliver_cancel(self._place.socket, session._backend_key)
+        self.end()
+
+    async def _enter(self, packet: wire.Startup) -> None:
+        who = await login.log_in(self, packet, self._place.roles, len(self._place.sessions))
+        backend, opening = await open_backend(
+            self._place.socket, {"user": who.user, "database": who.database, **who.parameters}
+        )
+        if self.phase == "closed":
             backend.close()
             return
-        self._backend = backend
-        self._phase = "login"
-        backend.write(packet)
-        self._read()
-
-    def _read_login(self) -> None:
-        """Passwords pass through; anything else that comes early waits."""
-        while (found := wire.frame(self._input, 0)) is not None and found[1] <= len(self._input):
-            if found[0] not in b"pX":
-                return
-            raw = bytes(self._input[: found[1]])
-            del self._input[: found[1]]
-            self.to_backend(raw)
+        self._who, self._amazon = who, who.amazon
+        self._backend_key = self._key = opening.key
+        self._place.keys[self._key] = self
+        backend.front = self
+        statuses = opening.statuses | _STATUSES
+        told = [wire.status(name, value) for name, value in statuses.items() if name not in _NOT_REDSHIFTS]
+        self.begin(backend, b"".join([*told, wire.key_data(self._key), wire.ready()]))
 
     # -- from the client --------------------------------------------------------------------------------------------
 
-    def _from_client(self, kind: int, raw: bytes) -> None:
+    def from_client(self, kind: int, raw: bytes) -> None:
         body = raw[5:]
         if kind == 81:  # Q
             self._query(wire.read_query(body), raw)
         elif kind == 80:  # P
             self._parse(wire.read_parse(body), raw)
         elif kind == 66:  # B
-            portal, name = wire.read_bind(body)
-            self._remember(self._portals, portal, self._special.get(name))
-            self._send(Step("bind"), raw)
+            self._bind(body, raw)
         elif kind == 68:  # D
             wire.read_target(body)
             self._send(Step("describe"), raw)
@@ -252,11 +179,11 @@ class Session(asyncio.Protocol):
             raise wire.ProtocolError(f"invalid frontend message type {kind}")
 
     @staticmethod
-    def _remember(where: dict[str, Statement], name: str, statement: Statement | None) -> None:
-        if statement is None:
+    def _remember(where: dict[str, T], name: str, what: T | None) -> None:
+        if what is None:
             where.pop(name, None)
         else:
-            where[name] = statement
+            where[name] = what
 
     def _send(self, step: Step, raw: bytes) -> None:
         if not self._skipping:
@@ -289,10 +216,13 @@ class Session(asyncio.Protocol):
                 if statement.then:
                     texts.append(statement.then)
                     step.pieces += "h"
-        self._held = bool(step.copies)
+        self.held = bool(step.copies)
         self._send(step, wire.query(";\n".join(texts)))
 
     def _parse(self, message: wire.Parse, raw: bytes) -> None:
+        if self._amazon:
+            numbers = frozenset(number for number, oid in enumerate(message.types) if oid == intervals.OID)
+            self._remember(self._intervals, message.name, numbers or None)
         try:
             found = translate(message.query)
         except Refused as refused:
@@ -312,13 +242,20 @@ class Session(asyncio.Protocol):
         text = ";\n".join(statement.sql for statement in found)  # several: the backend refuses them itself
         self._send(Step("parse"), wire.parse(message.name, text, message.types))
 
+    def _bind(self, body: bytes, raw: bytes) -> None:
+        portal, name = wire.read_bind(body)
+        self._remember(self._portals, portal, self._special.get(name))
+        if numbers := self._intervals.get(name):
+            raw = wire.bind_values(raw, lambda number, value: from_amazon(value) if number in numbers else value)
+        self._send(Step("bind"), raw)
+
     def _execute(self, portal: str, raw: bytes) -> None:
         statement = self._portals.get(portal)
         if statement is None or self._skipping:
             self._send(Step("execute"), raw)
         elif statement.copy is not None:
             self._hidden_statement(_target_sql(statement.copy))
-            self._held = True
+            self.held = True
             self._send(Step("execute", copies=[statement.copy]), raw)
         else:
             self._send(Step("execute"), raw)
@@ -333,14 +270,10 @@ class Session(asyncio.Protocol):
         self._send(Step("execute", hidden=True), wire.execute(_HIDDEN))
 
     def to_backend(self, data: bytes) -> None:
-        if self._backend is not None:
-            self._backend.write(data)
+        if self.backend is not None:
+            self.backend.write(data)
 
     # -- from the backend -------------------------------------------------------------------------------------------
-
-    def to_client(self, data: bytes) -> None:
-        if self._client is not None and not self._client.is_closing():
-            self._client.write(data)
 
     @property
     def hiding(self) -> bool:
@@ -351,16 +284,13 @@ class Session(asyncio.Protocol):
         step = self.steps[0] if self.steps else None
         hiding = step is not None and step.hiding
         if kind == 90:  # Z
-            self._ready(step)
+            self._ready(step, raw)
             return None
         if kind == 69:  # E
             return self._failed(step, raw)
         if kind == 83:  # S
             name, _ = wire.read_status(raw[5:])
-            return wire.status(name, SERVER_VERSION) if name == "server_version" else None
-        if kind == 75:  # K
-            self._key = raw[5:]
-            return None
+            return b"" if name in _STATUSES or name in _NOT_REDSHIFTS else None
         if step is None or kind in b"NAR":
             return b"" if hiding and kind == 78 else None
         if kind == 71:  # G
@@ -372,22 +302,18 @@ class Session(asyncio.Protocol):
         answer = b"" if hiding else None
         if kind == 67:  # C
             return self._complete(step, answer)
-        if kind == 84 and self._amazon and not hiding:  # T
-            answer = wire.retyped(raw, _AMAZON_TYPES)
         if kind == 73 and step.kind == "query":  # I: its ReadyForQuery follows
             return answer
         if kind in b"123Is" or (kind in b"nT" and step.kind == "describe"):
             self.steps.popleft()
         return answer
 
-    def _ready(self, step: Step | None) -> None:
+    def _ready(self, step: Step | None, raw: bytes) -> None:
+        self._status = raw[5:6]
         if step is not None and step.kind in ("query", "sync"):
             self.steps.popleft()
             if step.copies:
-                self._release()
-        elif self._phase == "login":
-            self._phase = "ready"
-            self._loop.call_soon(self._resume)
+                self.release()
 
     def _complete(self, step: Step, answer: bytes | None) -> bytes | None:
         load = step.load
@@ -402,7 +328,7 @@ class Session(asyncio.Protocol):
         else:
             self.steps.popleft()
             if load is not None:
-                self._release()
+                self.release()
         return answer
 
     def _failed(self, step: Step | None, raw: bytes) -> bytes | None:
@@ -428,16 +354,8 @@ class Session(asyncio.Protocol):
         while self.steps and self.steps[0].kind not in ("sync", "query"):
             self.steps.popleft()
         self._skipping = not self.steps
-        if self._held:
-            self._release()
-
-    def _release(self) -> None:
-        self._held = False
-        self._loop.call_soon(self._resume)
-
-    def _resume(self) -> None:
-        if self._phase != "closed":
-            self.data_received(b"")
+        if self.held:
+            self.release()
 
     # -- COPY -------------------------------------------------------------------------------------------------------
 
@@ -454,16 +372,16 @@ class Session(asyncio.Protocol):
         done = step.pieces[: step.piece].count("c")
         load = Load(step.copies[done], self._place.profile(), columns)
         step.load, step.error = load, b""
-        self._task = self._loop.create_task(self._run(step, load))
+        self._task = self.loop.create_task(self._run(step, load))
 
     async def _run(self, step: Step, load: Load) -> None:
         chunks = load.chunks()
         try:
-            while (chunk := await self._loop.run_in_executor(self._place.pool, next, chunks, None)) is not None:
-                if step.load is not load or self._backend is None:
+            while (chunk := await self.loop.run_in_executor(self._place.pool, next, chunks, None)) is not None:
+                if step.load is not load or self.backend is None:
                     return  # the backend has refused the rows already sent
-                self._backend.write(wire.copy_data(chunk))
-                await self._backend.writable.wait()
+                self.backend.write(wire.copy_data(chunk))
+                await self.backend.writable.wait()
             if step.load is load:
                 # The client's own Sync is held: without a Flush the backend would keep its answer.
                 self.to_backend(wire.copy_done() + wire.FLUSH)
@@ -478,35 +396,38 @@ class Session(asyncio.Protocol):
 
     # -- end --------------------------------------------------------------------------------------------------------
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way, not even a transaction."""
+        return not self.steps and self._status == b"I"
+
     def backend_lost(self) -> None:
-        if self._phase != "closed":
+        if self.phase != "closed":
             text = "terminating connection: the backend process has ended"
             self.end(b"" if self._told else wire.error("57P01", text, severity="FATAL"))
 
     def end(self, message: bytes = b"") -> None:
-        """Says why, and closes both sides."""
-        if self._phase == "closed":
+        if self.phase == "closed":
             return
         if message:
             self.to_client(message)
-        self._finish()
-        self._close_client()
+        self.lost()
+        self.close()
 
-    def _close_client(self) -> None:
-        if self._client is not None:
-            self._client.close()
-
-    def _finish(self) -> None:
+    def lost(self) -> None:
+        if self.phase == "closed":
+            return
         busy = any(step.kind in ("query", "execute") for step in self.steps)
-        self._phase = "closed"
+        self.phase = "closed"
         self._place.sessions.discard(self)
+        self._place.keys.pop(self._key, None)
         if self._task is not None and not self._task.done() and self._task is not asyncio.current_task():
             self._task.cancel()
-        if self._backend is not None:
-            if busy and self._key:
+        if self.backend is not None:
+            if busy:
                 # A backend that computes does not look at its socket: it is told to stop.
-                self._loop.create_task(send_and_close(self._place.socket, wire.cancel(self._key)))
-            self._backend.close()
+                self.loop.create_task(deliver_cancel(self._place.socket, self._backend_key))
+            self.backend.close()
 
 
 def _refusal(sql: str, refused: Refused) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from velodrome.redshift.sql import copy_statement, ddl, maintenance, refuse, routine, settings
+from velodrome.redshift.sql import copy_statement, ddl, maintenance, refuse, routine, settings, view
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.query import query, vanished_columns
 from velodrome.redshift.sql.refuse import Refused
@@ -105,7 +105,7 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
     "COPY": (_copy,),
-    "CREATE": (routine.rewrite, _create_table),
+    "CREATE": (routine.rewrite, view.rewrite, _create_table),
     "DELETE": (_delete,),
     "RESET": (settings.rewrite,),
     "SET": (settings.rewrite,),
