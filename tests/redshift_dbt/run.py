@@ -22,8 +22,8 @@ BEFORE = (
     "create schema if not exists workshop_log",
     "create table workshop_raw.bikes (bike_id int, frame varchar(20), colour varchar(20), updated_at timestamp,"
     " loaded_at timestamp default getdate()) diststyle all",
-    "create table workshop_raw.repairs (repair_id int, bike_id int, mechanic_id int, part_code varchar(10), minutes int,"
-    " repaired_at timestamp, status char(1), loaded_at timestamp default getdate()) distkey (bike_id) sortkey (repaired_at)",
+    "create table workshop_raw.repairs (repair_id int, bike_id int, mechanic_id int, part_code varchar(10),"
+    " minutes int, repaired_at timestamp, status char(1), loaded_at timestamp default getdate()) distkey (bike_id)",
     "insert into workshop_raw.bikes values (1, 'A-1 ', 'red', {0}), (2, 'B-2', null, {0}), (3, 'C-3', 'blue', {0})",
     "insert into workshop_raw.repairs values (1, 1, 1, 'TUBE', 30, {0}, 'd'), (2, 2, 2, null, 15, {0}, 'd'),"
     " (3, 1, 3, 'CHAIN', 45, {1}, 'w')",
@@ -46,7 +46,13 @@ COMMANDS: dict[str, Sequence[str]] = {
     "full": ("build", "--full-refresh"),
     "docs": ("docs", "generate"),
     "show": ("show", "--select", "bike_totals", "--limit", "2", "--output", "json"),
-    "inline": ("show", "--inline", "select name, type from {{ ref('columns_of_repairs') }} order by name", "--limit", "20"),
+    "inline": (
+        "show",
+        "--inline",
+        "select name, type from {{ ref('columns_of_repairs') }} order by name",
+        "--limit",
+        "20",
+    ),
     "list": ("ls", "--resource-type", "model", "--output", "name"),
     "retry": ("run-operation", "tidy", "--args", "{schema: workshop_spare}"),
 }
