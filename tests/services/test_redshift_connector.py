@@ -1,4 +1,4 @@
-"""The warehouse through redshift_connector: Amazon's own driver, its protocol versions, its parameter styles, its data frames."""
+"""The warehouse through redshift_connector: Amazon's own driver, its protocol versions, styles, data frames."""
 
 from __future__ import annotations
 
@@ -45,17 +45,15 @@ def cursor(connection: redshift_connector.Connection) -> redshift_connector.Curs
 @pytest.mark.parametrize("version", [0, 1, 2])
 def test_every_version_of_its_protocol(redshift: Settings, version: int) -> None:
     """0 is text, 1 adds what columns come from, 2 is binary: the same values in each."""
-    values = (
-        "12.50::decimal(10,2), 1::smallint, 2, 3::bigint, 1.5::real, 2.5::float8, true, 'é'::varchar(3), 'a'::char(2)"
-    )
+    values = "12.50::decimal(10,2), 1::smallint, 2, 3::bigint, 1.5::real, 2.5::float8, true, 'é'::varchar(3)"
     with amazon(redshift, client_protocol_version=version) as connection:
         cursor = connection.cursor()
         cursor.execute(
-            f"select {values}, 'a'::char(2), null::int, '2020-02-29'::date, '2020-02-29 01:02:03.5'::timestamp, '01:02:03'::time,"
+            f"select {values}, null::int, '2020-02-29'::date, '2020-02-29 01:02:03.5'::timestamp, '01:02:03'::time,"
             " '2020-02-29 02:00:00+02'::timestamptz, -12345678901234567890.123456789::decimal(38,9)"
         )
         assert cursor.fetchone() == [
-            *(Decimal("12.50"), 1, 2, 3, 1.5, 2.5, True, "é", "a ", None),
+            *(Decimal("12.50"), 1, 2, 3, 1.5, 2.5, True, "é", None),
             *(datetime.date(2020, 2, 29), datetime.datetime(2020, 2, 29, 1, 2, 3, 500000), datetime.time(1, 2, 3)),
             *(datetime.datetime(2020, 2, 29, tzinfo=datetime.UTC), Decimal("-12345678901234567890.123456789")),
         ]
