@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from velodrome.redshift.sql import copy_statement, ddl, insert, maintenance, refuse, routine, settings, view
+from velodrome.redshift.sql import aliases, copy_statement, ddl, insert, maintenance, refuse, routine, settings, view
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
 from velodrome.redshift.sql.query import query, vanished_columns
@@ -95,7 +95,8 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         if found is not None:
             return found
     if refuse.reads_catalog(tokens):
-        return Statement(apply(sql, tokens[0].start, tokens[-1].end, vanished_columns(tokens)))
+        edits = [*vanished_columns(tokens), *aliases.in_where(sql, tokens)]
+        return Statement(apply(sql, tokens[0].start, tokens[-1].end, edits))
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens))
 
