@@ -56,6 +56,12 @@ class Opening:
             self.ready.set_result(None)
         return b""
 
+    async def run(self, backend: Backend, sql: str) -> None:
+        """A statement before anybody else's."""
+        self.ready = asyncio.get_running_loop().create_future()
+        backend.write(wire.query(sql))
+        await self.ready
+
     def to_client(self, data: bytes) -> None:
         """Nothing is meant for a client yet."""
 

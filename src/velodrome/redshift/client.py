@@ -123,6 +123,18 @@ class Client(asyncio.Protocol):
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
 
+    def to_backend(self, data: bytes) -> None:
+        if self.backend is not None:
+            self.backend.write(data)
+
+    def address(self) -> tuple[str, int, str]:
+        """(host, port, TLS version and cipher) of the peer."""
+        if self.transport is None:
+            return "", 0, ""
+        host, port = (self.transport.get_extra_info("peername") or ("", 0))[:2]
+        cipher = self.transport.get_extra_info("cipher")
+        return host, port, f"{cipher[1]} {cipher[0]}" if cipher else ""
+
     def close(self) -> None:
         if self.transport is not None:
             self.transport.close()

@@ -16,6 +16,7 @@ from velodrome.postgres import PostgresError
 from velodrome.redshift import auto_refresh, wire
 from velodrome.redshift import server as inside
 from velodrome.redshift.authentication import Roles
+from velodrome.redshift.history import History
 from velodrome.redshift.session import Place, Session
 from velodrome.settings import Settings, load
 
@@ -75,7 +76,9 @@ async def serve(settings: Settings) -> int:
     try:
         running = await asyncio.to_thread(_started, settings)
         roles = Roles(running.conninfo("postgres"))
-        place = Place(inside.socket_path(running), profile.load, pool, roles, tls(settings))
+        history = History(running.data)
+        history.start()
+        place = Place(inside.socket_path(running), profile.load, pool, roles, tls(settings), history)
         await listener.start_serving()
         refreshing = asyncio.create_task(auto_refresh.run(running.conninfo))
         log.info("Redshift is ready on %s:%d, database %s", host, port, settings["REDSHIFT_DATABASE"])
@@ -90,6 +93,7 @@ async def serve(settings: Settings) -> int:
         pool.shutdown(wait=False, cancel_futures=True)
         if place is not None:
             await place.roles.close()
+            await asyncio.to_thread(place.history.close)
         if running is not None:
             await asyncio.to_thread(running.stop)
     return status

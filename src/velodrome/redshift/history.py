@@ -223,6 +223,10 @@ class History:
         if self._running.pop(query.id, None) is not None:
             self._done.append((query, time.time(), rows, tag, code, message))
 
+    def forget(self, query: Query) -> None:
+        """It was never run: an error before it, in the same batch of the extended protocol."""
+        self._running.pop(query.id, None)
+
     def loaded(self, query: Query, loading: Loading) -> None:
         """A COPY has ended, well or not; called before its `end`."""
         who = (query.id, query.peer.user, query.peer.database, query.peer.pid, query.transaction)

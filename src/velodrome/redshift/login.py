@@ -35,20 +35,25 @@ class Door(Protocol):
 class LoginError(Exception):
     """A client that is turned away, with the ErrorResponse that says why."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, who: Login | None = None) -> None:
         super().__init__(message)
         self.response = wire.error(code, message, severity="FATAL")
+        self.who = who
 
 
 @dataclass(frozen=True)
 class Login:
-    """Who has come in; `parameters` are the startup parameters for a backend."""
+    """Who has come in, and with which startup parameters; `parameters` are those that a backend gets too."""
 
     user: str
     database: str
     amazon: bool
     parameters: Mapping[str, str]
     given: Mapping[str, str]
+
+    def startup(self, database: str) -> dict[str, str]:
+        """The startup parameters of a backend in a database."""
+        return {"user": self.user, "database": database, **self.parameters}
 
 
 async def requested(door: Door, context: ssl.SSLContext | None) -> wire.Startup:
@@ -87,16 +92,16 @@ async def log_in(door: Door, packet: wire.Startup, roles: Roles, sessions: int) 
             raise wire.ProtocolError(f"expected password response, got message type {kind}")
         return body
 
+    parameters = {name: value for name, value in given.items() if name in _PASSED_ON}
+    if amazon:  # their interval is another one on the wire: catalog/05_wire.sql
+        parameters["options"] = f"{parameters.get('options', '')} -c velodrome.driver=amazon".strip()
+    who = Login(user, given.get("database") or user, amazon, parameters, given)
     verifier = None if user == SUPERUSER else await roles.verifier(user)
     try:
         last = await authenticate(user, verifier, ask, amazon=amazon, encrypted=door.encrypted)
     except AuthenticationError as error:
-        raise LoginError(error.code, str(error)) from None
+        raise LoginError(error.code, str(error), who) from None
     if sessions > CONNECTION_LIMIT:
-        raise LoginError("53300", f'connection limit "{CONNECTION_LIMIT}" exceeded for non-bootstrap users')
+        raise LoginError("53300", f'connection limit "{CONNECTION_LIMIT}" exceeded for non-bootstrap users', who)
     door.to_client(last + wire.authentication(0))
-    database = given.get("database") or user
-    parameters = {name: value for name, value in given.items() if name in _PASSED_ON}
-    if amazon:  # their interval is another one on the wire: catalog/05_wire.sql
-        parameters["options"] = f"{parameters.get('options', '')} -c velodrome.driver=amazon".strip()
-    return Login(user, database, amazon, parameters, given)
+    return who
