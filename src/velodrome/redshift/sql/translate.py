@@ -12,7 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+<<<<<<< HEAD
 from velodrome.redshift.sql import aliases, copy_statement, ddl, insert, maintenance, refuse, routine, settings, view
+=======
+from velodrome.redshift.sql import copy_statement, ddl, maintenance, materialized_view, refuse, routine, settings, view
+>>>>>>> 89829e4123cc2f030113144d5c180e51cdbd0596
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
 from velodrome.redshift.sql.query import query, vanished_columns
@@ -138,12 +142,16 @@ def _truncate(sql: str, tokens: Sequence[Token]) -> Statement:
 
 # By a statement's first word: asked in this order, until one knows the statement.
 _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
-    "ALTER": (_alter_table,),
+    "ALTER": (
+        materialized_view.alter,
+        _alter_table,
+    ),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
     "COPY": (_copy,),
-    "CREATE": (routine.rewrite, view.rewrite, _create_table),
+    "CREATE": (routine.rewrite, view.rewrite, materialized_view.create, _create_table),
     "DELETE": (_delete,),
+    "REFRESH": (materialized_view.refresh,),
     "RESET": (settings.rewrite,),
     "SET": (settings.rewrite,),
     "SHOW": (settings.rewrite,),
