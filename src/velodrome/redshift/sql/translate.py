@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from velodrome.redshift.sql import copy_statement, ddl, maintenance, refuse, routine, settings
+from velodrome.redshift.sql import copy_statement, ddl, maintenance, refuse, routine, settings, system_catalog
 from velodrome.redshift.sql.copy_statement import Copy
-from velodrome.redshift.sql.query import query, vanished_columns
+from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
-from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, apply, statements, tokenize, words
+from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, statements, tokenize, words
 
 LONGEST_CACHED = 100_000
 
@@ -59,7 +59,7 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         if found is not None:
             return found
     if refuse.reads_catalog(tokens):
-        return Statement(apply(sql, tokens[0].start, tokens[-1].end, vanished_columns(tokens)))
+        return Statement(system_catalog.rewrite(sql, tokens))
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens))
 
