@@ -109,7 +109,8 @@ def trust_bundle(folder: Path, others: Iterable[bytes]) -> Path:
     ours = ensure_authority(folder).read_text(encoding="ascii")
     bundle = folder / BUNDLE
     text = "".join([ours, *(ssl.DER_cert_to_PEM_cert(other) for other in others)])
-    _write(bundle, text.encode("ascii"), 0o644)
+    with _Lock(folder):
+        _write(bundle, text.encode("ascii"), 0o644)
     return bundle
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from velodrome.authorities import system_certificates
 from velodrome.emr_serverless.logs import DriverLogs, place
 from velodrome.emr_serverless.spark.install import InstallError, read_coordinates
 from velodrome.emr_serverless.spark.parameters import memory_size, read
-from velodrome.emr_serverless.spark.trust import PASSWORD, java_key_store, system_certificates
+from velodrome.emr_serverless.spark.trust import PASSWORD, java_key_store
 from velodrome.runtime import install
 from velodrome.testing import own_settings
 

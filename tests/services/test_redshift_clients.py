@@ -14,6 +14,7 @@ import psycopg
 import psycopg2
 import pytest
 import redshift_connector
+from redshift_connector.interval import Interval
 
 from velodrome.postgres import binaries
 from velodrome.redshift import wire
@@ -64,7 +65,7 @@ class TestRedshiftConnector:
         )
         assert cursor.fetchone() == [
             *(1, 2, 3, 1.5, Decimal("2.50"), "x", True, None),
-            *(datetime.date(2020, 2, 29), datetime.datetime(2020, 2, 29, 1, 2, 3, 500000), "1 mon 2 days"),
+            *(datetime.date(2020, 2, 29), datetime.datetime(2020, 2, 29, 1, 2, 3, 500000), Interval(0, 2, 1)),
         ]
 
     def test_a_transaction_rolled_back_leaves_nothing(self, amazon: redshift_connector.Connection) -> None:
@@ -123,9 +124,9 @@ class TestRedshiftConnector:
 
     def test_a_wrong_password(self, warehouse: Settings) -> None:
         wrong = address(warehouse) | {"password": "wrong"}
-        with pytest.raises(redshift_connector.ProgrammingError) as caught:
+        with pytest.raises(redshift_connector.InterfaceError) as caught:
             redshift_connector.connect(database="dev", ssl=False, **wrong)
-        assert caught.value.args[0]["C"] == "28P01"
+        assert caught.value.args[0]["C"] == "28000"
         assert caught.value.args[0]["M"] == 'password authentication failed for user "awsuser"'
 
 
@@ -322,17 +323,21 @@ def test_psql(warehouse: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "code", "message"),
+    ("parameters", "code", "message"),
     [
-        ("rdsdb", "28P01", 'password authentication failed for user "rdsdb"'),
-        ("", "28000", "no PostgreSQL user name specified in startup packet"),
+        ({"user": "rdsdb"}, "28000", 'password authentication failed for user "rdsdb"'),
+        ({"user": "nobody"}, "28000", 'password authentication failed for user "nobody"'),
+        ({"user": "public"}, "28000", 'password authentication failed for user "public"'),
+        ({}, "28000", "no PostgreSQL user name specified in startup packet"),
+        ({"user": "awsuser", "replication": "true"}, "0A000", "replication connections are not supported"),
     ],
 )
-def test_who_cannot_log_in(warehouse: Settings, user: str, code: str, message: str) -> None:
-    answer = talk(warehouse, wire.startup({"user": user, "database": "dev"} if user else {"database": "dev"}))
-    assert [wire.read_fields(body) for _, body in wire.messages(answer)] == [
-        {"S": "FATAL", "V": "FATAL", "C": code, "M": message}
-    ]
+def test_who_cannot_log_in(warehouse: Settings, parameters: dict[str, str], code: str, message: str) -> None:
+    packet = wire.startup(parameters | {"database": "dev"})
+    answer = talk(warehouse, packet + wire.message(b"p", b"md5" + b"0" * 32 + b"\0"))
+    kind, body = list(wire.messages(answer))[-1]
+    assert chr(kind) == "E"
+    assert wire.read_fields(body) == {"S": "FATAL", "V": "FATAL", "C": code, "M": message}
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,15 @@ def test_rows_are_walked_over_to_the_first_other_or_incomplete_message() -> None
     assert wire.skip_rows(b"D\0\0\0\0" + row, 0) == 0
 
 
-def test_types_of_a_row_description_are_replaced() -> None:
-    def described(oid: int) -> bytes:
-        return wire.message(b"T", struct.pack("!h", 1), b"a\0", struct.pack("!ihihih", 0, 0, oid, 16, -1, 0))
+def test_only_binary_values_of_a_bind_are_changed() -> None:
+    def bound(formats: tuple[int, ...], *values: bytes | None) -> bytes:
+        parts = [struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value for value in values]
+        head = struct.pack(f"!h{len(formats)}hh", len(formats), *formats, len(values))
+        return wire.message(b"B", b"p\0s\0", head, *parts, struct.pack("!hh", 1, 1))
 
-    assert wire.retyped(described(1186), {1186: 4000}) == described(4000)
-    assert wire.retyped(described(23), {1186: 4000}) is None
+    def double(_: int, value: bytes) -> bytes:
+        return value * 2
+
+    assert wire.bind_values(bound((1, 0), b"ab", b"cd"), double) == bound((1, 0), b"abab", b"cd")
+    assert wire.bind_values(bound((1,), b"a", None, b""), double) == bound((1,), b"aa", None, b"")
+    assert wire.bind_values(bound((), b"a"), double) == bound((), b"a")

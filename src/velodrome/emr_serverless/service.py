@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 
+from velodrome.authorities import system_certificates
 from velodrome.awsapi import profile as profiles
 from velodrome.awsapi.app import Api, create_app
 from velodrome.awsapi.model import Service
@@ -37,7 +38,6 @@ from .sessions.sessions import Sessions
 from .sessions.store import SessionStore
 from .spark import releases
 from .spark.machine import Machine
-from .spark.trust import system_certificates
 from .store import Store
 from .tags import Tags
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from velodrome.authorities import system_certificates
 from velodrome.awsapi import profile
+from velodrome.certificates import server_certificate, trust_bundle
 from velodrome.postgres import PostgresError
 from velodrome.redshift import server as inside
 from velodrome.redshift import wire
+from velodrome.redshift.authentication import Roles
+from velodrome.redshift.history import History
 from velodrome.redshift.session import Place, Session
 from velodrome.settings import Settings, load
 
@@ -69,7 +74,10 @@ async def serve(settings: Settings) -> int:
         ) from None
     try:
         running = await asyncio.to_thread(_started, settings)
-        place = Place(inside.socket_path(running), profile.load, pool)
+        roles = Roles(running.conninfo("postgres"))
+        history = History(running.data)
+        history.start()
+        place = Place(inside.socket_path(running), profile.load, pool, roles, tls(settings), history)
         await listener.start_serving()
         log.info("Redshift is ready on %s:%d, database %s", host, port, settings["REDSHIFT_DATABASE"])
         status = await _until_end(running, stopping)
@@ -79,9 +87,23 @@ async def serve(settings: Settings) -> int:
             text = "terminating connection due to administrator command"
             open_session.end(wire.error("57P01", text, severity="FATAL"))
         pool.shutdown(wait=False, cancel_futures=True)
+        if place is not None:
+            await place.roles.close()
+            await asyncio.to_thread(place.history.close)
         if running is not None:
             await asyncio.to_thread(running.stop)
     return status
+
+
+def tls(settings: Settings) -> ssl.SSLContext:
+    """The certificate of this copy's own authority, for the names by which clients reach the warehouse."""
+    names = dict.fromkeys(["redshift", settings["REDSHIFT_HOST"], "localhost", "127.0.0.1", "::1"])
+    certificate = server_certificate(settings.certificates, list(names))
+    trust_bundle(settings.certificates, system_certificates())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate.chain, certificate.key)
+    return context
 
 
 def _started(settings: Settings) -> inside.Inside:

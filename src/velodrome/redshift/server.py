@@ -15,12 +15,12 @@ from velodrome.settings import Settings
 # Redshift's own superuser bears this name too; no client can log in as it.
 SUPERUSER = "rdsdb"
 
-# Passwords are asked for even though only the gateway reaches the socket: it passes the client's proof through. MD5 is
-# what Redshift's drivers have in common: redshift_connector cannot read PostgreSQL's offer of SCRAM.
-_HBA = f"""\
-local  all  {SUPERUSER}  trust
-local  all  all          md5
-"""
+# At which Redshift turns a client away: https://docs.aws.amazon.com/redshift/latest/mgmt/amazon-redshift-limits.html
+CONNECTION_LIMIT = 500
+
+# Only who runs the server can enter the socket's folder, and the gateway has checked its clients' passwords before
+# (authentication.py). What it says of roles that may not log in, of databases and limits is the server's.
+_HBA = "local  all  all  trust\n"
 
 _PARAMETERS = {
     # A backslash escapes in plain strings, as in Redshift: '\\\\d' is how a pattern is written there.
@@ -30,6 +30,7 @@ _PARAMETERS = {
     "client_connection_check_interval": "2s",
     "lc_messages": "C",
     "idle_in_transaction_session_timeout": "0",
+    "max_connections": str(CONNECTION_LIMIT + 20),
     "password_encryption": "md5",
     "md5_password_warnings": "off",
 }

@@ -7,7 +7,7 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 SSL_REQUEST = 80877103
@@ -64,9 +64,8 @@ class Reader:
         if self._at != len(self._body):
             raise ProtocolError("invalid message format: trailing bytes")
 
-    @property
-    def at_end(self) -> bool:
-        return self._at == len(self._body)
+    def rest(self) -> bytes:
+        return self._body[self._at :]
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,12 @@ class Startup:
 
     code: int
     parameters: Mapping[str, str] = field(default_factory=dict)
-    raw: bytes = b""
+    key: bytes = b""  # a cancel request's
+
+    @property
+    def minor(self) -> int:
+        """Of the protocol version that is asked for: 2 for 3.2."""
+        return self.code & 0xFFFF
 
 
 @dataclass(frozen=True)
@@ -104,26 +108,26 @@ def read_startup(packet: bytes) -> Startup:
     code = reader.int32()
     if code in (SSL_REQUEST, GSS_REQUEST):
         reader.end()
-        return Startup(code, raw=packet)
+        return Startup(code)
     if code == CANCEL_REQUEST:
         if not 16 <= len(packet) <= 268:
             raise ProtocolError("invalid length of cancel request")
-        return Startup(code, raw=packet)
+        return Startup(code, key=packet[8:])
     if code >> 16 != 3:
         raise ProtocolError(f"unsupported frontend protocol {code >> 16}.{code & 0xFFFF}: server supports 3.0")
     parameters: dict[str, str] = {}
     while name := reader.string():
         parameters[name] = reader.string()
     reader.end()
-    return Startup(code, parameters, packet)
+    return Startup(code, parameters)
 
 
-def frame(buffer: bytes | bytearray, at: int) -> tuple[int, int] | None:
+def frame(buffer: bytes | bytearray, at: int, longest: int = LONGEST_MESSAGE) -> tuple[int, int] | None:
     """(type, end) of the message at a position; None while its header is incomplete. `end` may lie beyond it."""
     if len(buffer) - at < 5:
         return None
     length = int(_UINT.unpack_from(buffer, at + 1)[0])
-    if not 4 <= length <= LONGEST_MESSAGE:
+    if not 4 <= length <= longest:
         raise ProtocolError("invalid message length")
     return buffer[at], at + 1 + length
 
@@ -189,6 +193,33 @@ def read_target(body: bytes) -> tuple[str, str]:
 
 def read_empty(body: bytes) -> None:
     Reader(body).end()
+
+
+def read_password(body: bytes) -> bytes:
+    """PasswordMessage: a password, or the MD5 digest that stands for it."""
+    reader = Reader(body)
+    password = reader.raw_string()
+    reader.end()
+    return password
+
+
+def read_sasl_initial(body: bytes) -> tuple[str, bytes]:
+    """SASLInitialResponse: (mechanism, the client's first message)."""
+    reader = Reader(body)
+    mechanism = reader.string()
+    length = reader.int32()
+    first = reader.take(length) if length != -1 else b""
+    reader.end()
+    return mechanism, first
+
+
+def read_digest(body: bytes) -> tuple[bytes, bytes]:
+    """What Amazon's drivers answer to a request for a digest: (digest, the client's nonce)."""
+    reader = Reader(body)
+    digest = reader.take(reader.int32())
+    nonce = reader.take(reader.int32())
+    reader.end()
+    return digest, nonce
 
 
 def read_row(body: bytes) -> tuple[bytes | None, ...]:
@@ -299,23 +330,60 @@ def command_complete(tag: str) -> bytes:
     return message(b"C", _text(tag))
 
 
+def ready(status: bytes = b"I") -> bytes:
+    """ReadyForQuery: idle (I), in a transaction (T) or in a failed one (E)."""
+    return message(b"Z", status)
+
+
+def key_data(key: bytes) -> bytes:
+    """BackendKeyData: what the client shows when it wants something cancelled."""
+    return message(b"K", key)
+
+
+def negotiate(minor: int, options: Sequence[str]) -> bytes:
+    """NegotiateProtocolVersion: the newest minor version there is, and the protocol options that are not known."""
+    return message(b"v", _INT.pack(minor), _INT.pack(len(options)), *(_text(option) for option in options))
+
+
+def authentication(code: int, *parts: bytes) -> bytes:
+    """A request of an authentication's step; 0 ends it well."""
+    return message(b"R", _INT.pack(code), *parts)
+
+
+def sasl_mechanisms(names: Sequence[str]) -> bytes:
+    """AuthenticationSASL."""
+    return authentication(10, *(_text(name) for name in names), b"\0")
+
+
+def digest_request(salt: bytes, nonce: bytes) -> bytes:
+    """Amazon's own request for a digest, as its drivers read it: algorithm (0: SHA-256), salt, the server's nonce.
+
+    https://github.com/aws/amazon-redshift-python-driver (handle_AUTHENTICATION_REQUEST)
+    """
+    return authentication(13, _INT.pack(0), _INT.pack(len(salt)), salt, _INT.pack(len(nonce)), nonce)
+
+
 def cancel(key: bytes) -> bytes:
     """A cancel request for the backend of a BackendKeyData."""
     return _INT.pack(len(key) + 8) + _INT.pack(CANCEL_REQUEST) + key
 
 
-def retyped(raw: bytes, types: Mapping[int, int]) -> bytes | None:
-    """A whole RowDescription with types replaced; None if it has none of them."""
+def bind_values(raw: bytes, change: Callable[[int, bytes], bytes]) -> bytes:
+    """A whole Bind with each value that comes in binary changed: `change(number from 0, value)`."""
     reader = Reader(raw[5:])
-    parts: list[bytes] = [_SHORT.pack(count := reader.int16())]
-    changed = False
-    for _ in range(count):
-        name, table, number, oid = reader.raw_string(), reader.take(4), reader.take(2), reader.int32()
-        rest = reader.take(8)
-        changed |= oid in types
-        parts += (name + b"\0", table, number, _INT.pack(types.get(oid, oid)), rest)
-    reader.end()
-    return message(b"T", *parts) if changed else None
+    head = reader.raw_string() + b"\0" + reader.raw_string() + b"\0"
+    formats = [reader.int16() for _ in range(reader.int16())]
+    count = reader.int16()
+    parts = [head, _SHORT.pack(len(formats)), *(_SHORT.pack(code) for code in formats), _SHORT.pack(count)]
+    for number in range(count):
+        length = reader.int32()
+        code = formats[number] if len(formats) > 1 and number < len(formats) else (formats or [0])[0]
+        value = reader.take(length) if length != -1 else b""
+        if length != -1 and code == 1:
+            value = change(number, value)
+        parts += (_INT.pack(-1 if length == -1 else len(value)), value)
+    parts.append(reader.rest())
+    return message(b"B", *parts)
 
 
 def messages(buffer: bytes) -> Iterator[tuple[int, bytes]]:

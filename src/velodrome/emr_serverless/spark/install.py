@@ -12,8 +12,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from velodrome.authorities import system_certificates
+
 from .jvm import BASE_ARCHIVE, CLASS_ARCHIVE, MissingInstall, SparkInstall
-from .trust import PASSWORD, java_key_store, system_certificates
+from .trust import PASSWORD, java_key_store
 
 Progress = Callable[[str], None]
 _STAMP = ".stamp"

@@ -12,7 +12,8 @@ class Statement:
     """One statement for the server inside.
 
     `before` and `then` run unseen around it (each one statement; their errors reach the client, their rows and tags do
-    not); `copy` is fed by the gateway; `use` is the database in which the session goes on.
+    not); `copy` is fed by the gateway; `use` is the database in which the session goes on. `source` is the client's own
+    text, `reads_history` whether it asks what has happened (sql/history_views.py).
     """
 
     sql: str
@@ -20,6 +21,8 @@ class Statement:
     then: str = ""
     copy: Copy | None = None
     use: str = ""
+    source: str = ""
+    reads_history: bool = False
 
     @property
     def plain(self) -> bool:

@@ -8,10 +8,12 @@ cannot parse it at all (QUALIFY, LISTAGG, DECODE, TOP …; tree.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
-from velodrome.redshift.sql import copy_statement, ddl, maintenance, refuse, routine, settings, system_catalog
+from velodrome.redshift.sql import copy_statement, ddl, maintenance, refuse, routine, settings, system_catalog, view
 from velodrome.redshift.sql.copy_statement import Copy
+from velodrome.redshift.sql.history_views import reads_history
 from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
@@ -46,9 +48,13 @@ def _translate(sql: str) -> tuple[Statement, ...]:
     except LexicalError as error:
         raise Refused(refuse.SYNTAX, str(error), error.position) from None
     parts = list(statements(tokens))
-    found = [_statement(sql, part) for part in parts]
-    if len(found) == 1 and found[0].is_all_of(sql[parts[0][0].start : parts[0][-1].end]):
-        return (Statement(sql),)  # nothing changed: not even the comments around it
+    history = reads_history(sql)
+    found: list[Statement] = []
+    for part in parts:
+        source = sql[part[0].start : part[-1].end]
+        found.append(replace(_statement(sql, part), source=source, reads_history=history))
+    if len(found) == 1 and found[0].is_all_of(found[0].source):
+        return (replace(found[0], sql=sql),)  # nothing changed: not even the comments around it
     return tuple(found)
 
 
@@ -105,7 +111,7 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
     "COPY": (_copy,),
-    "CREATE": (routine.rewrite, _create_table),
+    "CREATE": (routine.rewrite, view.rewrite, _create_table),
     "DELETE": (_delete,),
     "RESET": (settings.rewrite,),
     "SET": (settings.rewrite,),

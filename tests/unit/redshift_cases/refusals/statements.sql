@@ -84,9 +84,6 @@ CREATE MATERIALIZED VIEW v AS SELECT 1
 -- 0A000 7 CREATE EXTERNAL TABLE is not supported by this local warehouse (line 1, column 8: near 'EXTERNAL')
 CREATE EXTERNAL TABLE s.t (a INT)
 
--- 0A000 35 a late-binding view is not supported by this local warehouse (line 1, column 36: near 'WITH')
-CREATE VIEW v AS SELECT a FROM s.t WITH NO SCHEMA BINDING
-
 -- 0A000 70 language "plpgsql" is not supported for functions
 CREATE FUNCTION f() RETURNS INT AS $$ BEGIN RETURN 1; END $$ LANGUAGE plpgsql
 
@@ -191,4 +188,3 @@ SELECT "unterminated
 
 -- 42601 9 unterminated /* comment
 SELECT 1 /* open
-

@@ -1,0 +1,48 @@
+"""A client's message on its way through the backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from velodrome.redshift.copy import Load
+from velodrome.redshift.history import Query
+from velodrome.redshift.sql.copy_statement import Copy
+
+VISIBLE, HIDDEN, TARGET, COPY = "vhtc"
+
+
+@dataclass(slots=True)
+class Step:
+    """One message that the backend will answer; for a query of several statements, which of them is being answered.
+
+    `pieces` are the statements of a query: the client's own, hidden ones, the question for a COPY's target, the COPY
+    itself (empty: the client's own as they are). `hiding`: what comes now is not for the client. `error` replaces the
+    error that is provoked. `texts` are the client's own statements, for the history.
+    """
+
+    kind: str
+    pieces: str = ""
+    hiding: bool = False
+    error: bytes = b""
+    texts: tuple[str, ...] = ()
+    copies: list[Copy] = field(default_factory=list)
+    use: str = ""  # the database in which the session goes on, once this is done
+    done: int = 0  # pieces that are answered
+    told: int = 0  # of `texts`, as far as they are answered
+    load: Load | None = None
+    query: Query | None = None
+
+    def __post_init__(self) -> None:
+        if self.pieces:
+            self.hiding = self.pieces[0] in (HIDDEN, TARGET)
+
+    def advance(self) -> None:
+        """One more statement is answered."""
+        self.done += 1
+        if self.pieces:
+            self.hiding = self.done < len(self.pieces) and self.pieces[self.done] in (HIDDEN, TARGET)
+
+    @property
+    def asks_target(self) -> bool:
+        """Whether the rows that come now are the columns of a COPY's target."""
+        return self.done < len(self.pieces) and self.pieces[self.done] == TARGET

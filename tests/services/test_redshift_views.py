@@ -1,0 +1,145 @@
+"""Views of the warehouse: late-binding ones, materialized ones, and what stands in the way of a DROP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from velodrome.settings import Settings
+
+
+def connect(settings: Settings, **more: Any) -> psycopg.Connection[Any]:
+    address = {
+        "host": settings["REDSHIFT_HOST"],
+        "port": settings.integer("REDSHIFT_PORT"),
+        "user": settings["REDSHIFT_USER"],
+        "password": settings["REDSHIFT_PASSWORD"],
+        "dbname": "dev",
+        "autocommit": True,
+    }
+    return psycopg.connect(**address | more)
+
+
+@pytest.fixture
+def db(redshift: Settings) -> Iterator[psycopg.Connection[Any]]:
+    """A session with a schema `views` of its own, in which t (a, b) has one row."""
+    with connect(redshift) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS views CASCADE")
+        connection.execute("CREATE SCHEMA views")
+        connection.execute("CREATE TABLE views.t (a int, b varchar(10))")
+        connection.execute("INSERT INTO views.t VALUES (1, 'x')")
+        yield connection
+        connection.rollback()
+        connection.execute("DROP SCHEMA views CASCADE")
+
+
+def rows(db: psycopg.Connection[Any], sql: str) -> list[tuple[Any, ...]]:
+    return db.execute(sql.encode()).fetchall()
+
+
+class TestLateBinding:
+    def test_columns_and_text(self, db: psycopg.Connection[Any]) -> None:
+        text = "CREATE VIEW views.v (a, c) AS SELECT a, NVL(b, 'a;b') FROM views.t WITH NO SCHEMA BINDING"
+        assert db.execute(text.encode()).statusmessage == "CREATE VIEW"
+        assert rows(db, "SELECT * FROM views.v") == [(1, "x")]
+        assert rows(db, "SELECT * FROM pg_get_late_binding_view_cols() WHERE view_schema = 'views'") == [
+            ("views", "v", "a", "integer", 1),
+            ("views", "v", "c", "character varying", 2),
+        ]
+        assert rows(db, "SELECT pg_get_viewdef('views.v'::regclass)") == [(text + ";",)]
+        assert rows(db, "SELECT definition FROM pg_views WHERE schemaname = 'views'") == [(text + ";",)]
+
+    def test_its_table_may_go_and_come_back_different(self, db: psycopg.Connection[Any]) -> None:
+        db.execute("CREATE VIEW views.v AS SELECT * FROM views.t WITH NO SCHEMA BINDING")
+        db.execute("CREATE VIEW views.over AS SELECT a FROM views.v WITH NO SCHEMA BINDING")
+        db.execute("GRANT SELECT ON views.v TO PUBLIC")
+        db.execute("COMMENT ON VIEW views.v IS 'kept'")
+        db.execute("DROP TABLE views.t")
+        for sql in ("SELECT a FROM views.v", "SELECT count(*) FROM views.v", "SELECT * FROM views.over"):
+            with pytest.raises(psycopg.errors.UndefinedTable, match=r'^relation "views.t" does not exist'):
+                db.execute(sql.encode())
+        db.execute("CREATE TABLE views.t AS SELECT 'y'::varchar(5) AS a, 2::bigint AS more")
+        assert rows(db, "SELECT * FROM views.v, views.over") == [("y", 2, "y")]
+        db.execute("ALTER TABLE views.t ADD COLUMN late int DEFAULT 3")
+        assert rows(db, "SELECT * FROM views.v") == [("y", 2, 3)]
+        db.execute("ALTER TABLE views.t DROP COLUMN a CASCADE")
+        with pytest.raises(psycopg.errors.UndefinedColumn, match='column "a" does not exist'):
+            db.execute("SELECT * FROM views.over")
+        assert rows(db, "SELECT obj_description('views.v'::regclass)") == [("kept",)]
+        assert rows(db, "SELECT relacl::text LIKE '%,=r/%' FROM pg_class WHERE oid = 'views.v'::regclass") == [(True,)]
+
+    def test_before_its_table_exists(self, db: psycopg.Connection[Any]) -> None:
+        db.execute("CREATE VIEW views.early AS SELECT x, x + 1 AS y FROM views.later WITH NO SCHEMA BINDING")
+        with pytest.raises(psycopg.errors.UndefinedTable, match=r'^relation "views.later" does not exist'):
+            db.execute("SELECT x, y FROM views.early WHERE y IS NULL")
+        assert rows(db, "SELECT * FROM pg_get_late_binding_view_cols() WHERE view_name = 'early'") == []
+        db.execute("CREATE TABLE views.later AS SELECT 1 AS x")
+        assert rows(db, "SELECT x, y FROM views.early") == [(1, 2)]
+
+    def test_names_decide(self, db: psycopg.Connection[Any]) -> None:
+        """What dbt does to replace a view: rename the old one, rename the new one, drop the old one."""
+        db.execute("CREATE VIEW views.v AS SELECT a FROM views.t WITH NO SCHEMA BINDING")
+        db.execute("CREATE VIEW views.reader AS SELECT * FROM views.v WITH NO SCHEMA BINDING")
+        with db.transaction():
+            db.execute("CREATE VIEW views.v__dbt_tmp AS SELECT 7 AS seven FROM views.t WITH NO SCHEMA BINDING")
+            db.execute("ALTER TABLE views.v RENAME TO v__dbt_backup")
+            db.execute("ALTER TABLE views.v__dbt_tmp RENAME TO v")
+        db.execute("DROP VIEW IF EXISTS views.v__dbt_backup CASCADE")
+        assert rows(db, "SELECT * FROM views.reader") == [(7,)]
+        db.execute("ALTER SCHEMA views RENAME TO elsewhere")
+        with pytest.raises(psycopg.errors.UndefinedTable, match=r'relation "views.(t|v)" does not exist'):
+            db.execute("SELECT * FROM elsewhere.reader")
+        db.execute("ALTER SCHEMA elsewhere RENAME TO views")
+        assert rows(db, "SELECT * FROM views.reader") == [(7,)]
+
+    def test_replaced(self, db: psycopg.Connection[Any]) -> None:
+        db.execute("CREATE VIEW views.v AS SELECT a, b FROM views.t WITH NO SCHEMA BINDING")
+        db.execute("GRANT SELECT ON views.v TO PUBLIC")
+        db.execute("CREATE OR REPLACE VIEW views.v AS SELECT b, 2 AS two FROM views.t WITH NO SCHEMA BINDING")
+        assert rows(db, "SELECT * FROM views.v") == [("x", 2)]
+        assert rows(db, "SELECT has_table_privilege('public', 'views.v', 'select')") == [(True,)]
+        db.execute("CREATE VIEW views.bound AS SELECT two FROM views.v")
+        with pytest.raises(psycopg.Error, match="cannot change number of columns in view"):
+            db.execute("CREATE OR REPLACE VIEW views.v AS SELECT b FROM views.t WITH NO SCHEMA BINDING")
+        assert rows(db, "SELECT * FROM views.bound") == [(2,)]
+        db.execute("CREATE OR REPLACE VIEW views.v AS SELECT b, 3 AS two FROM views.t")
+        with pytest.raises(psycopg.Error, match=r"cannot drop table views.t because other objects depend on it"):
+            db.execute("DROP TABLE views.t")
+
+    def test_rolled_back(self, db: psycopg.Connection[Any]) -> None:
+        db.execute("CREATE VIEW views.v AS SELECT a FROM views.t WITH NO SCHEMA BINDING")
+        with db.transaction(force_rollback=True):
+            db.execute("DROP TABLE views.t")
+        assert rows(db, "SELECT * FROM views.v") == [(1,)]
+
+    def test_syntax_is_checked(self, db: psycopg.Connection[Any]) -> None:
+        with pytest.raises(psycopg.errors.SyntaxError):
+            db.execute("CREATE VIEW views.v AS SELECT a FRO views.t WITH NO SCHEMA BINDING")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            db.execute("SELECT * FROM views.v")
+
+    def test_the_plan_is_the_tables(self, db: psycopg.Connection[Any]) -> None:
+        db.execute("CREATE VIEW views.v AS SELECT a, b FROM views.t WITH NO SCHEMA BINDING")
+        plan = "\n".join(line for (line,) in rows(db, "EXPLAIN SELECT a FROM views.v WHERE b = 'x'"))
+        assert "Seq Scan on t" in plan and "Function" not in plan
+
+    def test_who_owns_the_view_must_be_allowed_to_read(self, db: psycopg.Connection[Any], redshift: Settings) -> None:
+        db.execute("CREATE USER late_reader PASSWORD 'Secret12'")
+        try:
+            db.execute("GRANT USAGE, CREATE ON SCHEMA views TO late_reader")
+            with connect(redshift, user="late_reader", password="Secret12") as other:
+                other.execute("CREATE VIEW views.mine AS SELECT * FROM views.t WITH NO SCHEMA BINDING")
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    other.execute("SELECT * FROM views.mine")
+                with pytest.raises(psycopg.Error, match="must be owner"):
+                    other.execute("CREATE OR REPLACE VIEW views.t AS SELECT 1 AS x WITH NO SCHEMA BINDING")
+                db.execute("GRANT SELECT ON views.t TO late_reader")
+                assert other.execute("SELECT * FROM views.mine").fetchall() == [(1, "x")]
+            db.execute("DROP VIEW views.mine")
+        finally:
+            db.execute("DROP SCHEMA views CASCADE")
+            db.execute("DROP USER late_reader")
+            db.execute("CREATE SCHEMA views")

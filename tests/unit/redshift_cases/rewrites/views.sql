@@ -1,0 +1,12 @@
+-- Views: a name, the statement, an arrow, what the server inside executes.
+
+-- a late-binding view is an empty one with a note
+CREATE VIEW s.v (x) AS SELECT NVL(b, ';') /* x */ FROM S.T -- y
+ WITH NO SCHEMA BINDING
+-- =>
+CREATE VIEW "s"."v" AS SELECT /*velodrome-view:{"name": "\"s\".\"v\"", "schema": "s", "relation": "v", "query": "SELECT COALESCE(b, '\\073') FROM S.T", "source": "CREATE VIEW s.v (x) AS SELECT NVL(b, ';') \u002f* x *\u002f FROM S.T -- y\n WITH NO SCHEMA BINDING;", "columns": ["x"], "selects": [], "reads": ["s.t"]}:velodrome*/
+
+-- relations made by the query itself need no schema
+create or replace view v as with m as (select 1 as a from s.t) select a from m with no schema binding
+-- =>
+CREATE OR REPLACE VIEW "v" AS SELECT /*velodrome-view:{"name": "\"v\"", "schema": "", "relation": "v", "query": "with m as (select 1 as a from s.t) select a from m", "source": "create or replace view v as with m as (select 1 as a from s.t) select a from m with no schema binding;", "columns": [], "selects": ["a"], "reads": ["s.t"], "replace": true}:velodrome*/
