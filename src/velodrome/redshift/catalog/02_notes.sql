@@ -195,7 +195,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION velodrome.forget_dropped() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     blocking record;
     gone oid[] := ARRAY(SELECT objid FROM pg_event_trigger_dropped_objects() WHERE object_type IN ('table', 'materialized view') AND objsubid = 0);

@@ -29,8 +29,10 @@ SELECT d.*, d.defaclrole::int AS defacluser FROM pg_catalog.pg_default_acl d;
 GRANT SELECT ON pg_catalog.pg_class_info, pg_catalog.pg_database_info, pg_catalog.pg_proc_info, pg_catalog.pg_statistic_indicator,
     velodrome.pg_default_acl TO PUBLIC;
 
--- The caller gives the columns' names and types: https://docs.aws.amazon.com/redshift/latest/dg/PG_GET_COLS.html
-CREATE OR REPLACE FUNCTION pg_catalog.pg_get_cols(relation varchar) RETURNS SETOF record LANGUAGE sql STABLE STRICT AS $$
+-- https://docs.aws.amazon.com/redshift/latest/dg/PG_GET_COLS.html
+DROP FUNCTION IF EXISTS pg_catalog.pg_get_cols(varchar);
+CREATE FUNCTION pg_catalog.pg_get_cols(relation varchar)
+RETURNS TABLE (view_schema name, view_name name, col_name name, col_type varchar, col_num int) LANGUAGE sql STABLE STRICT AS $$
     SELECT n.nspname, c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)::varchar, a.attnum::int
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

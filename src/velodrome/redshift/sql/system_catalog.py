@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from velodrome.redshift.sql import query, tree
 from velodrome.redshift.sql.tokens import (
+    NUMBER,
     QUOTED,
     WORD,
     Edit,
@@ -29,7 +30,7 @@ _TABLES = vocabulary(
 _BEFORE_TABLE = vocabulary("FROM JOIN ONLY , (")
 
 # Redshift's own functions are rewritten here too.
-_FUNCTIONS = vocabulary("NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF")
+_FUNCTIONS = vocabulary("NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF REGEXP_REPLACE")
 
 
 def rewrite(sql: str, tokens: Sequence[Token]) -> str:
@@ -40,7 +41,9 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> str:
         elif token.word == "PG_GET_EXPR":
             edits += _default(tokens, at)
         elif token.word == "SYSDATE" or (token.word in _FUNCTIONS and words(tokens, at + 1, "(")):
-            edits += query.word(tokens, at)
+            edits += [] if words(tokens, at - 1, ".") else query.word(tokens, at)
+        elif token.word and at and tokens[at - 1].kind == NUMBER and tokens[at - 1].end == token.start:
+            edits.append(Edit(token.start, token.start, " "))  # 4WHEN, as Amazon's drivers write it
         elif token.word == "SELECT":
             edits += _aliases(sql, tokens, at)
     text = apply(sql, tokens[0].start, tokens[-1].end, edits)

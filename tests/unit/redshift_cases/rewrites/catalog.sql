@@ -29,3 +29,8 @@ SELECT left(d.adsrc, 2) AS a, (left(d.adsrc, 2)) AS b FROM velodrome.pg_attrdef 
 SELECT description FROM pg_catalog.pg_description
 -- =>
 SELECT description FROM pg_catalog.pg_description
+
+-- a number that touches the next word
+SELECT CASE a WHEN 'x' THEN 1WHEN 'y' THEN -4ELSE 1.5END FROM pg_class
+-- =>
+SELECT CASE a WHEN 'x' THEN 1 WHEN 'y' THEN -4 ELSE 1.5 END FROM velodrome.pg_class
