@@ -31,6 +31,12 @@ SELECT n.number::oid AS oid, (n.number - 1000000000)::oid AS index, n.name::name
     c.relname, c.relnamespace, c.relowner
 FROM velodrome.constraint_notes n JOIN pg_catalog.pg_class c ON c.oid = n.relid;
 
+-- The server's tables and views that came after PostgreSQL 8.0, and are none of Redshift's.
+CREATE OR REPLACE FUNCTION velodrome.later_tables() RETURNS text LANGUAGE sql IMMUTABLE
+RETURN '^pg_(sequence|publication|subscription|foreign|event_trigger|partitioned|polic|replication|seclabel|shseclabel|statistic_ext'
+    '|transform|ts_|range|enum|collation|init_privs|parameter_acl|extension|available_ext|hba|ident_file|aios|backend|config|cursors'
+    '|file_settings|matviews|prepared|shmem|stat_|statio|stats_ext|timezone|user_mapping|wait_events|largeobject_metadata|db_role)';
+
 -- https://www.postgresql.org/docs/8.0/catalog-pg-class.html, reldiststyle:
 -- https://docs.aws.amazon.com/redshift/latest/dg/viewing-distribution-styles.html
 CREATE VIEW velodrome.pg_class AS
@@ -38,7 +44,9 @@ SELECT c.oid, c.relname, c.relnamespace, c.reltype, c.reloftype, c.relowner, c.r
     c.relpages, CASE WHEN c.reltuples < 0 THEN 0.001::real ELSE c.reltuples END AS reltuples,
     c.relallvisible, c.relallfrozen, c.reltoastrelid,
     c.relhasindex OR EXISTS (SELECT FROM velodrome.constraint_notes k WHERE k.relid = c.oid AND k.kind <> 'foreign key') AS relhasindex,
-    c.relisshared, c.relpersistence, c.relkind, c.relnatts, c.relchecks, c.relhasrules, c.relhastriggers, c.relhassubclass,
+    c.relisshared, c.relpersistence, c.relkind, c.relnatts, c.relchecks, c.relhasrules,
+    EXISTS (SELECT FROM velodrome.constraint_notes k WHERE k.kind = 'foreign key' AND c.oid IN (k.relid, k.referenced)) AS relhastriggers,
+    c.relhassubclass,
     c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relreplident, c.relispartition, c.relrewrite,
     c.relfrozenxid, c.relminmxid, c.relacl, c.reloptions, c.relpartbound,
     0::oid AS reltoastidxid, 0 AS relexternid, false AS relisreplicated, false AS relispinned,
@@ -51,6 +59,7 @@ SELECT c.oid, c.relname, c.relnamespace, c.reltype, c.reloftype, c.relowner, c.r
 FROM pg_catalog.pg_class c LEFT JOIN velodrome.table_notes t ON t.relid = c.oid
 WHERE c.relkind <> 'S'  -- of identity columns, which have none on Redshift
     AND NOT (c.relnamespace = 'pg_toast'::regnamespace AND c.oid >= 16384)
+    AND NOT (c.relnamespace = 'pg_catalog'::regnamespace AND c.relname ~ velodrome.later_tables())
     AND c.relnamespace NOT IN ('velodrome'::regnamespace, 'velodrome_standard'::regnamespace)
 UNION ALL
 SELECT k.index, k.name, k.relnamespace, 0::oid, 0::oid, k.relowner, 403::oid, 0::oid, 0::oid,
@@ -125,6 +134,15 @@ JOIN pg_catalog.pg_depend p ON p.refclassid = 'pg_class'::regclass AND p.refobji
     AND p.classid = 'pg_class'::regclass AND p.deptype = 'i'
 JOIN pg_catalog.pg_sequence s ON s.seqrelid = p.objid
 WHERE a.attidentity <> '';
+
+-- Of later PostgreSQL, and used by this warehouse alone.
+CREATE VIEW velodrome.pg_foreign_server AS SELECT * FROM pg_catalog.pg_foreign_server WHERE false;
+CREATE VIEW velodrome.pg_foreign_data_wrapper AS SELECT * FROM pg_catalog.pg_foreign_data_wrapper WHERE false;
+CREATE VIEW velodrome.pg_foreign_table AS SELECT * FROM pg_catalog.pg_foreign_table WHERE false;
+CREATE VIEW velodrome.pg_event_trigger AS SELECT * FROM pg_catalog.pg_event_trigger WHERE false;
+CREATE VIEW velodrome.pg_extension AS SELECT * FROM pg_catalog.pg_extension WHERE false;
+GRANT SELECT ON velodrome.pg_foreign_server, velodrome.pg_foreign_data_wrapper, velodrome.pg_foreign_table,
+    velodrome.pg_event_trigger, velodrome.pg_extension TO PUBLIC;
 
 GRANT SELECT ON velodrome.pg_namespace, velodrome.pg_type, velodrome.pg_database, velodrome.pg_proc, velodrome.pg_class,
     velodrome.pg_attribute, velodrome.pg_index, velodrome.pg_constraint, velodrome.pg_attrdef, velodrome.noted_keys TO PUBLIC;

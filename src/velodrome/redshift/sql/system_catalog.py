@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import query, tree
+from velodrome.redshift.sql import aliases, query, tree
 from velodrome.redshift.sql.tokens import (
     NUMBER,
     QUOTED,
@@ -24,7 +24,10 @@ from velodrome.redshift.sql.tokens import (
 )
 
 _TABLES = vocabulary(
-    "pg_attrdef pg_attribute pg_class pg_constraint pg_database pg_default_acl pg_index pg_namespace pg_proc pg_type"
+    """
+    pg_attrdef pg_attribute pg_class pg_constraint pg_database pg_default_acl pg_event_trigger pg_extension
+    pg_foreign_data_wrapper pg_foreign_server pg_foreign_table pg_index pg_namespace pg_proc pg_type
+    """
 )
 # What a table's name follows; after a comma it may be another table of a FROM.
 _BEFORE_TABLE = vocabulary("FROM JOIN ONLY , (")
@@ -32,9 +35,11 @@ _BEFORE_TABLE = vocabulary("FROM JOIN ONLY , (")
 # Redshift's own functions are rewritten here too.
 _FUNCTIONS = vocabulary("NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF REGEXP_REPLACE")
 
+_XMIN = "(SELECT hidden.xmin FROM {table} AS hidden WHERE {same})"
+
 
 def rewrite(sql: str, tokens: Sequence[Token]) -> str:
-    edits: list[Edit] = []
+    edits = [*aliases.in_where(sql, tokens), *_hidden_columns(tokens)]
     for at, token in enumerate(tokens):
         if token.kind in (WORD, QUOTED) and token.value in _TABLES:
             edits += _table(tokens, at)
@@ -61,6 +66,31 @@ def _table(tokens: Sequence[Token], at: int) -> list[Edit]:
     if before in _BEFORE_TABLE and not words(tokens, at + 1, ".") and not words(tokens, at + 1, "("):
         return [Edit(token.start, token.start, "velodrome.")]
     return []
+
+
+def _hidden_columns(tokens: Sequence[Token]) -> list[Edit]:
+    """alias.tableoid and alias.xmin, which a view has not."""
+    named: dict[str, str] = {}
+    for at, token in enumerate(tokens[:-1]):
+        if token.kind in (WORD, QUOTED) and token.value in _TABLES:
+            after = tokens[at + 2] if words(tokens, at + 1, "AS") and at + 2 < len(tokens) else tokens[at + 1]
+            named[after.value if after.kind in (WORD, QUOTED) else token.value] = token.value
+    edits: list[Edit] = []
+    for at, token in enumerate(tokens):
+        alias = tokens[at - 2] if at >= 2 and words(tokens, at - 1, ".") else None
+        if token.word in ("TABLEOID", "XMIN") and alias is not None and alias.value in named:
+            table = f"pg_catalog.{named[alias.value]}"
+            held = f"'{table}'::regclass::oid" if token.word == "TABLEOID" else _xmin(table, alias.text)
+            edits.append(Edit(alias.start, token.end, held))
+    return edits
+
+
+def _xmin(table: str, alias: str) -> str:
+    keys = {"pg_catalog.pg_attribute": ("attrelid", "attnum"), "pg_catalog.pg_index": ("indexrelid",)}.get(
+        table, ("oid",)
+    )
+    same = " AND ".join(f"hidden.{key} = {alias}.{key}" for key in keys)
+    return _XMIN.format(table=table, same=same)
 
 
 def _default(tokens: Sequence[Token], at: int) -> list[Edit]:

@@ -34,3 +34,13 @@ SELECT description FROM pg_catalog.pg_description
 SELECT CASE a WHEN 'x' THEN 1WHEN 'y' THEN -4ELSE 1.5END FROM pg_class
 -- =>
 SELECT CASE a WHEN 'x' THEN 1 WHEN 'y' THEN -4 ELSE 1.5 END FROM velodrome.pg_class
+
+-- columns that only tables have
+SELECT c.tableoid, a.xmin AS state FROM pg_catalog.pg_class AS c, pg_attribute a, pg_description d WHERE d.classoid = c.tableoid
+-- =>
+SELECT 'pg_catalog.pg_class'::regclass::oid, (SELECT hidden.xmin FROM pg_catalog.pg_attribute AS hidden WHERE hidden.attrelid = a.attrelid AND hidden.attnum = a.attnum) AS state FROM velodrome.pg_class AS c, velodrome.pg_attribute a, pg_description d WHERE d.classoid = 'pg_catalog.pg_class'::regclass::oid
+
+-- a function that needs the syntax tree
+SELECT DECODE(c.reldiststyle, 0, 'EVEN', 'other') AS style FROM pg_class c
+-- =>
+SELECT CASE WHEN c.reldiststyle = 0 THEN 'EVEN' ELSE 'other' END AS style FROM velodrome.pg_class AS c
