@@ -26,6 +26,7 @@ from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import literal
 from velodrome.redshift.sql.translate import Statement, position, translate
+from velodrome.redshift.wording import message
 from velodrome.redshift.step import COPY, HIDDEN, TARGET, VISIBLE, Step
 
 log = logging.getLogger("velodrome.redshift")
@@ -270,6 +271,8 @@ class Conversation(Client):
             # The driver of Amazon reads a number behind every tag, psql and psycopg show the tag as it is.
             answer = wire.info(load.message) + wire.command_complete("COPY 0" if self.amazon else "COPY")
             log.info("%s %d object(s) of s3://%s/%s", load.message, load.objects, load.copy.bucket, load.copy.prefix)
+            if step.query is not None:
+                self.place.history.loaded(step.query, load.loading)
         if not step.hiding:
             if step.use:
                 self._next_database = step.use
@@ -299,15 +302,21 @@ class Conversation(Client):
         self.told_end = b"SFATAL\0" in raw or b"SPANIC\0" in raw
         if step is not None:
             found = wire.read_fields(raw[5:])
+            words = message(found.get("C", ""), found.get("M", ""))
             if step.hiding:  # the words are meant for the client, where they come from is not
-                answer = wire.fields(b"E", {key: found[key] for key in "SVCM" if key in found})
+                answer = wire.fields(b"E", {key: found[key] for key in "SVCH" if key in found} | {"M": words})
+            elif words != found.get("M"):
+                answer = wire.fields(b"E", found | {"M": words})
             if step.error:
                 expected = found.get("C") == "57014" if step.copies else _REFUSED in found.get("M", "")
                 if expected:
                     answer = step.error
                     found = wire.read_fields(answer[5:])
+                    words = found.get("M", "")
             if step.query is not None:
-                self.place.history.end(step.query, "", found.get("C", ""), found.get("M", ""))
+                if step.load is not None:
+                    self.place.history.loaded(step.query, step.load.failed(found.get("C", ""), words))
+                self.place.history.end(step.query, "", found.get("C", ""), words)
                 step.query = None
             step.load = None  # its task notices
             if step.kind != "query":
