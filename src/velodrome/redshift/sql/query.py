@@ -21,6 +21,8 @@ _FUNCTIONS = {
     "NVL": "COALESCE",
     "ISNULL": "COALESCE",
     "DATE_TRUNC": "velodrome.date_trunc",
+    "PG_CANCEL_BACKEND": "velodrome.pg_cancel_backend",
+    "PG_TERMINATE_BACKEND": "velodrome.pg_terminate_backend",
 }
 
 # The first argument is a date part, which may stand without quotes.
@@ -28,7 +30,7 @@ _FUNCTIONS = {
 _DATE_PART_FUNCTIONS = vocabulary("DATEADD DATE_ADD DATEDIFF DATE_DIFF DATE_PART DATEPART DATE_TRUNC")
 
 # Rewritten in queries of the system catalog too; everything else there is PostgreSQL's own.
-_CATALOG_FUNCTIONS = vocabulary("NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF")
+_CATALOG_FUNCTIONS = vocabulary("NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF PG_CANCEL_BACKEND PG_TERMINATE_BACKEND")
 
 # Only a syntax tree can rewrite these.
 _TREE_FUNCTIONS = vocabulary("LISTAGG DECODE NVL2 MEDIAN CONVERT")
