@@ -29,7 +29,8 @@ ROWS, INSERTED, CONNECTIONS = 1_000_000, 10_000, 200
 WIDE = """
 CREATE TABLE bench.wide AS
 SELECT g AS id, g % 1000 AS store_id, g::bigint * 7 AS amount, g / 3.0::float8 AS ratio,
-    (g % 9973)::numeric(18, 2) AS price, 'customer number ' || g AS name, 'street ' || g % 77 || ', a town of a usual length' AS address,
+    (g % 9973)::numeric(18, 2) AS price, 'customer number ' || g AS name,
+    'street ' || g % 77 || ', a town of a usual length' AS address,
     '2026-01-01'::date + g % 365 AS day, '2026-01-01'::timestamp + g % 86400 * interval '1 second' AS at,
     g % 2 = 0 AS active, 'a note that is the same for all of them' AS note, g % 5 AS a, g % 7 AS b, g % 11 AS c,
     'x' AS d

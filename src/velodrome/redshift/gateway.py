@@ -16,11 +16,7 @@ from velodrome.certificates import server_certificate, trust_bundle
 from velodrome.postgres import PostgresError
 from velodrome.redshift import auto_refresh, wire
 from velodrome.redshift import server as inside
-<<<<<<< HEAD
-from velodrome.redshift import wire
 from velodrome.redshift.apis import server as apis
-=======
->>>>>>> 89829e4123cc2f030113144d5c180e51cdbd0596
 from velodrome.redshift.authentication import Roles
 from velodrome.redshift.history import History
 from velodrome.redshift.session import Place, Session

@@ -12,11 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-<<<<<<< HEAD
-from velodrome.redshift.sql import aliases, copy_statement, ddl, insert, maintenance, refuse, routine, settings, view
-=======
-from velodrome.redshift.sql import copy_statement, ddl, maintenance, materialized_view, refuse, routine, settings, view
->>>>>>> 89829e4123cc2f030113144d5c180e51cdbd0596
+from velodrome.redshift.sql import (
+    aliases,
+    copy_statement,
+    ddl,
+    insert,
+    maintenance,
+    materialized_view,
+    refuse,
+    routine,
+    settings,
+    view,
+)
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
 from velodrome.redshift.sql.query import query, vanished_columns
