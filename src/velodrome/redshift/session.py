@@ -347,8 +347,6 @@ class Session(Client):
             # The driver of Amazon reads a number behind every tag, psql and psycopg show the tag as it is.
             answer = wire.info(load.message) + wire.command_complete("COPY 0" if self._amazon else "COPY")
             log.info("%s %d object(s) of s3://%s/%s", load.message, load.objects, load.copy.bucket, load.copy.prefix)
-            if step.query is not None:
-                self._place.history.loaded(step.query, load.loading)
         if not step.hiding:
             if step.use:
                 self._next_database = step.use
@@ -386,10 +384,7 @@ class Session(Client):
                     answer = step.error
                     found = wire.read_fields(answer[5:])
             if step.query is not None:
-                code, words = found.get("C", ""), found.get("M", "")
-                if step.load is not None:
-                    self._place.history.loaded(step.query, step.load.failed(code, words))
-                self._place.history.end(step.query, "", code, words)
+                self._place.history.end(step.query, "", found.get("C", ""), found.get("M", ""))
                 step.query = None
             step.load = None  # its task notices
             if step.kind != "query":

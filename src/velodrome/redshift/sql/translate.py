@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from velodrome.redshift.sql import (
     aliases,
+    cancel,
     copy_statement,
     ddl,
     insert,
@@ -155,6 +156,7 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     ),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
+    "CANCEL": (cancel.rewrite,),
     "COPY": (_copy,),
     "CREATE": (routine.rewrite, view.rewrite, materialized_view.create, _create_table),
     "DELETE": (_delete,),
