@@ -17,6 +17,29 @@ from velodrome.testing import own_settings, run_service, start_service, wait_unt
 USER, PASSWORD = "history_reader", "Readers0"
 
 
+COLUMNS = Path(__file__).with_name("redshift_history_columns.txt")
+TYPES = {
+    "i": "integer",
+    "b": "bigint",
+    "t": "timestamp without time zone",
+    "d": "double precision",
+    "x": "text",
+    "B": "boolean",
+    "c": "character({})",
+    "v": "character varying({})",
+}
+
+
+def documented() -> dict[str, list[tuple[str, str]]]:
+    """view -> (column, type) of its documentation page."""
+    lines = [line for line in COLUMNS.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    views = {name: rest.split(", ") for name, rest in (line.split(" ", 1) for line in lines)}
+    return {
+        name: [(column.split()[0], TYPES[column.split()[1][0]].format(column.split()[1][1:])) for column in columns]
+        for name, columns in views.items()
+    }
+
+
 def address(settings: Settings, user: str = "") -> dict[str, Any]:
     return {
         "host": settings["REDSHIFT_HOST"],
@@ -44,6 +67,44 @@ def reader(redshift: Settings) -> Iterator[psycopg.Connection[Any]]:
         with connect(redshift, USER) as connection:
             yield connection
         admin.execute(f"drop user {USER}")
+
+
+@pytest.mark.parametrize("view", documented())
+def test_columns_are_those_of_the_documentation(
+    admin: psycopg.Connection[Any], reader: psycopg.Connection[Any], view: str
+) -> None:
+    columns = admin.execute(
+        "select a.attname, format_type(a.atttypid, a.atttypmod) from pg_attribute a"
+        " where a.attrelid = %s::regclass and a.attnum > 0 order by a.attnum",
+        [f"pg_catalog.{view}"],
+    ).fetchall()
+    assert columns == documented()[view]
+    for connection in (admin, reader):
+        connection.execute(f"select * from {view}")
+
+
+def test_what_statements_wrote(admin: psycopg.Connection[Any]) -> None:
+    admin.execute("create table history_written (a int)")
+    for sql, view, rows in (
+        ("insert into history_written values (1), (2)", "stl_insert", 2),
+        ("update history_written set a = 3", "stl_delete", 2),
+        ("delete from history_written where a = 3", "stl_delete", 2),
+    ):
+        admin.execute(sql)
+        written = (
+            f"select rows, tbl = 'history_written'::regclass::oid::int from {view} where query = pg_last_query_id()"
+        )
+        assert admin.execute(written).fetchone() == (rows, True)
+    admin.execute("analyze history_written")
+    admin.execute("vacuum full history_written")
+    names = "select trim(schema_name), trim(table_name) from {} where table_id = 'history_written'::regclass::oid::int"
+    for view in ("sys_analyze_history", "sys_vacuum_history", "stl_analyze"):
+        assert admin.execute(names.format(view)).fetchall() == [("public", "history_written")]
+    events = (
+        "select trim(status) from stl_vacuum where table_id = 'history_written'::regclass::oid::int order by eventtime"
+    )
+    assert admin.execute(events).fetchall() == [("Started",), ("Finished",)]
+    admin.execute("drop table history_written")
 
 
 def test_a_statement_is_in_the_history_as_the_client_wrote_it(admin: psycopg.Connection[Any]) -> None:
