@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from velodrome.redshift.sql import (
+    aliases,
+    cancel,
     copy_statement,
     ddl,
     grants,
@@ -154,6 +156,7 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "ALTER": (users.rewrite, roles.rewrite, grants.default_privileges, materialized_view.alter, _alter_table),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
+    "CANCEL": (cancel.rewrite,),
     "COPY": (_copy,),
     "CREATE": (
         users.rewrite,
