@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from velodrome.redshift.sql import copy_statement, ddl, maintenance, refuse, routine, settings, view
+from velodrome.redshift.sql import copy_statement, ddl, maintenance, read_only, refuse, routine, settings, view
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
 from velodrome.redshift.sql.query import query, vanished_columns
@@ -113,8 +113,8 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "COPY": (_copy,),
     "CREATE": (routine.rewrite, view.rewrite, _create_table),
     "DELETE": (_delete,),
-    "RESET": (settings.rewrite,),
-    "SET": (settings.rewrite,),
+    "RESET": (read_only.rewrite, settings.rewrite),
+    "SET": (read_only.rewrite, settings.rewrite),
     "SHOW": (settings.rewrite,),
     "TRUNCATE": (_truncate,),
     "VACUUM": (maintenance.vacuum,),
