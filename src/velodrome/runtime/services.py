@@ -60,6 +60,7 @@ INSTALLS: dict[str, Install] = {
         Install("spark-client", ("tests/spark-client-requirements.txt",), with_velodrome=False),
         # What only tests run, each made by its test: pins that go into no other environment.
         Install("aws-clients", ("tests/aws-clients/requirements.txt",), with_velodrome=False),
+        Install("redshift-jdbc", ("tests/redshift-jdbc/requirements.txt",), with_velodrome=False),
         Install("airflow-deferrable", ("tests/airflow-deferrable/requirements.txt",), with_velodrome=False),
         Install("redshift-clients", ("tests/redshift-clients/requirements.txt",), with_velodrome=False),
         Install("dbt-redshift", ("tests/dbt-redshift/requirements.txt",), with_velodrome=False, compile=True),
