@@ -14,8 +14,8 @@ from velodrome.awsapi import profile
 from velodrome.awsapi.profile import ProfileError
 from velodrome.certificates import server_certificate, trust_bundle
 from velodrome.postgres import PostgresError
+from velodrome.redshift import auto_refresh, wire
 from velodrome.redshift import server as inside
-from velodrome.redshift import wire
 from velodrome.redshift.apis import server as apis
 from velodrome.redshift.authentication import Roles
 from velodrome.redshift.history import History
@@ -61,6 +61,7 @@ async def serve(settings: Settings) -> int:
     running: inside.Inside | None = None
     pool = ThreadPoolExecutor(4, thread_name_prefix="copy")
     place: Place | None = None
+    refreshing: asyncio.Task[None] | None = None
 
     def session() -> Session:
         if place is None:
@@ -91,10 +92,13 @@ async def serve(settings: Settings) -> int:
         history.start()
         place = Place(inside.socket_path(running), profile.load, pool, roles, tls(settings), history)
         await listener.start_serving()
+        refreshing = asyncio.create_task(auto_refresh.run(running.conninfo))
         log.info("Redshift is ready on %s:%d, database %s", host, port, settings["REDSHIFT_DATABASE"])
         status = await _until_end(running, stopping)
     finally:
         listener.close()
+        if refreshing is not None:
+            refreshing.cancel()
         for open_session in list(place.sessions) if place else ():
             text = "terminating connection due to administrator command"
             open_session.end(wire.error("57P01", text, severity="FATAL"))

@@ -63,7 +63,7 @@ INSTALLS: dict[str, Install] = {
         Install("redshift-jdbc", ("tests/redshift-jdbc/requirements.txt",), with_velodrome=False),
         Install("airflow-deferrable", ("tests/airflow-deferrable/requirements.txt",), with_velodrome=False),
         Install("redshift-clients", ("tests/redshift-clients/requirements.txt",), with_velodrome=False),
-        Install("dbt-redshift", ("tests/dbt-redshift/requirements.txt",), with_velodrome=False, compile=True),
+        Install("dbt-redshift", ("tests/redshift_dbt/requirements.txt",), with_velodrome=False, compile=True),
     )
 }
 

@@ -12,7 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from velodrome.redshift.sql import copy_statement, ddl, insert, maintenance, refuse, routine, settings, view
+from velodrome.redshift.sql import (
+    aliases,
+    copy_statement,
+    ddl,
+    insert,
+    maintenance,
+    materialized_view,
+    refuse,
+    routine,
+    settings,
+    view,
+)
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
 from velodrome.redshift.sql.query import query, vanished_columns
@@ -95,7 +106,8 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         if found is not None:
             return found
     if refuse.reads_catalog(tokens):
-        return Statement(apply(sql, tokens[0].start, tokens[-1].end, vanished_columns(tokens)))
+        edits = [*vanished_columns(tokens), *aliases.in_where(sql, tokens)]
+        return Statement(apply(sql, tokens[0].start, tokens[-1].end, edits))
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens))
 
@@ -137,12 +149,16 @@ def _truncate(sql: str, tokens: Sequence[Token]) -> Statement:
 
 # By a statement's first word: asked in this order, until one knows the statement.
 _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
-    "ALTER": (_alter_table,),
+    "ALTER": (
+        materialized_view.alter,
+        _alter_table,
+    ),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
     "COPY": (_copy,),
-    "CREATE": (routine.rewrite, view.rewrite, _create_table),
+    "CREATE": (routine.rewrite, view.rewrite, materialized_view.create, _create_table),
     "DELETE": (_delete,),
+    "REFRESH": (materialized_view.refresh,),
     "RESET": (settings.rewrite,),
     "SET": (settings.rewrite,),
     "SHOW": (settings.rewrite,),
