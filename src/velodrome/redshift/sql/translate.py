@@ -11,7 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from velodrome.redshift.sql import aliases, copy_statement, ddl, maintenance, refuse, routine, settings, view
+from velodrome.redshift.sql import (
+    aliases,
+    column_lists,
+    copy_statement,
+    ddl,
+    maintenance,
+    refuse,
+    routine,
+    settings,
+    view,
+)
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
 from velodrome.redshift.sql.query import query, vanished_columns
@@ -65,7 +75,7 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         if found is not None:
             return found
     if refuse.reads_catalog(tokens):
-        edits = [*vanished_columns(tokens), *aliases.in_where(sql, tokens)]
+        edits = [*vanished_columns(tokens), *aliases.in_where(sql, tokens), *column_lists.without_types(tokens)]
         return Statement(apply(sql, tokens[0].start, tokens[-1].end, edits))
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens))
