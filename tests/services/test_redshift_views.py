@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from velodrome.settings import Settings
+from velodrome.testing import wait_until
 
 
 def connect(settings: Settings, **more: Any) -> psycopg.Connection[Any]:
@@ -143,3 +144,101 @@ class TestLateBinding:
             db.execute("DROP SCHEMA views CASCADE")
             db.execute("DROP USER late_reader")
             db.execute("CREATE SCHEMA views")
+
+
+def info(db: psycopg.Connection[Any]) -> dict[str, tuple[str, int, str]]:
+    """(is_stale, state, autorefresh) of each materialized view of the schema."""
+    found = rows(db, "SELECT trim(name), is_stale, state, autorefresh FROM svv_mv_info WHERE schema_name = 'views'")
+    return {name: (stale, state, auto) for name, stale, state, auto in found}
+
+
+class TestMaterialized:
+    @pytest.fixture
+    def said(self, db: psycopg.Connection[Any]) -> list[str]:
+        """What the server says about refreshes."""
+        texts: list[str] = []
+        db.add_notice_handler(lambda notice: texts.append(f"{notice.severity}: {notice.message_primary}"))
+        return texts
+
+    def test_refresh(self, db: psycopg.Connection[Any], said: list[str]) -> None:
+        made = db.execute(
+            "CREATE MATERIALIZED VIEW views.m BACKUP NO DISTSTYLE KEY DISTKEY (a) SORTKEY (a) AUTO REFRESH NO"
+            " AS SELECT a, count(*) AS n FROM views.t GROUP BY a"
+        )
+        assert made.statusmessage == "CREATE MATERIALIZED VIEW"
+        assert rows(db, "SELECT * FROM views.m") == [(1, 1)]
+        assert info(db) == {"m": ("f", 1, "f")}
+        db.execute("INSERT INTO views.t VALUES (2, 'y')")
+        assert rows(db, "SELECT * FROM views.m") == [(1, 1)]
+        assert info(db) == {"m": ("t", 1, "f")}
+        assert db.execute("REFRESH MATERIALIZED VIEW views.m").statusmessage == "REFRESH MATERIALIZED VIEW"
+        assert sorted(rows(db, "SELECT * FROM views.m")) == [(1, 1), (2, 1)]
+        assert info(db) == {"m": ("f", 1, "f")}
+        db.execute("REFRESH MATERIALIZED VIEW views.m")
+        assert said == [
+            "INFO: Materialized view m was incrementally updated successfully.",
+            "INFO: Materialized view m is already up to date.",
+        ]
+        statuses = "SELECT trim(refresh_type), status FROM {} WHERE schema_name = 'views' ORDER BY {}"
+        expected = [
+            ("Manual", "Refresh successfully updated MV incrementally"),
+            ("Manual", "MV was already updated"),
+        ]
+        assert rows(db, statuses.format("svl_mv_refresh_status", "starttime"))[-2:] == expected
+        assert rows(db, statuses.format("sys_mv_refresh_history", "start_time"))[-2:] == expected
+
+    def test_stale_is_what_committed_changes_say(self, db: psycopg.Connection[Any], redshift: Settings) -> None:
+        db.execute("CREATE MATERIALIZED VIEW views.m AS SELECT a FROM views.t")
+        with db.transaction(force_rollback=True):
+            db.execute("INSERT INTO views.t VALUES (5, 'z')")
+            assert info(db)["m"][0] == "t"
+        assert info(db)["m"][0] == "f"
+        with connect(redshift, autocommit=False) as other:
+            other.execute("DELETE FROM views.t")
+            db.execute("REFRESH MATERIALIZED VIEW views.m")  # does not see what is not committed
+            assert info(db)["m"][0] == "f"
+            other.commit()
+        assert info(db)["m"][0] == "t"
+        db.execute("REFRESH MATERIALIZED VIEW views.m")
+        db.execute("TRUNCATE views.t")
+        assert info(db)["m"][0] == "t"
+
+    def test_views_over_views(self, db: psycopg.Connection[Any], said: list[str]) -> None:
+        db.execute("CREATE VIEW views.plain AS SELECT a FROM views.t")
+        db.execute("CREATE MATERIALIZED VIEW views.u AS SELECT a FROM views.plain")
+        db.execute("CREATE MATERIALIZED VIEW views.w AS SELECT count(*) AS n FROM views.u")
+        db.execute("INSERT INTO views.t VALUES (2, 'y')")
+        db.execute("REFRESH MATERIALIZED VIEW views.w RESTRICT")
+        assert said == [
+            "INFO: Materialized view w is already up to date."
+            " However, it depends on another materialized view that is not up to date."
+        ]
+        assert rows(db, "SELECT trim(name), trim(ref_name) FROM stv_mv_deps WHERE schema = 'views'") == [("w", "u")]
+        db.execute("REFRESH MATERIALIZED VIEW views.w CASCADE")
+        assert said[1:] == ["INFO: Materialized view w was incrementally updated successfully."]
+        assert rows(db, "SELECT n FROM views.w") == [(2,)]
+
+    def test_what_cannot_be_incremental(self, db: psycopg.Connection[Any], said: list[str]) -> None:
+        db.execute("CREATE MATERIALIZED VIEW views.m AS SELECT DISTINCT a FROM views.t")
+        assert info(db) == {"m": ("f", 0, "f")}
+        db.execute("INSERT INTO views.t VALUES (2, 'y')")
+        db.execute("REFRESH MATERIALIZED VIEW views.m")
+        assert said == ["INFO: Materialized view m was recomputed successfully."]
+
+    def test_auto_refresh(self, db: psycopg.Connection[Any]) -> None:
+        db.execute("CREATE MATERIALIZED VIEW views.m AUTO REFRESH YES AS SELECT a FROM views.t")
+        assert info(db) == {"m": ("f", 1, "t")}
+        db.execute("INSERT INTO views.t VALUES (2, 'y')")
+        wait_until("the view is refreshed", lambda: rows(db, "SELECT count(*) FROM views.m") == [(2,)])
+        assert info(db)["m"][0] == "f"
+        assert ("Auto",) in rows(db, "SELECT trim(refresh_type) FROM sys_mv_refresh_history WHERE mv_name = 'm'")
+        db.execute("ALTER MATERIALIZED VIEW views.m AUTO REFRESH NO")
+        assert info(db) == {"m": ("f", 1, "f")}
+
+    def test_its_table_stays(self, db: psycopg.Connection[Any]) -> None:
+        db.execute("CREATE MATERIALIZED VIEW views.m AS SELECT a FROM views.t")
+        with pytest.raises(psycopg.Error, match=r"cannot drop table views.t because other objects depend on it"):
+            db.execute("DROP TABLE views.t")
+        db.execute("DROP MATERIALIZED VIEW views.m")
+        assert rows(db, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'views.t'::regclass") == [(0,)]
+        db.execute("DROP TABLE views.t")

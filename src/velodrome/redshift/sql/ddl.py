@@ -95,11 +95,11 @@ def create_table(sql: str, tokens: Sequence[Token]) -> tuple[list[Edit], str]:
     if words(tokens, end, "(") and not is_query:
         close = closing(tokens, end)
         edits += _columns(sql, tokens, end, close, notes)
-        edits += _table_attributes(sql, tokens, close + 1, len(tokens), notes)
+        edits += table_attributes(sql, tokens, close + 1, len(tokens), notes)
     else:
         stop = _query_or_end(tokens, end)
         start = closing(tokens, end) + 1 if words(tokens, end, "(") else end
-        edits += _table_attributes(sql, tokens, start, stop, notes)
+        edits += table_attributes(sql, tokens, start, stop, notes)
     return edits, "" if temporary else notes.comment
 
 
@@ -321,7 +321,7 @@ def _table_constraint(sql: str, tokens: Sequence[Token], first: int, end: int, n
     return set(columns) if kind == "PRIMARY" else set()
 
 
-def _table_attributes(sql: str, tokens: Sequence[Token], at: int, end: int, notes: Notes) -> list[Edit]:
+def table_attributes(sql: str, tokens: Sequence[Token], at: int, end: int, notes: Notes) -> list[Edit]:
     """BACKUP, DISTSTYLE, DISTKEY (c), SORTKEY (…), ENCODE AUTO between a table's columns and its end or its AS."""
     edits: list[Edit] = []
     while at < end:
@@ -402,7 +402,7 @@ def _alter(sql: str, tokens: Sequence[Token], at: int, alter: int, notes: Notes)
         notes.values["sortkey"] = {"style": "none", "columns": []}
         return _only_noted(tokens, alter), notes.comment
     if word in ("DISTSTYLE", "SORTKEY", "COMPOUND", "INTERLEAVED", "ENCODE"):
-        _table_attributes(sql, tokens, at, end, notes)
+        table_attributes(sql, tokens, at, end, notes)
         return _only_noted(tokens, alter), notes.comment
     column_at = at + 1 if word == "COLUMN" else at
     if words(tokens, column_at + 1, "ENCODE"):
@@ -412,6 +412,13 @@ def _alter(sql: str, tokens: Sequence[Token], at: int, alter: int, notes: Notes)
     if words(tokens, column_at + 1, "TYPE"):
         return column_type(sql, tokens, tokens[column_at].value, column_at + 2, end), ""
     return [], ""
+
+
+def alter_layout(sql: str, tokens: Sequence[Token], at: int, notes: Notes) -> None:
+    """Notes the layout that an ALTER … ALTER {DISTSTYLE | DISTKEY | SORTKEY …} asks for; refuses all else."""
+    _alter(sql, tokens, at, at, notes)
+    if not notes.values:
+        raise refuse.syntax_error(tokens[at])
 
 
 def _only_noted(tokens: Sequence[Token], at: int) -> list[Edit]:

@@ -78,9 +78,6 @@ CREATE TABLE t (a INT ENCODE fast)
 -- 0A000 29 COLLATE CASE_INSENSITIVE is not supported by this local warehouse (line 1, column 30: near 'COLLATE')
 CREATE TABLE t (a VARCHAR(9) COLLATE CASE_INSENSITIVE)
 
--- 0A000 7 CREATE MATERIALIZED VIEW is not supported by this local warehouse (line 1, column 8: near 'MATERIALIZED')
-CREATE MATERIALIZED VIEW v AS SELECT 1
-
 -- 0A000 7 CREATE EXTERNAL TABLE is not supported by this local warehouse (line 1, column 8: near 'EXTERNAL')
 CREATE EXTERNAL TABLE s.t (a INT)
 

@@ -5,3 +5,12 @@ CREATE VIEW v AS SELECT * FROM t WITH NO SCHEMA BINDING
 
 -- 42601 14 syntax error at or near "s"
 CREATE VIEW v s WITH NO SCHEMA BINDING
+
+-- 42601 28 syntax error at or near "x"
+CREATE MATERIALIZED VIEW mv x ON COMMIT AS SELECT 1
+
+-- 0A000 28 this form of ALTER MATERIALIZED VIEW is not supported by this local warehouse (line 1, column 29: near 'ROW')
+ALTER MATERIALIZED VIEW mv  ROW LEVEL SECURITY ON
+
+-- 42601 29 syntax error at or near "CONCURRENTLY"
+REFRESH MATERIALIZED VIEW mv CONCURRENTLY

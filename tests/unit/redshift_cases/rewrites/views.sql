@@ -10,3 +10,14 @@ CREATE VIEW "s"."v" AS SELECT /*velodrome-view:{"name": "\"s\".\"v\"", "schema":
 create or replace view v as with m as (select 1 as a from s.t) select a from m with no schema binding
 -- =>
 CREATE OR REPLACE VIEW "v" AS SELECT /*velodrome-view:{"name": "\"v\"", "schema": "", "relation": "v", "query": "with m as (select 1 as a from s.t) select a from m", "source": "create or replace view v as with m as (select 1 as a from s.t) select a from m with no schema binding;", "columns": [], "selects": ["a"], "reads": ["s.t"], "replace": true}:velodrome*/
+
+-- a materialized view is made empty, and filled by an event trigger
+CREATE MATERIALIZED VIEW mv BACKUP NO DISTKEY (a) AUTO REFRESH YES AS SELECT a, NVL(b, 0) AS b FROM t
+-- =>
+CREATE MATERIALIZED VIEW "mv" AS SELECT a, COALESCE(b, 0) AS b FROM t
+WITH NO DATA /*velodrome-view:{"name": "\"mv\"", "schema": "", "relation": "mv", "auto": true, "incremental": true, "layout": {"backup": "no", "diststyle": "key", "distkey": "a"}}:velodrome*/
+
+-- a refresh says whether what the view reads is refreshed before it
+refresh materialized view s.mv cascade
+-- =>
+REFRESH MATERIALIZED VIEW "s"."mv" /*velodrome-view:{"name": "\"s\".\"mv\"", "schema": "s", "relation": "mv", "refresh": "cascade"}:velodrome*/
