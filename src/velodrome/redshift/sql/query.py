@@ -21,6 +21,9 @@ _FUNCTIONS = {
     "NVL": "COALESCE",
     "ISNULL": "COALESCE",
     "DATE_TRUNC": "velodrome.date_trunc",
+    # Parameters that PostgreSQL lacks are kept under names of their own (parameters.py).
+    "CURRENT_SETTING": "velodrome.current_setting",
+    "SET_CONFIG": "velodrome.set_config",
 }
 
 # The first argument is a date part, which may stand without quotes.
@@ -73,6 +76,8 @@ def _word(tokens: Sequence[Token], at: int) -> list[Edit]:
             edits.append(Edit(token.end, token.end, " TEMP"))
     elif token.word == "SYSDATE":
         edits.append(Edit(token.start, token.end, "pg_catalog.sysdate()"))
+    elif token.word == "CURRENT_USER_ID":
+        edits.append(Edit(token.start, token.end, "velodrome.current_user_id()"))
     elif token.word in ("DECIMAL", "NUMERIC", "DEC") and (words(tokens, at - 1, "::") or _closes_cast(tokens, at)):
         edits += ddl.default_precision(tokens, at, len(tokens))
     elif token.word == "MINUS" and at + 1 < len(tokens) and tokens[at + 1].word in ("SELECT", "ALL"):

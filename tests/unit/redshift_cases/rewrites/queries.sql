@@ -243,7 +243,7 @@ ANALYZE s.t
 -- settings of Redshift
 SET enable_result_cache_for_session TO OFF
 -- =>
-SET velodrome.enable_result_cache_for_session TO OFF
+SET velodrome.enable_result_cache_for_session TO 'off'
 
 -- settings of PostgreSQL
 SET search_path TO a, b
