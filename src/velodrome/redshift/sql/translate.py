@@ -13,8 +13,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 from velodrome.redshift.sql import (
-    aliases,
-    column_lists,
     copy_statement,
     ddl,
     grants,
@@ -25,15 +23,16 @@ from velodrome.redshift.sql import (
     roles,
     routine,
     settings,
+    system_catalog,
     users,
     view,
 )
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
-from velodrome.redshift.sql.query import query, vanished_columns
+from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
-from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, apply, statements, tokenize, words
+from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, statements, tokenize, words
 
 _CACHED = 1024
 LONGEST_CACHED = 100_000
@@ -110,8 +109,7 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         if found is not None:
             return found
     if refuse.reads_catalog(tokens):
-        edits = [*vanished_columns(tokens), *aliases.in_where(sql, tokens), *column_lists.without_types(tokens)]
-        return Statement(apply(sql, tokens[0].start, tokens[-1].end, edits))
+        return Statement(system_catalog.rewrite(sql, tokens))
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens))
 

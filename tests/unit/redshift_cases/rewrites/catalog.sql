@@ -1,0 +1,31 @@
+-- Queries of the system catalog: PostgreSQL's own SQL, but for the tables that Redshift has more columns or rows in.
+
+-- a table of the catalog, with and without its schema
+SELECT ARRAY(SELECT 1) AS "X" FROM pg_catalog.pg_class c, PG_ATTRIBUTE a JOIN "pg_catalog"."pg_namespace" n ON true WHERE c.relhasoids
+-- =>
+SELECT ARRAY(SELECT 1) AS "X" FROM velodrome.pg_class c, velodrome.PG_ATTRIBUTE a JOIN velodrome."pg_namespace" n ON true WHERE c.relhasoids
+
+-- its name before a column, in a cast and as an alias
+SELECT pg_class.relname, pg_catalog.pg_class.oid, 'pg_class'::regclass, 1 AS pg_class, pg_class(1) FROM pg_class
+-- =>
+SELECT pg_class.relname, velodrome.pg_class.oid, 'pg_class'::regclass, 1 AS pg_class, pg_class(1) FROM velodrome.pg_class
+
+-- Redshift's functions are known there
+SELECT NVL(relname, 'x'), SYSDATE FROM pg_class
+-- =>
+SELECT COALESCE(relname, 'x'), pg_catalog.sysdate() FROM velodrome.pg_class
+
+-- a default's text, also of identity columns
+SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid, true), pg_get_expr(adbin, adrelid), pg_get_expr(i.indpred, i.indrelid) FROM pg_attrdef d
+-- =>
+SELECT d.adsrc, adsrc, pg_get_expr(i.indpred, i.indrelid) FROM velodrome.pg_attrdef d
+
+-- an alias of the same list
+SELECT left(pg_get_expr(d.adbin, d.adrelid), 2) AS a, a AS b FROM pg_catalog.pg_attrdef d
+-- =>
+SELECT left(d.adsrc, 2) AS a, (left(d.adsrc, 2)) AS b FROM velodrome.pg_attrdef d
+
+-- unchanged: a table that is the same on Redshift
+SELECT description FROM pg_catalog.pg_description
+-- =>
+SELECT description FROM pg_catalog.pg_description
