@@ -35,6 +35,8 @@ _FUNCTIONS = vocabulary("NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF")
 def rewrite(sql: str, tokens: Sequence[Token]) -> str:
     edits = [*aliases.in_where(sql, tokens), *column_lists.without_types(tokens)]
     for at, token in enumerate(tokens):
+        if token.kind == WORD:
+            edits += query.apart(tokens, at)
         if token.kind in (WORD, QUOTED) and token.value in _TABLES:
             edits += _table(tokens, at)
         elif token.word == "PG_GET_EXPR":

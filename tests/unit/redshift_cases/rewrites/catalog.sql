@@ -29,3 +29,8 @@ SELECT left(d.adsrc, 2) AS a, (left(d.adsrc, 2)) AS b FROM velodrome.pg_attrdef 
 SELECT description FROM pg_catalog.pg_description
 -- =>
 SELECT description FROM pg_catalog.pg_description
+
+-- a number and the word after it are two tokens, though no blank is between them
+SELECT CASE typname WHEN 'x' THEN 4WHEN 'y' THEN 5 END FROM pg_type
+-- =>
+SELECT CASE typname WHEN 'x' THEN 4 WHEN 'y' THEN 5 END FROM velodrome.pg_type
