@@ -28,9 +28,11 @@ END $$;
 CREATE OR REPLACE FUNCTION velodrome.caller() RETURNS oid LANGUAGE sql STABLE
 RETURN (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = coalesce(nullif(current_setting('role'), 'none'), session_user));
 
-CREATE OR REPLACE FUNCTION velodrome.is_superuser(who oid DEFAULT velodrome.caller()) RETURNS boolean LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION velodrome.is_superuser(who oid) RETURNS boolean LANGUAGE sql STABLE
 RETURN coalesce((SELECT rolcreaterole AND rolcanlogin FROM pg_catalog.pg_roles WHERE oid = who), false)
     OR pg_catalog.pg_has_role(who, 'sys:superuser', 'MEMBER');
+CREATE OR REPLACE FUNCTION velodrome.is_superuser() RETURNS boolean LANGUAGE sql STABLE
+RETURN velodrome.is_superuser(velodrome.caller());
 
 -- What ALTER ROLE … SET keeps of a user or role beyond PostgreSQL's attributes.
 CREATE OR REPLACE FUNCTION velodrome.kept(config text[], name text) RETURNS text LANGUAGE sql IMMUTABLE
