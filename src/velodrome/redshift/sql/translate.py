@@ -11,7 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from velodrome.redshift.sql import copy_statement, ddl, maintenance, materialized_view, refuse, routine, settings, view
+from velodrome.redshift.sql import (
+    copy_statement,
+    ddl,
+    maintenance,
+    materialized_view,
+    refuse,
+    routine,
+    settings,
+    show,
+    view,
+)
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
 from velodrome.redshift.sql.query import query, vanished_columns
@@ -119,8 +129,9 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "REFRESH": (materialized_view.refresh,),
     "RESET": (settings.rewrite,),
     "SET": (settings.rewrite,),
-    "SHOW": (settings.rewrite,),
+    "SHOW": (show.rewrite, settings.rewrite),
     "TRUNCATE": (_truncate,),
+    "USE": (show.use,),
     "VACUUM": (maintenance.vacuum,),
 }
 
