@@ -37,7 +37,7 @@ psql: $(VELODROME) ## SQL prompt on the source database
 	@$(VELODROME) psql
 
 redshift: $(VELODROME) ## SQL prompt on the warehouse
-	@$(VELODROME) redshift
+	@$(VELODROME) psql redshift
 
 env: $(VELODROME) ## what a shell needs: eval "$$(make -s env)"
 	@$(VELODROME) env

@@ -1,4 +1,4 @@
-"""One service by itself, in the foreground: what `velodrome rds` and `velodrome emr-serverless` do."""
+"""One service by itself, in the foreground: what `velodrome rds`, `redshift` and `emr-serverless` do."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from velodrome.settings import Settings, service_environ
 console = Console(soft_wrap=True)
 
 
-def prepare(name: str, *further_installs: str) -> Settings:
-    """Install what the service needs, and say how far that is; the settings that it will have."""
-    settings = prepare_home(project_settings())
+def prepare(name: str, *further_installs: str, given: Settings | None = None) -> Settings:
+    """Install what the service needs, and say how far that is; the settings that it will have: the project's own, or
+    `given` ones."""
+    settings = prepare_home(given or project_settings())
     for install in (SERVICES[name].install, *further_installs):
         ensure(install, settings, partial(_say, install))
     return settings

@@ -17,7 +17,7 @@ import psycopg
 import typer
 from rich.console import Console
 
-from velodrome import alone, cli_emr, cli_rds
+from velodrome import alone, cli_emr, cli_rds, cli_redshift
 from velodrome.console import clear_errors, project_settings
 from velodrome.runtime import backup as backups
 from velodrome.runtime import doctor as examination
@@ -39,6 +39,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="The AWS data
 console = Console(soft_wrap=not sys.stdout.isatty())
 app.add_typer(cli_rds.app, name="rds")
 app.add_typer(cli_emr.app, name="emr")
+app.command()(cli_redshift.redshift)
 
 KNOWN_ERRORS = (
     SettingError,
@@ -54,6 +55,9 @@ KNOWN_ERRORS = (
     OSError,
 )
 
+
+# What a prompt can be opened on, and the options that its session begins with.
+_PROMPTS = {"source": "-c search_path=store,public", "redshift": ""}
 
 _clear_errors = partial(clear_errors, *KNOWN_ERRORS)
 
@@ -139,7 +143,7 @@ def logs(
                 process.terminate()
 
 
-def _prompt(prefix: str, options: str = "") -> None:
+def _prompt(prefix: str, options: str) -> None:
     """Give the terminal to pgcli, or standard input to psql where there is no terminal."""
     running = _login()
     if sys.stdin.isatty():
@@ -151,17 +155,12 @@ def _prompt(prefix: str, options: str = "") -> None:
 
 
 @app.command()
-def psql() -> None:
-    """Open an SQL prompt on the source database."""
+def psql(database: Annotated[str, typer.Argument(help="source or redshift (the warehouse).")] = "source") -> None:
+    """Open an SQL prompt on the source database, or on the warehouse."""
     with _clear_errors():
-        _prompt("SOURCE", "-c search_path=store,public")
-
-
-@app.command()
-def redshift() -> None:
-    """Open an SQL prompt on the warehouse."""
-    with _clear_errors():
-        _prompt("REDSHIFT")
+        if database not in _PROMPTS:
+            raise SettingError(f"there is no database {database}; there are: {', '.join(_PROMPTS)}")
+        _prompt(database.upper(), _PROMPTS[database])
 
 
 @app.command()

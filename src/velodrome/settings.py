@@ -77,6 +77,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("REDSHIFT_USER", "awsuser", "administrator of the warehouse"),
     Setting("REDSHIFT_PASSWORD", "", "password of REDSHIFT_USER", secret=True),
     Setting("REDSHIFT_SSL", "false", "whether connections to the warehouse are encrypted: true or false"),
+    Setting("REDSHIFT_API_PORT", "4568", "port of the warehouse's AWS APIs (redshift-serverless, redshift)"),
+    Setting("REDSHIFT_API_ENDPOINT_URL", "http://127.0.0.1:${REDSHIFT_API_PORT}", "endpoint of the warehouse's APIs"),
+    Setting("REDSHIFT_WORKGROUP", "default", "the warehouse's workgroup, and its name as a cluster"),
+    Setting("REDSHIFT_NAMESPACE", "default", "the warehouse's namespace"),
     Setting("REDSHIFT_ROLE_ARN", _role("redshift"), "role with which COPY reads from S3"),
     Setting("AIRFLOW_PORT", "8080", "port of Airflow's UI and API"),
     Setting("AIRFLOW_URL", "http://127.0.0.1:${AIRFLOW_PORT}", "where people reach Airflow's UI and API"),
@@ -297,7 +301,7 @@ def generate_secrets(settings: Settings) -> Settings:
     for setting in SETTINGS:
         if any(f"${{{name}}}" in setting.default for name in missing):
             values.pop(setting.name, None)
-    return load(values, settings.project)
+    return load(values, settings.project if settings["VELODROME_PROJECT"] else settings.home)
 
 
 def user_environ() -> dict[str, str]:

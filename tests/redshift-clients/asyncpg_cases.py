@@ -155,6 +155,27 @@ def test_a_timeout_cancels() -> None:
     assert run(work) == 1
 
 
+def test_a_pool_resets_what_it_hands_out_again() -> None:
+    async def work() -> Any:
+        async with asyncpg.create_pool(min_size=1, max_size=1, **ASYNCPG) as pool:
+            async with pool.acquire() as connection:
+                await connection.execute("set query_group to 'mine'")
+                first = connection.get_server_pid()
+            async with pool.acquire() as connection:
+                return first == connection.get_server_pid(), await connection.fetchval("show query_group")
+
+    same, group = asyncio.run(work())
+    assert same and group != "mine"
+
+
+def test_a_pool_serves_many() -> None:
+    async def work() -> Any:
+        async with asyncpg.create_pool(min_size=1, max_size=3, **ASYNCPG) as pool:
+            return await asyncio.gather(*(pool.fetchval("select $1::int * 2", n) for n in range(20)))
+
+    assert asyncio.run(work()) == [n * 2 for n in range(20)]
+
+
 def test_errors_have_redshifts_codes() -> None:
     with pytest.raises(asyncpg.UndefinedTableError, match='relation "nowhere" does not exist'):
         query("select * from nowhere")

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from postgres_versions import MAJORS
 
 from velodrome.settings import Settings
-from velodrome.testing import run_service
+from velodrome.testing import own_settings, run_service
 
 hypothesis_settings.register_profile("thousand", max_examples=1000)  # for the option --hypothesis-profile
 
@@ -28,6 +28,16 @@ def s3_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def redshift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A warehouse that tests share: each makes schemas, users and databases of names of its own."""
     with run_service("redshift", home=tmp_path_factory.mktemp("redshift")) as running:
+        yield running.settings
+        assert "Traceback" not in running.log
+
+
+@pytest.fixture(scope="session")
+def redshift_with_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A warehouse that tests share, and the S3 that it copies from."""
+    home = tmp_path_factory.mktemp("redshift-s3")
+    settings = own_settings(home)
+    with run_service("s3", home, settings), run_service("redshift", home, settings) as running:
         yield running.settings
         assert "Traceback" not in running.log
 

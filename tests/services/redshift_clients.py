@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+import redshift_connector
+
+from velodrome.certificates import AUTHORITY, BUNDLE
 from velodrome.runtime import install
 from velodrome.settings import Settings, user_environ
 
@@ -28,19 +32,27 @@ def address(settings: Settings) -> dict[str, Any]:
 
 def libpq(settings: Settings) -> dict[str, Any]:
     """Arguments of psycopg and psycopg2."""
-    return address(settings) | {"dbname": DATABASE}
+    authority = str(settings.certificates / AUTHORITY)
+    return address(settings) | {"dbname": DATABASE, "sslmode": "verify-full", "sslrootcert": authority}
 
 
-def amazon(settings: Settings) -> dict[str, Any]:
-    """Arguments of redshift_connector."""
-    return address(settings) | {"database": DATABASE, "ssl": False}
+def amazon(settings: Settings, **more: Any) -> redshift_connector.Connection:
+    """A connection of redshift_connector, which trusts its own list of authorities and OpenSSL's default."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(settings.certificates / BUNDLE))
+        arguments = address(settings) | {"database": DATABASE, "sslmode": "verify-full"} | more
+        return redshift_connector.connect(**arguments)
 
 
 def environ(settings: Settings) -> dict[str, str]:
     """What a client in an environment of its own is told: CLIENT's JSON for it, nothing of this one's Python."""
-    given = {"address": address(settings), "database": DATABASE}
+    given = {
+        "address": address(settings),
+        "database": DATABASE,
+        "authority": str(settings.certificates / AUTHORITY),
+    }
     plain = {name: value for name, value in user_environ().items() if not name.startswith("PYTHON")}
-    return plain | {"CLIENT": json.dumps(given)}
+    return plain | {"CLIENT": json.dumps(given), "SSL_CERT_FILE": str(settings.certificates / BUNDLE)}
 
 
 def run_cases(name: str, settings: Settings, more: Mapping[str, str] | None = None, timeout: float = 120.0) -> None:

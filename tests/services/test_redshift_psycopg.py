@@ -28,6 +28,12 @@ def connection(redshift: Settings) -> Iterator[Connection]:
         made.rollback()
 
 
+def test_it_is_encrypted(connection: Connection, redshift: Settings) -> None:
+    assert connection.pgconn.ssl_in_use
+    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+        psycopg.connect(**libpq(redshift) | {"sslrootcert": "system"})
+
+
 VALUES = [
     ("smallint", 1),
     ("int", -2),

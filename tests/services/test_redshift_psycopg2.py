@@ -37,6 +37,7 @@ def fetch(connection: Connection, sql: str, arguments: object = None) -> list[tu
 
 def test_it_meets_redshift(connection: Connection) -> None:
     assert connection.server_version == 80002
+    assert connection.info.ssl_in_use
 
 
 def test_values_there_and_back(connection: Connection) -> None:

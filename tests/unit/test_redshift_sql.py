@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from velodrome.redshift.sql import insert
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import LexicalError, literal, statements, tokenize
 from velodrome.redshift.sql.translate import translate
@@ -44,6 +45,24 @@ def test_a_refusal_is_the_same_the_second_time() -> None:
             translate("DO $$ BEGIN END $$")
 
 
+def test_the_same_with_other_values_passes_as_well() -> None:
+    for value in ("1", "'a'", "'it''s'", "2.5"):
+        sql = f'SELECT "a" FROM t WHERE b = {value}'
+        (found,) = translate(sql)
+        assert found.sql is sql and found.source is sql
+
+
+def test_other_literals_do_not_hide_what_is_translated() -> None:
+    assert translate("SELECT 1, '/*' || x FROM t")[0].sql == "SELECT 1, '/*' || x FROM t"
+    assert translate("SELECT 1, '?' || x FROM t")[0].sql == "SELECT 1, '?' || x FROM t"
+    assert translate("SELECT 1, '?' || nvl(x, 'y') FROM t")[0].sql == "SELECT 1, '?' || COALESCE(x, 'y') FROM t"
+    assert translate("""SELECT 'a', "B" FROM t""")[0].sql == """SELECT 'a', "b" FROM t"""
+    assert translate("""SELECT 'b', "b" FROM t""")[0].sql == """SELECT 'b', "b" FROM t"""
+    assert translate("""SELECT 'c', "C" FROM t""")[0].sql == """SELECT 'c', "c" FROM t"""
+    with pytest.raises(Refused):
+        translate("SELECT 'a")
+
+
 def test_statements_of_one_text() -> None:
     found = translate(
         "DELETE t; COPY t FROM 's3://b/x/' IAM_ROLE default FORMAT PARQUET; TRUNCATE t;; SELECT ';' -- end;"
@@ -57,6 +76,22 @@ def test_statements_of_one_text() -> None:
     assert [statement.then for statement in found] == ["", "", "COMMIT", ""]
     assert found[1].copy is not None
     assert (found[1].copy.bucket, found[1].copy.prefix, found[1].copy.role) == ("b", "x/", "default")
+
+
+@pytest.mark.parametrize("row", ["(1, 'a;''b\\\\'')', NULL, -1.5e3)", "( 'é' , true,.5 ,DEFAULT )"])
+def test_rows_of_literals_are_not_looked_at(row: str) -> None:
+    rows = ",\n".join([row] * 1000)
+    (found,) = translate(f'INSERT INTO "Sales" (a, b, c, d) VALUES {rows};')
+    assert found.sql == f'INSERT INTO "sales" (a, b, c, d) VALUES {rows};'
+    assert insert.values(f"INSERT INTO s.t VALUES {rows}, (GETDATE())") is None
+    assert insert.values(f"INSERT INTO s.t VALUES {rows}; DELETE FROM t") is None
+    assert insert.values(f"INSERT INTO s.t VALUES {rows}, ('") is None
+
+
+def test_rows_with_more_than_literals_are_translated() -> None:
+    rows = ", ".join(["(1, NVL(NULL, 2))"] * 1000)
+    (found,) = translate(f"INSERT INTO t VALUES {rows}")
+    assert found.sql == f"INSERT INTO t VALUES {rows}".replace("NVL", "COALESCE")
 
 
 def test_notes_cannot_end_their_comment() -> None:

@@ -25,12 +25,14 @@ from .errors import (
     ServiceError,
 )
 from .http import Reply, Request, WireProtocol
+from .json_rpc import TARGET, JsonRpc
 from .model import Service, handler_name
+from .query import Query
 from .rest_json import RestJson
 from .sigv4 import Verifier
 
 Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
-PROTOCOLS: dict[str, Callable[[Service], WireProtocol]] = {"rest-json": RestJson}
+PROTOCOLS: dict[str, Callable[[Service], WireProtocol]] = {"rest-json": RestJson, "json": JsonRpc, "query": Query}
 HEALTH_PATH = "/_velodrome/health"
 _LARGEST_BODY = 10 * 2**20
 log = logging.getLogger(__name__)
@@ -76,7 +78,22 @@ class Api:
             raise ValidationException(parse.validation_message(found))
 
     def _status(self, error: AwsError) -> int:
+        if isinstance(error, ValidationException) and error.code not in self._service.model.shape_names:
+            return 400  # where all services of a protocol have it, no model lists it
         return error.status if isinstance(error, CommonError) else self._service.error_status(error.code)
+
+
+class Apis:
+    """Several services behind one port: those of the JSON protocol by the target that their requests name (up to its
+    last dot), `other` for requests that name none."""
+
+    def __init__(self, by_target: Mapping[str, Api], other: Api) -> None:
+        self._by_target = by_target
+        self._other = other
+
+    def answer(self, request: Request) -> Reply:
+        """The reply of the service that is meant."""
+        return self._by_target.get(request.headers.get(TARGET, "").rpartition(".")[0], self._other).answer(request)
 
 
 class ValidationException(ServiceError):
@@ -84,7 +101,7 @@ class ValidationException(ServiceError):
 
 
 def create_app(
-    api: Api,
+    api: Api | Apis,
     healthy: Callable[[], bool],
     lifespan: Lifespan[Starlette] | None = None,
     routes: Sequence[BaseRoute] = (),
@@ -108,7 +125,7 @@ def create_app(
             body=body,
         )
         reply = await run_in_threadpool(api.answer, sent)
-        return Response(reply.body, reply.status, {**reply.headers, "x-amzn-requestid": str(uuid.uuid4())})
+        return Response(reply.body, reply.status, {"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
     app = Starlette(routes=[Route(HEALTH_PATH, health), *routes], lifespan=lifespan)
     # Not a route, which takes listed methods only: a method of any name gets AWS's error, not the web server's.

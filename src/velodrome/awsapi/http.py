@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from .errors import SerializationException
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,20 @@ class WireProtocol(Protocol):
 
     def error(self, code: str, message: str, status: int) -> Reply:
         """The reply that is an error."""
+
+
+def json_body(request: Request) -> dict[str, Any]:
+    """The body as a JSON object; none is an empty one."""
+    if not request.body:
+        return {}
+    try:
+        content = json.loads(request.body, parse_constant=_no_constant)
+    except ValueError:
+        raise SerializationException("the body is not JSON") from None
+    if not isinstance(content, dict):
+        raise SerializationException("the body is not a JSON object")
+    return content
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is Python's, not JSON's")

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from . import parse, serialize
-from .errors import NotImplementedException, SerializationException, UnknownOperationException
-from .http import Reply, Request
+from .errors import NotImplementedException, UnknownOperationException
+from .http import Reply, Request, json_body
 from .model import Service
 
 _CONTENT_TYPE = "application/json"
@@ -38,7 +38,7 @@ class RestJson:
         if payload and shape.members[payload].type_name not in ("structure", "string", "blob"):
             raise NotImplementedException(f"{operation}: a body of type {shape.members[payload].type_name}")
         query = parse_qs(request.query, keep_blank_values=True)
-        body = _body(request) if payload is None or isinstance(shape.members[payload], StructureShape) else None
+        body = json_body(request) if payload is None or isinstance(shape.members[payload], StructureShape) else None
         parameters: dict[str, Any] = {}
         for name, member in shape.members.items():
             location = member.serialization.get("location")
@@ -92,22 +92,6 @@ class RestJson:
         """The reply that is an error."""
         headers = {"content-type": _CONTENT_TYPE, "x-amzn-errortype": code}
         return Reply(status, headers, json.dumps({"message": message}).encode())
-
-
-def _body(request: Request) -> dict[str, Any]:
-    if not request.body:
-        return {}
-    try:
-        content = json.loads(request.body, parse_constant=_no_constant)
-    except ValueError:
-        raise SerializationException("the body is not JSON") from None
-    if not isinstance(content, dict):
-        raise SerializationException("the body is not a JSON object")
-    return content
-
-
-def _no_constant(text: str) -> None:
-    raise ValueError(f"{text} is Python's, not JSON's")
 
 
 def _query_value(member: Shape, query: dict[str, list[str]], wire: str, name: str) -> Any:

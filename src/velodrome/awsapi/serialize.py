@@ -35,10 +35,10 @@ def json_value(shape: Shape, value: Any) -> Any:
     return value
 
 
-def text_value(shape: Shape, value: Any) -> str:
-    """A value for a header."""
+def text_value(shape: Shape, value: Any, timestamp: str = "rfc822") -> str:
+    """A value for a header, or for XML."""
     if shape.type_name == "timestamp":
-        return str(_timestamp(value, shape.serialization.get("timestampFormat", "rfc822")))
+        return str(_timestamp(value, shape.serialization.get("timestampFormat", timestamp)))
     if shape.type_name == "boolean":
         return "true" if value else "false"
     return str(value)

@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from velodrome.authorities import system_certificates
 from velodrome.awsapi import profile
+from velodrome.awsapi.profile import ProfileError
 from velodrome.certificates import server_certificate, trust_bundle
 from velodrome.postgres import PostgresError
 from velodrome.redshift import auto_refresh, wire
 from velodrome.redshift import server as inside
+from velodrome.redshift.apis import server as apis
 from velodrome.redshift.authentication import Roles
 from velodrome.redshift.history import History
 from velodrome.redshift.session import Place, Session
@@ -35,7 +37,7 @@ def main() -> None:
     try:
         with runner(loop_factory=_loop_factory()) as running:
             status = running.run(serve(load()))
-    except (StartError, PostgresError) as error:
+    except (StartError, PostgresError, ProfileError) as error:
         sys.exit(f"velodrome.redshift: {error}")
     sys.exit(status)
 
@@ -73,8 +75,18 @@ async def serve(settings: Settings) -> int:
         raise StartError(
             f"{host}:{port} cannot be used ({error.strerror}): change REDSHIFT_PORT, or stop what uses it"
         ) from None
+    api: apis.ApiServer | None = None
+    api_port = settings.integer("REDSHIFT_API_PORT")
+    try:
+        api_listener = apis.listen(host, api_port)
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"{host}:{api_port} cannot be used ({error.strerror}): change REDSHIFT_API_PORT, or stop what uses it"
+        ) from None
     try:
         running = await asyncio.to_thread(_started, settings)
+        api = apis.ApiServer(await asyncio.to_thread(apis.build, settings, running), api_listener)
         roles = Roles(running.conninfo("postgres"))
         history = History(running.data)
         history.start()
@@ -90,6 +102,9 @@ async def serve(settings: Settings) -> int:
         for open_session in list(place.sessions) if place else ():
             text = "terminating connection due to administrator command"
             open_session.end(wire.error("57P01", text, severity="FATAL"))
+        if api is not None:
+            await api.stop()
+        api_listener.close()
         pool.shutdown(wait=False, cancel_futures=True)
         if place is not None:
             await place.roles.close()

@@ -9,7 +9,9 @@ from pathlib import Path
 # Control characters that stand for others, so that a line is a line and a field a field; text has none of them.
 SEPARATOR = "\x1f"
 _NEWLINE, _RETURN = "\x1e", "\x1d"
-_CLEAN = str.maketrans({"\n": _NEWLINE, "\r": _RETURN, SEPARATOR: " ", "\x1c": " ", "\0": " "})
+_CLEAN = str.maketrans(
+    {chr(code): " " for code in range(32) if chr(code) != "\t"} | {"\n": _NEWLINE, "\r": _RETURN, SEPARATOR: " "}
+)
 
 _LARGEST = 8 << 20  # of a file: as long ago as two of them reach; Redshift keeps seven days
 _TAIL = 1 << 20

@@ -65,7 +65,8 @@ def airflow_db(settings: Settings, since: float) -> None:
 
 
 def redshift(settings: Settings, since: float) -> None:
-    """The warehouse logs its administrator in."""
+    """The warehouse's API answers, and it logs its administrator in."""
+    _get(f"{settings['REDSHIFT_API_ENDPOINT_URL']}/_velodrome/health")
     _select_one(
         host=settings["REDSHIFT_HOST"],
         port=settings.integer("REDSHIFT_PORT"),

@@ -19,8 +19,11 @@ from velodrome.settings import SECRETS_FILE, SettingError, Settings, generate_se
 
 
 def render_aws_config(settings: Settings) -> Path:
-    """Fill env/aws/config's `${NAME}` with the settings and write AWS_CONFIG_FILE (mode 600)."""
-    template = (settings.project / "env" / "aws" / "config").read_text(encoding="utf-8")
+    """Fill the template's `${NAME}` (env/aws/config) with the settings and write AWS_CONFIG_FILE (mode 600)."""
+    if settings["VELODROME_PROJECT"]:
+        template = (settings.project / "env" / "aws" / "config").read_text(encoding="utf-8")
+    else:  # installed alone: the wheel has the same file
+        template = Path(__file__).with_name("aws_config").read_text(encoding="utf-8")
     # Comments may speak of ${...}; only the lines that clients read are filled in.
     lines = (
         line if line.startswith("#") else string.Template(line).substitute(settings)

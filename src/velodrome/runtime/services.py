@@ -60,9 +60,10 @@ INSTALLS: dict[str, Install] = {
         Install("spark-client", ("tests/spark-client-requirements.txt",), with_velodrome=False),
         # What only tests run, each made by its test: pins that go into no other environment.
         Install("aws-clients", ("tests/aws-clients/requirements.txt",), with_velodrome=False),
+        Install("redshift-jdbc", ("tests/redshift-jdbc/requirements.txt",), with_velodrome=False),
         Install("airflow-deferrable", ("tests/airflow-deferrable/requirements.txt",), with_velodrome=False),
         Install("redshift-clients", ("tests/redshift-clients/requirements.txt",), with_velodrome=False),
-        Install("dbt-redshift", ("tests/dbt-redshift/requirements.txt",), with_velodrome=False, compile=True),
+        Install("dbt-redshift", ("tests/redshift_dbt/requirements.txt",), with_velodrome=False, compile=True),
     )
 }
 
@@ -75,7 +76,14 @@ SERVICES: dict[str, Service] = {
         Service("source", ("postgres-init/start.sh",), "source", (), "SOURCE_PORT", "INT"),
         Service("airflow-db", ("airflow/database.sh",), "source", (), "AIRFLOW_DATABASE_PORT", "INT"),
         Service("s3", ("localstack/start.sh",), "s3", (), "S3_PORT"),
-        Service("redshift", ("warehouse/start.sh",), "redshift", (), "REDSHIFT_PORT"),
+        Service(
+            "redshift",
+            ("warehouse/start.sh",),
+            "redshift",
+            (),
+            "REDSHIFT_PORT",
+            more_ports=("REDSHIFT_API_PORT",),
+        ),
         Service(
             "emr-serverless",
             ("spark/start.sh",),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from velodrome.redshift.sql import ddl, tree
-from velodrome.redshift.sql.tokens import QUOTED, WORD, Edit, Token, apply, identifier, vocabulary, words
+from velodrome.redshift.sql.tokens import QUOTED, WORD, Edit, Token, apply, federated, identifier, vocabulary, words
 
 # Called by another name inside, because PostgreSQL has a function of that name that answers differently:
 # AVG of integers is an integer (r_AVG.html), REGEXP_REPLACE replaces every match (REGEXP_REPLACE.html),
@@ -46,7 +46,7 @@ def rewrites(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     """Edits of single tokens, wherever they stand."""
     edits: list[Edit] = []
     for at, token in enumerate(tokens):
-        if token.kind == QUOTED and token.text[1:-1] != token.text[1:-1].lower():
+        if token.kind == QUOTED and token.text[1:-1] != token.text[1:-1].lower() and not federated(token.text[1:]):
             # Quoted or not, names are stored in lower case: r_names.html
             edits.append(Edit(token.start, token.end, token.text.lower()))
         elif token.kind == WORD and token.text.startswith("#"):

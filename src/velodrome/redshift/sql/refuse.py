@@ -176,7 +176,7 @@ def pieces(sql: str, tokens: Sequence[Token]) -> None:
             raise Refused(NO_FUNCTION, f"operator does not exist: {token.text}", token.start)
         elif token.text == "[" and token.kind == SYMBOL:
             raise not_here(sql, token, "navigation into SUPER values")
-        elif token.kind == DOLLAR and tokens[0].word not in ("CREATE", "SELECT", "INSERT", "UPDATE"):
+        elif token.kind == DOLLAR and tokens[0].word not in ("COMMENT", "CREATE", "SELECT", "INSERT", "UPDATE"):
             raise syntax_error(token)
 
 

@@ -60,8 +60,20 @@ class Token:
             inner = self.text[self.text.index("'") + 1 : -1]
             return re.sub(r"''|\\(.)", lambda found: found.group(1) or "'", inner, flags=re.DOTALL)
         if self.kind == QUOTED:
-            return self.text[1:-1].replace('""', '"').lower()
+            inner = self.text[1:-1].replace('""', '"')
+            return inner if federated(inner) else inner.lower()
         return self.text.lower() if self.kind == WORD else self.text
+
+
+_FEDERATED = re.compile(r"(?:IAM[AR]?|AWSIDC):")
+
+
+def federated(name: str) -> bool:
+    """Whether a name is a user's or role's from elsewhere, which keeps its case: "IAM:user", "IAMR:role".
+
+    https://docs.aws.amazon.com/redshift/latest/mgmt/generating-iam-credentials-overview.html
+    """
+    return _FEDERATED.match(name) is not None
 
 
 def tokenize(sql: str) -> list[Token]:

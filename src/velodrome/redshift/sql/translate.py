@@ -7,13 +7,16 @@ cannot parse it at all (QUALIFY, LISTAGG, DECODE, TOP …; tree.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from velodrome.redshift.sql import (
+    aliases,
     copy_statement,
     ddl,
+    insert,
     maintenance,
     materialized_view,
     refuse,
@@ -29,9 +32,16 @@ from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
 from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, apply, statements, tokenize, words
 
+_CACHED = 1024
 LONGEST_CACHED = 100_000
 
 Rewriter = Callable[[str, Sequence[Token]], Statement | None]
+
+# Programs send the same statement again and again with other values in it. Where one passes unchanged, so do all that
+# differ in their literals only; the statements whose literals may decide (settings, definitions) are not among them.
+_SHAPED = re.compile(r"\s*+(?:SELECT|WITH|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+_LITERALS = re.compile(r"""("[^"]*")|'[^']*'|(?<![\w.])[0-9]+(?:\.[0-9]+)?(?![\w.])""")
+_LONGEST_SHAPE = 4096
 
 
 def translate(sql: str) -> tuple[Statement, ...]:
@@ -44,15 +54,37 @@ def translate(sql: str) -> tuple[Statement, ...]:
     return result
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_CACHED)
 def _cached(sql: str) -> tuple[Statement, ...] | Refused:
+    shape = _shape(sql)
+    if shape is not None and shape in _unchanged:
+        return (Statement(sql, source=sql),)
     try:
-        return _translate(sql)
+        found = _translate(sql)
     except Refused as refused:
         return refused.with_traceback(None)
+    if shape is not None and len(found) == 1 and found[0].is_all_of(sql) and not found[0].reads_history:
+        if len(_unchanged) >= _CACHED:
+            _unchanged.clear()
+        _unchanged.add(shape)
+    return found
+
+
+_unchanged: set[str] = set()
+
+
+def _shape(sql: str) -> str | None:
+    """The text without the values of its literals; None where more than a look is needed to tell what is one."""
+    if len(sql) > _LONGEST_SHAPE or "--" in sql or "/*" in sql or "\\" in sql or "$" in sql:
+        return None
+    return _LITERALS.sub(r"\1?", sql) if _SHAPED.match(sql) else None
 
 
 def _translate(sql: str) -> tuple[Statement, ...]:
+    rows = insert.values(sql)
+    if rows is not None:
+        (head,) = _translate(sql[: rows[0]] + "(0)")
+        return (replace(head, sql=head.sql.removesuffix("(0)") + sql[rows[0] :], source=sql),)
     try:
         tokens = tokenize(sql)
     except LexicalError as error:
@@ -75,7 +107,8 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         if found is not None:
             return found
     if refuse.reads_catalog(tokens):
-        return Statement(apply(sql, tokens[0].start, tokens[-1].end, vanished_columns(tokens)))
+        edits = [*vanished_columns(tokens), *aliases.in_where(sql, tokens)]
+        return Statement(apply(sql, tokens[0].start, tokens[-1].end, edits))
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens))
 

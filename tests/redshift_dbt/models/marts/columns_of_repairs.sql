@@ -1,0 +1,3 @@
+-- depends_on: {{ ref('repairs') }}
+{{ config(materialized='view') }}
+{{ columns_of('repairs') }}

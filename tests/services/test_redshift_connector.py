@@ -1,0 +1,141 @@
+"""The warehouse through redshift_connector: Amazon's own driver, its protocol versions, styles, data frames."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import numpy
+import pandas
+import psycopg
+import pytest
+import redshift_connector
+from redshift_clients import amazon, libpq
+
+from velodrome.settings import Settings
+
+SCHEMA = "connector_cases"
+PROCEDURE = (
+    f"create procedure {SCHEMA}.rename(n in int, label inout varchar) as $$ begin label := label || n; end; $$"
+    " language plpgsql"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def procedure(redshift: Settings) -> None:
+    with psycopg.connect(**libpq(redshift), autocommit=True) as connection:
+        connection.execute(f"create schema {SCHEMA}")  # type: ignore[arg-type]
+        connection.execute(PROCEDURE)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def connection(redshift: Settings) -> Iterator[redshift_connector.Connection]:
+    with amazon(redshift) as made:
+        yield made
+        made.rollback()
+
+
+@pytest.fixture
+def cursor(connection: redshift_connector.Connection) -> redshift_connector.Cursor:
+    return connection.cursor()
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_every_version_of_its_protocol(redshift: Settings, version: int) -> None:
+    """0 is text, 1 adds what columns come from, 2 is binary: the same values in each."""
+    values = "12.50::decimal(10,2), 1::smallint, 2, 3::bigint, 1.5::real, 2.5::float8, true, 'é'::varchar(3)"
+    with amazon(redshift, client_protocol_version=version) as connection:
+        cursor = connection.cursor()
+        cursor.execute(
+            f"select {values}, null::int, '2020-02-29'::date, '2020-02-29 01:02:03.5'::timestamp, '01:02:03'::time,"
+            " '2020-02-29 02:00:00+02'::timestamptz, -12345678901234567890.123456789::decimal(38,9)"
+        )
+        assert cursor.fetchone() == [
+            *(Decimal("12.50"), 1, 2, 3, 1.5, 2.5, True, "é", None),
+            *(datetime.date(2020, 2, 29), datetime.datetime(2020, 2, 29, 1, 2, 3, 500000), datetime.time(1, 2, 3)),
+            *(datetime.datetime(2020, 2, 29, tzinfo=datetime.UTC), Decimal("-12345678901234567890.123456789")),
+        ]
+
+
+def test_numeric_to_float(redshift: Settings) -> None:
+    with amazon(redshift, numeric_to_float=True) as connection:
+        cursor = connection.cursor()
+        cursor.execute("select 2.50::decimal(10,2)")
+        (found,) = cursor.fetchone()
+    assert found == 2.5 and isinstance(found, float)
+
+
+@pytest.mark.parametrize(
+    ("style", "sql", "arguments"),
+    [
+        ("qmark", "select ?::int + 1, ?::varchar", (1, "a")),
+        ("numeric", "select :1::int + 1, :2::varchar", (1, "a")),
+        ("format", "select %s::int + 1, %s::varchar", (1, "a")),
+        ("named", "select :n::int + 1, :s::varchar", {"n": 1, "s": "a"}),
+        ("pyformat", "select %(n)s::int + 1, %(s)s::varchar", {"n": 1, "s": "a"}),
+    ],
+)
+def test_parameter_styles(cursor: redshift_connector.Cursor, style: str, sql: str, arguments: Any) -> None:
+    cursor.paramstyle = style
+    cursor.execute(sql, arguments)
+    assert cursor.fetchone() == [2, "a"]
+
+
+def test_values_there_and_back(cursor: redshift_connector.Cursor) -> None:
+    cursor.execute(
+        "create temp table v (i int, d decimal(10,3), s varchar(20), b bool, day date, at timestamp, f float8)"
+    )
+    at = datetime.datetime(2026, 1, 2, 3, 4, 5, 678000)
+    values = [7, Decimal("1.125"), "it's \\ é", False, at.date(), at, 0.1]
+    cursor.execute("insert into v values (%s, %s, %s, %s, %s, %s, %s)", values)
+    cursor.execute("select * from v")
+    assert cursor.fetchone() == values
+
+
+def test_many_rows(cursor: redshift_connector.Cursor) -> None:
+    cursor.execute("create temp table many (a int, b varchar(20))")
+    cursor.executemany("insert into many values (%s, %s)", [(n, f"row {n}") for n in range(50)])
+    cursor.execute("select a, b from many order by a")
+    assert cursor.fetchmany(2) == ([0, "row 0"], [1, "row 1"])
+    assert len(cursor.fetchall()) == 48
+
+
+def test_data_frames(cursor: redshift_connector.Cursor) -> None:
+    frame = pandas.DataFrame({"a": [1, 2, 3], "b": pandas.Series(["x", None, "z"], dtype=object), "c": [0.5, 1.5, 2.5]})
+    cursor.execute("create temp table frames (a int, b varchar(5), c float8)")
+    cursor.write_dataframe(frame, "frames")
+    cursor.execute("select a, b, c from frames order by a")
+    fetched = cursor.fetch_dataframe()
+    assert fetched.fillna("none").to_dict("list") == {"a": [1, 2, 3], "b": ["x", "none", "z"], "c": [0.5, 1.5, 2.5]}
+    cursor.execute("select a, c from frames order by a")
+    assert numpy.array_equal(cursor.fetch_numpy_array(), numpy.array([[1, 0.5], [2, 1.5], [3, 2.5]]))
+
+
+def test_a_procedure(cursor: redshift_connector.Cursor) -> None:
+    cursor.execute(f"call {SCHEMA}.rename(%s, %s)", (7, "bike "))
+    assert cursor.fetchone() == ["bike 7"]
+    cursor.callproc(f"{SCHEMA}.rename", (8, "bike "))
+    assert cursor.fetchone() == ["bike 8"]
+
+
+def test_a_statement_timeout(connection: redshift_connector.Connection) -> None:
+    cursor = connection.cursor()
+    cursor.execute("set statement_timeout to 100")
+    with pytest.raises(redshift_connector.ProgrammingError) as caught:
+        cursor.execute("select count(*) from generate_series(1, 100000000000)")
+    assert caught.value.args[0]["C"] == "57014"
+    connection.rollback()
+
+
+def test_autocommit_and_isolation(connection: redshift_connector.Connection) -> None:
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute("begin")
+    cursor.execute("create temp table t (a int)")
+    cursor.execute("rollback")
+    with pytest.raises(redshift_connector.ProgrammingError, match='relation "t" does not exist'):
+        cursor.execute("select * from t")
+    cursor.execute("begin isolation level serializable read write")
+    cursor.execute("end")
