@@ -13,7 +13,8 @@ class Statement:
 
     `before` and `then` run unseen around it (each one statement; their errors reach the client, their rows and tags do
     not); `copy` is fed by the gateway; `use` is the database in which the session goes on. `source` is the client's own
-    text, `reads_history` whether it asks what has happened (sql/history_views.py).
+    text, `reads_history` whether it asks what has happened (sql/history_views.py), `alone` what a statement is called
+    that cannot run inside a transaction block.
     """
 
     sql: str
@@ -23,6 +24,7 @@ class Statement:
     use: str = ""
     source: str = ""
     reads_history: bool = False
+    alone: str = ""
 
     @property
     def plain(self) -> bool:

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from velodrome.redshift.sql import (
     aliases,
+    append,
     copy_statement,
     ddl,
     insert,
@@ -152,6 +153,7 @@ def _truncate(sql: str, tokens: Sequence[Token]) -> Statement:
 _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "ALTER": (
         materialized_view.alter,
+        append.rewrite,
         _alter_table,
     ),
     "ANALYZE": (maintenance.analyze,),

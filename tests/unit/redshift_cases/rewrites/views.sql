@@ -41,3 +41,8 @@ SELECT * FROM velodrome.show_all_tables($1::text) WHERE schema_name LIKE $2::tex
 SHOW PARAMETERS OF PROCEDURE dev.s.p(integer, character varying) LIKE 'x%'
 -- =>
 SELECT * FROM velodrome.show_procedure_parameters('dev', 's', 'p', ARRAY['integer', 'character varying']::text[]) WHERE parameter_name LIKE 'x%'
+
+-- rows are moved by an event trigger, behind a change that changes nothing
+ALTER TABLE s.a APPEND FROM b FILLTARGET
+-- =>
+ALTER TABLE "s"."a" RESET (fillfactor) /*velodrome-view:{"name": "\"s\".\"a\"", "schema": "s", "relation": "a", "append": "\"b\"", "mode": "FILLTARGET"}:velodrome*/
