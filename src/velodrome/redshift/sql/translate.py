@@ -13,8 +13,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 from velodrome.redshift.sql import (
-    aliases,
-    append,
     cancel,
     copy_statement,
     ddl,
