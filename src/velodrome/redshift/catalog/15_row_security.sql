@@ -179,6 +179,16 @@ END $$;
 
 REVOKE ALL ON PROCEDURE velodrome.rebuild_row_security(oid) FROM PUBLIC;
 
+-- "You can't drop a lookup table", with CASCADE neither: t_rls_object_dependency.html
+CREATE OR REPLACE FUNCTION velodrome.keep_rls_policies() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE schema_name = 'pg_velodrome_rls' AND NOT original) THEN
+        RAISE EXCEPTION 'cannot drop an object that an RLS policy refers to' USING ERRCODE = '2BP01', HINT = 'Drop the RLS policy first.';
+    END IF;
+END $$;
+DROP EVENT TRIGGER IF EXISTS velodrome_keep_rls_policies;
+CREATE EVENT TRIGGER velodrome_keep_rls_policies ON sql_drop EXECUTE FUNCTION velodrome.keep_rls_policies();
+
 -- Only sys:secadmin and superusers see them: …/r_SVV_RLS_POLICY.html, …/r_SVV_RLS_ATTACHED_POLICY.html, …/r_SVV_RLS_RELATION.html
 CREATE OR REPLACE VIEW pg_catalog.svv_rls_policy AS
 SELECT current_database()::text AS poldb, name AS polname, alias AS polalias,
