@@ -10,6 +10,7 @@ from psycopg import sql
 
 from velodrome.postgres import Server, ensure_database
 from velodrome.redshift import catalog
+from velodrome.redshift.sql import parameters
 from velodrome.settings import Settings
 
 # Redshift's own superuser bears this name too; no client can log in as it.
@@ -33,6 +34,7 @@ _PARAMETERS = {
     "max_connections": str(CONNECTION_LIMIT + 20),
     "password_encryption": "md5",
     "md5_password_warnings": "off",
+    **parameters.INSIDE,
 }
 
 
@@ -79,7 +81,7 @@ def prepare(running: Server, settings: Settings) -> None:
             settings["REDSHIFT_PASSWORD"].encode(), user.encode(), b"md5"
         ).decode()
         role, verifier = sql.Identifier(user), sql.Literal(digest)
-        connection.execute(sql.SQL("ALTER ROLE {} CREATEDB CREATEROLE PASSWORD {}").format(role, verifier))
+        connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, verifier))
         connection.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
         rows = connection.execute(
             "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1')"
@@ -87,6 +89,8 @@ def prepare(running: Server, settings: Settings) -> None:
         names = [str(row[0]) for row in rows]
     for name in names:
         catalog.install(running, name)
+    with psycopg.connect(running.conninfo(database), autocommit=True) as connection:
+        connection.execute("CALL velodrome.set_superuser(%s, true)", [user])
 
 
 def socket_path(running: Server) -> Path:

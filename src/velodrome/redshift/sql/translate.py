@@ -15,13 +15,16 @@ from functools import lru_cache
 from velodrome.redshift.sql import (
     copy_statement,
     ddl,
+    grants,
     insert,
     maintenance,
     materialized_view,
     refuse,
+    roles,
     routine,
     settings,
     system_catalog,
+    users,
     view,
 )
 from velodrome.redshift.sql.copy_statement import Copy
@@ -148,17 +151,24 @@ def _truncate(sql: str, tokens: Sequence[Token]) -> Statement:
 
 # By a statement's first word: asked in this order, until one knows the statement.
 _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
-    "ALTER": (
-        materialized_view.alter,
-        _alter_table,
-    ),
+    "ALTER": (users.rewrite, roles.rewrite, grants.default_privileges, materialized_view.alter, _alter_table),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
     "COPY": (_copy,),
-    "CREATE": (routine.rewrite, view.rewrite, materialized_view.create, _create_table),
+    "CREATE": (
+        users.rewrite,
+        roles.rewrite,
+        routine.rewrite,
+        view.rewrite,
+        materialized_view.create,
+        _create_table,
+    ),
     "DELETE": (_delete,),
+    "DROP": (users.rewrite, roles.rewrite),
+    "GRANT": (grants.rewrite,),
     "REFRESH": (materialized_view.refresh,),
     "RESET": (settings.rewrite,),
+    "REVOKE": (grants.rewrite,),
     "SET": (settings.rewrite,),
     "SHOW": (settings.rewrite,),
     "TRUNCATE": (_truncate,),

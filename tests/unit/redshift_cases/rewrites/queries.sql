@@ -243,7 +243,7 @@ ANALYZE s.t
 -- settings of Redshift
 SET enable_result_cache_for_session TO OFF
 -- =>
-SET velodrome.enable_result_cache_for_session TO OFF
+SET velodrome.enable_result_cache_for_session TO 'off'
 
 -- settings of PostgreSQL
 SET search_path TO a, b
@@ -269,3 +269,8 @@ EXPLAIN SELECT COALESCE(a, 1) FROM t
 COPY s.t (a, "B") FROM 's3://bucket/a/b' IAM_ROLE 'arn:aws:iam::000000000000:role/r' FORMAT AS PARQUET STATUPDATE ON
 -- =>
 COPY "s"."t" ("a", "b") FROM STDIN (FORMAT binary)
+
+-- a number and the word after it are two tokens, though no blank is between them
+SELECT CASE a WHEN 1THEN 2.5WHEN 3 THEN NVL(b, 4)END FROM t
+-- =>
+SELECT CASE a WHEN 1 THEN 2.5 WHEN 3 THEN COALESCE(b, 4)END FROM t
