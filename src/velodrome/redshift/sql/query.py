@@ -36,6 +36,8 @@ _FUNCTIONS = {
     # Parameters that PostgreSQL lacks are kept under names of their own (parameters.py).
     "CURRENT_SETTING": "velodrome.current_setting",
     "SET_CONFIG": "velodrome.set_config",
+    "PG_CANCEL_BACKEND": "velodrome.pg_cancel_backend",
+    "PG_TERMINATE_BACKEND": "velodrome.pg_terminate_backend",
 }
 
 # The first argument is a date part, which may stand without quotes.

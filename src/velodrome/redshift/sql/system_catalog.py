@@ -32,17 +32,15 @@ _TABLES = vocabulary(
 _BEFORE_TABLE = vocabulary("FROM JOIN ONLY , (")
 
 # Redshift's own functions are rewritten here too.
-_FUNCTIONS = vocabulary("NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF REGEXP_REPLACE")
+_FUNCTIONS = vocabulary(
+    "NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF REGEXP_REPLACE PG_CANCEL_BACKEND PG_TERMINATE_BACKEND"
+)
 
 _XMIN = "(SELECT hidden.xmin FROM {table} AS hidden WHERE {same})"
 
 
 def rewrite(sql: str, tokens: Sequence[Token]) -> str:
-    edits = [
-        *aliases.in_where(sql, tokens),
-        *column_lists.without_types(tokens),
-        *_hidden_columns(tokens),
-    ]
+    edits = [*aliases.in_where(sql, tokens), *column_lists.without_types(tokens), *_hidden_columns(tokens)]
     for at, token in enumerate(tokens):
         if token.kind == WORD:
             edits += query.apart(tokens, at)
