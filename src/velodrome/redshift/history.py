@@ -34,7 +34,7 @@ KINDS = ("queries", "sessions", "load_files", "load_errors")
 
 # Redshift shows them as '***': https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_USER.html
 _SECRETS = ("password", "access_key", "token", "credentials", "symmetric_key")
-_SECRET = (
+_BEFORE = (
     r"(\b(?:password|secret_access_key|access_key_id|session_token|credentials|master_symmetric_key)(?:\s+as)?\s*)"
 )
 # A secret after its word, or another string, which is passed over as a whole.
