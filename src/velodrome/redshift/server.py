@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from importlib.resources import files
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from velodrome.postgres import Server, ensure_database
+        catalog.install(running, name)
+    with psycopg.connect(running.conninfo(database), autocommit=True) as connection:
+        connection.execute("CALL velodrome.set_superuser(%s, true)", [user])
 from velodrome.settings import Settings
 
 # Redshift's own superuser bears this name too; no client can log in as it.
 SUPERUSER = "rdsdb"
-_LOCK = 0x56454C4F
 
 # At which Redshift turns a client away: https://docs.aws.amazon.com/redshift/latest/mgmt/amazon-redshift-limits.html
 CONNECTION_LIMIT = 500
@@ -35,6 +35,7 @@ _PARAMETERS = {
     "max_connections": str(CONNECTION_LIMIT + 20),
     "password_encryption": "md5",
     "md5_password_warnings": "off",
+    **parameters.INSIDE,
 }
 
 
@@ -73,7 +74,7 @@ def server(settings: Settings) -> Inside:
 
 def prepare(running: Server, settings: Settings) -> None:
     """Catalog, role and database; does what is missing, so a kill at any point is mended by the next start."""
-    _install_catalog(running, "template1")
+    catalog.install(running, "template1")
     user, database = settings["REDSHIFT_USER"], settings["REDSHIFT_DATABASE"]
     ensure_database(running, database, user, settings["REDSHIFT_PASSWORD"])
     with psycopg.connect(running.conninfo("postgres"), autocommit=True) as connection:
@@ -81,14 +82,17 @@ def prepare(running: Server, settings: Settings) -> None:
             settings["REDSHIFT_PASSWORD"].encode(), user.encode(), b"md5"
         ).decode()
         role, verifier = sql.Identifier(user), sql.Literal(digest)
-        connection.execute(sql.SQL("ALTER ROLE {} CREATEDB CREATEROLE PASSWORD {}").format(role, verifier))
+        connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, verifier))
         connection.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
         rows = connection.execute(
             "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1')"
         )
         names = [str(row[0]) for row in rows]
     for name in names:
+<<<<<<< HEAD
         _install_catalog(running, name)
+    with psycopg.connect(running.conninfo(database), autocommit=True) as connection:
+        connection.execute("CALL velodrome.set_superuser(%s, true)", [user])
 
 
 def _install_catalog(running: Server, database: str) -> None:
@@ -112,6 +116,9 @@ def _install_catalog(running: Server, database: str) -> None:
             connection.execute(text.encode())
         connection.execute("DELETE FROM velodrome.catalog_version")
         connection.execute("INSERT INTO velodrome.catalog_version VALUES (%s)", [digest])
+=======
+        catalog.install(running, name)
+>>>>>>> d2cdf2ffddf3f33cbad1d5367e8a8f7d7f8cac71
 
 
 def socket_path(running: Server) -> Path:

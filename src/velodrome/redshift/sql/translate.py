@@ -14,23 +14,28 @@ from functools import lru_cache
 
 from velodrome.redshift.sql import (
     aliases,
+    cancel,
     copy_statement,
     ddl,
+    grants,
     insert,
     maintenance,
     materialized_view,
     read_only,
     refuse,
+    roles,
     routine,
     settings,
+    system_catalog,
+    users,
     view,
 )
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
-from velodrome.redshift.sql.query import query, vanished_columns
+from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
-from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, apply, statements, tokenize, words
+from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, statements, tokenize, words
 
 _CACHED = 1024
 LONGEST_CACHED = 100_000
@@ -107,8 +112,7 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         if found is not None:
             return found
     if refuse.reads_catalog(tokens):
-        edits = [*vanished_columns(tokens), *aliases.in_where(sql, tokens)]
-        return Statement(apply(sql, tokens[0].start, tokens[-1].end, edits))
+        return Statement(system_catalog.rewrite(sql, tokens))
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens))
 
@@ -150,24 +154,26 @@ def _truncate(sql: str, tokens: Sequence[Token]) -> Statement:
 
 # By a statement's first word: asked in this order, until one knows the statement.
 _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
-    "ALTER": (
-        materialized_view.alter,
-        _alter_table,
-    ),
+    "ALTER": (users.rewrite, roles.rewrite, grants.default_privileges, materialized_view.alter, _alter_table),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
+    "CANCEL": (cancel.rewrite,),
     "COPY": (_copy,),
-    "CREATE": (routine.rewrite, view.rewrite, materialized_view.create, _create_table),
+    "CREATE": (
+        users.rewrite,
+        roles.rewrite,
+        routine.rewrite,
+        view.rewrite,
+        materialized_view.create,
+        _create_table,
+    ),
     "DELETE": (_delete,),
+    "DROP": (users.rewrite, roles.rewrite),
+    "GRANT": (grants.rewrite,),
     "REFRESH": (materialized_view.refresh,),
-    "RESET": (
-        read_only.rewrite,
-        settings.rewrite,
-    ),
-    "SET": (
-        read_only.rewrite,
-        settings.rewrite,
-    ),
+    "RESET": (read_only.rewrite, settings.rewrite),
+    "REVOKE": (grants.rewrite,),
+    "SET": (read_only.rewrite, settings.rewrite),
     "SHOW": (settings.rewrite,),
     "TRUNCATE": (_truncate,),
     "VACUUM": (maintenance.vacuum,),
