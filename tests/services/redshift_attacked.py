@@ -147,8 +147,8 @@ def until_ready(peer: socket.socket) -> None:
 
 
 @contextmanager
-def attacked(home: Path) -> Iterator[Attacked]:
-    with run_service("redshift", home) as running:
+def attacked(home: Path, settings: Settings | None = None) -> Iterator[Attacked]:
+    with run_service("redshift", home, settings) as running:
         where = running.settings.path("VELODROME_HOME") / "data" / "redshift"
         port = running.settings["REDSHIFT_PORT"]
         with psycopg.connect(host=str(where), port=port, user=SUPERUSER, dbname="postgres", autocommit=True) as inside:
