@@ -26,8 +26,8 @@ from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import literal
 from velodrome.redshift.sql.translate import Statement, position, translate
-from velodrome.redshift.wording import message
 from velodrome.redshift.step import COPY, HIDDEN, TARGET, VISIBLE, Step
+from velodrome.redshift.wording import message
 
 log = logging.getLogger("velodrome.redshift")
 

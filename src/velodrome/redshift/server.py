@@ -9,9 +9,14 @@ import psycopg
 from psycopg import sql
 
 from velodrome.postgres import Server, ensure_database
+<<<<<<< HEAD
         catalog.install(running, name)
     with psycopg.connect(running.conninfo(database), autocommit=True) as connection:
         connection.execute("CALL velodrome.set_superuser(%s, true)", [user])
+=======
+from velodrome.redshift import catalog
+from velodrome.redshift.sql import parameters
+>>>>>>> 916b58cba959d4d2ecf6f40e81c3d102f509bf94
 from velodrome.settings import Settings
 
 # Redshift's own superuser bears this name too; no client can log in as it.
@@ -90,11 +95,16 @@ def prepare(running: Server, settings: Settings) -> None:
         names = [str(row[0]) for row in rows]
     for name in names:
 <<<<<<< HEAD
+<<<<<<< HEAD
         _install_catalog(running, name)
+=======
+        catalog.install(running, name)
+>>>>>>> 916b58cba959d4d2ecf6f40e81c3d102f509bf94
     with psycopg.connect(running.conninfo(database), autocommit=True) as connection:
         connection.execute("CALL velodrome.set_superuser(%s, true)", [user])
 
 
+<<<<<<< HEAD
 def _install_catalog(running: Server, database: str) -> None:
     """One transaction a database, and only when the files have changed since."""
     folder = files("velodrome.redshift") / "catalog"
@@ -121,5 +131,7 @@ def _install_catalog(running: Server, database: str) -> None:
 >>>>>>> d2cdf2ffddf3f33cbad1d5367e8a8f7d7f8cac71
 
 
+=======
+>>>>>>> 916b58cba959d4d2ecf6f40e81c3d102f509bf94
 def socket_path(running: Server) -> Path:
     return running.socket_dir / f".s.PGSQL.{running.port}"

@@ -20,6 +20,11 @@ REPLACEMENTS: tuple[tuple[str, str, str], ...] = (
     ("22023", r'^role "(.+)" does not exist$', r'user "\1" does not exist'),
     ("28000", r'^role "(.+)" does not exist$', r'user "\1" does not exist'),
     ("28000", r'^role "(.+)" is not permitted to log in$', r'password authentication failed for user "\1"'),
+    (
+        "2D000",
+        r"^invalid transaction termination$",
+        "COMMIT cannot be invoked from a procedure that is executing in an atomic context.",
+    ),
     ("53300", r'^too many connections for role "(.+)"$', r'too many connections for user "\1"'),
 )  # fmt: skip
 

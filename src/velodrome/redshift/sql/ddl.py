@@ -130,7 +130,7 @@ def _columns(sql: str, tokens: Sequence[Token], open_: int, close: int, notes: N
             continue
         kept += 1
         if tokens[first].word == "LIKE":
-            edits += _like(sql, tokens, first, end)
+            edits += _like(tokens, first, end, notes)
         else:
             edits += column(sql, tokens, first, end, notes)
     for first, end in items:
@@ -141,9 +141,11 @@ def _columns(sql: str, tokens: Sequence[Token], open_: int, close: int, notes: N
     return edits
 
 
-def _like(sql: str, tokens: Sequence[Token], first: int, end: int) -> list[Edit]:
-    """LIKE parent [{INCLUDING | EXCLUDING} DEFAULTS]."""
-    rest = [token.word for token in tokens[name_end(tokens, first + 1) : end]]
+def _like(tokens: Sequence[Token], first: int, end: int, notes: Notes) -> list[Edit]:
+    """LIKE parent [{INCLUDING | EXCLUDING} DEFAULTS]; the parent's layout is the new table's too."""
+    after = name_end(tokens, first + 1)
+    notes.values["like"] = quoted_name(name_parts(tokens, first + 1, after))
+    rest = [token.word for token in tokens[after:end]]
     if rest not in ([], ["INCLUDING", "DEFAULTS"], ["EXCLUDING", "DEFAULTS"]):
         raise refuse.syntax_error(tokens[end - 1])
     return []
@@ -379,8 +381,8 @@ def alter_table(sql: str, tokens: Sequence[Token]) -> tuple[list[Edit], str]:
     notes = Notes(name_parts(tokens, 2, at))
     if at >= len(tokens):
         return [], ""
-    if words(tokens, at, "APPEND"):
-        raise refuse.not_here(sql, tokens[at], "ALTER TABLE … APPEND")
+    if words(tokens, at, "APPEND"):  # whole, it has a rewriter of its own (append.py)
+        raise refuse.syntax_error(tokens[at])
     if words(tokens, at, "ADD") and at + 1 < len(tokens):
         if tokens[at + 1].word in _CONSTRAINT_WORDS:
             _table_constraint(sql, tokens, at + 1, len(tokens), notes)

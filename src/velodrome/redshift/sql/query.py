@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from velodrome.redshift.sql import ddl, tree
-from velodrome.redshift.sql.tokens import QUOTED, WORD, Edit, Token, apply, federated, identifier, vocabulary, words
+from velodrome.redshift.sql.tokens import (
+    NUMBER,
+    PARAMETER,
+    QUOTED,
+    WORD,
+    Edit,
+    Token,
+    apply,
+    federated,
+    identifier,
+    vocabulary,
+    words,
+)
 
 # Called by another name inside, because PostgreSQL has a function of that name that answers differently:
 # AVG of integers is an integer (r_AVG.html), REGEXP_REPLACE replaces every match (REGEXP_REPLACE.html),
@@ -54,8 +66,15 @@ def rewrites(sql: str, tokens: Sequence[Token]) -> list[Edit]:
         elif token.kind == WORD and token.text.startswith("#"):
             edits.append(Edit(token.start, token.end, identifier(token.value)))
         elif token.kind == WORD and not words(tokens, at - 1, "."):
-            edits += word(tokens, at)
+            edits += [*apart(tokens, at), *word(tokens, at)]
     return edits
+
+
+def apart(tokens: Sequence[Token], at: int) -> list[Edit]:
+    """A blank between a number and the word that follows it at once, as drivers write `THEN 4WHEN`: PostgreSQL 8.0 took
+    that for two tokens, 15 and later refuse it."""
+    touches = at and tokens[at - 1].end == tokens[at].start and tokens[at - 1].kind in (NUMBER, PARAMETER)
+    return [Edit(tokens[at].start, tokens[at].start, " ")] if touches else []
 
 
 def word(tokens: Sequence[Token], at: int) -> list[Edit]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import aliases, query, tree
+from velodrome.redshift.sql import aliases, column_lists, query, tree
 from velodrome.redshift.sql.tokens import (
-    NUMBER,
     QUOTED,
     WORD,
     Edit,
@@ -33,22 +32,24 @@ _TABLES = vocabulary(
 _BEFORE_TABLE = vocabulary("FROM JOIN ONLY , (")
 
 # Redshift's own functions are rewritten here too.
-_FUNCTIONS = vocabulary("NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF REGEXP_REPLACE")
+_FUNCTIONS = vocabulary(
+    "NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF REGEXP_REPLACE PG_CANCEL_BACKEND PG_TERMINATE_BACKEND"
+)
 
 _XMIN = "(SELECT hidden.xmin FROM {table} AS hidden WHERE {same})"
 
 
 def rewrite(sql: str, tokens: Sequence[Token]) -> str:
-    edits = [*aliases.in_where(sql, tokens), *_hidden_columns(tokens)]
+    edits = [*aliases.in_where(sql, tokens), *column_lists.without_types(tokens), *_hidden_columns(tokens)]
     for at, token in enumerate(tokens):
+        if token.kind == WORD:
+            edits += query.apart(tokens, at)
         if token.kind in (WORD, QUOTED) and token.value in _TABLES:
             edits += _table(tokens, at)
         elif token.word == "PG_GET_EXPR":
             edits += _default(tokens, at)
         elif token.word == "SYSDATE" or (token.word in _FUNCTIONS and words(tokens, at + 1, "(")):
             edits += [] if words(tokens, at - 1, ".") else query.word(tokens, at)
-        elif token.word and at and tokens[at - 1].kind == NUMBER and tokens[at - 1].end == token.start:
-            edits.append(Edit(token.start, token.start, " "))  # 4WHEN, as Amazon's drivers write it
         elif token.word == "SELECT":
             edits += _aliases(sql, tokens, at)
     text = apply(sql, tokens[0].start, tokens[-1].end, edits)

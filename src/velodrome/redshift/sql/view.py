@@ -50,10 +50,7 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
     if not words(tokens, end, "AS") or not inner:
         raise refuse.syntax_error(tokens[min(end, len(tokens) - 1)])
     reads, selects = _relations(sql, inner)
-    note: dict[str, object] = {
-        "name": ddl.quoted_name(name),
-        "schema": name[-2] if len(name) > 1 else "",
-        "relation": name[-1],
+    note = named(name) | {
         "query": _one_statement(sql, inner, translated(sql, inner)),
         "source": sql[tokens[0].start : tokens[-1].end] + ";",
         "columns": columns,
@@ -64,6 +61,11 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
         note["replace"] = True
     verb = "CREATE OR REPLACE VIEW" if replace else "CREATE VIEW"
     return Statement(f"{verb} {ddl.quoted_name(name)} AS SELECT {comment(note)}")
+
+
+def named(name: tuple[str, ...]) -> dict[str, object]:
+    """What a note says of the relation that it belongs to."""
+    return {"name": ddl.quoted_name(name), "schema": name[-2] if len(name) > 1 else "", "relation": name[-1]}
 
 
 def comment(note: Mapping[str, object]) -> str:

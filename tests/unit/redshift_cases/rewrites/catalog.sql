@@ -44,3 +44,8 @@ SELECT 'pg_catalog.pg_class'::regclass::oid, (SELECT hidden.xmin FROM pg_catalog
 SELECT DECODE(c.reldiststyle, 0, 'EVEN', 'other') AS style FROM pg_class c
 -- =>
 SELECT CASE WHEN c.reldiststyle = 0 THEN 'EVEN' ELSE 'other' END AS style FROM velodrome.pg_class AS c
+
+-- a number and the word after it are two tokens, though no blank is between them
+SELECT CASE typname WHEN 'x' THEN 4WHEN 'y' THEN 5 END FROM pg_type
+-- =>
+SELECT CASE typname WHEN 'x' THEN 4 WHEN 'y' THEN 5 END FROM velodrome.pg_type

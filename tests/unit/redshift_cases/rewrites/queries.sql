@@ -258,7 +258,7 @@ MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = COALESCE(s.
 -- procedure
 CREATE OR REPLACE PROCEDURE p(n INT) AS $$ DECLARE d DATE; BEGIN SELECT INTO d DATEADD(day, n, SYSDATE); IF NVL(n, 0) > 1 THEN RAISE EXCEPTION 'no %', n; END IF; CREATE TEMP TABLE x (a VARCHAR ENCODE raw) DISTSTYLE ALL; END; $$ LANGUAGE plpgsql
 -- =>
-CREATE OR REPLACE PROCEDURE p(n INT) AS $$ DECLARE d DATE; BEGIN SELECT INTO d DATEADD('day', n, pg_catalog.sysdate()); IF COALESCE(n, 0) > 1 THEN RAISE EXCEPTION 'no %', n; END IF; CREATE TEMP TABLE x (a varchar(256)); END; $$ LANGUAGE plpgsql
+CREATE OR REPLACE PROCEDURE p(n INT) AS $$ #variable_conflict use_variable DECLARE d DATE; BEGIN SELECT INTO d DATEADD('day', n, pg_catalog.sysdate()); IF COALESCE(n, 0) > 1 THEN RAISE EXCEPTION 'no %', n; END IF; CREATE TEMP TABLE x (a varchar(256)); END; $$ LANGUAGE plpgsql /*velodrome-routine:{"name": ["p"], "text": " DECLARE d DATE; BEGIN SELECT INTO d DATEADD(day, n, SYSDATE); IF NVL(n, 0) > 1 THEN RAISE EXCEPTION 'no %', n; END IF; CREATE TEMP TABLE x (a VARCHAR ENCODE raw) DISTSTYLE ALL; END; "}:velodrome*/
 
 -- explain
 EXPLAIN SELECT NVL(a, 1) FROM t
@@ -269,3 +269,8 @@ EXPLAIN SELECT COALESCE(a, 1) FROM t
 COPY s.t (a, "B") FROM 's3://bucket/a/b' IAM_ROLE 'arn:aws:iam::000000000000:role/r' FORMAT AS PARQUET STATUPDATE ON
 -- =>
 COPY "s"."t" ("a", "b") FROM STDIN (FORMAT binary)
+
+-- a number and the word after it are two tokens, though no blank is between them
+SELECT CASE a WHEN 1THEN 2.5WHEN 3 THEN NVL(b, 4)END FROM t
+-- =>
+SELECT CASE a WHEN 1 THEN 2.5 WHEN 3 THEN COALESCE(b, 4)END FROM t
