@@ -22,6 +22,7 @@ from velodrome.redshift.history import Peer
 from velodrome.redshift.intervals import from_amazon
 from velodrome.redshift.loading import feed
 from velodrome.redshift.place import Place
+from velodrome.redshift.sql import void_parameters
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import literal
@@ -34,6 +35,8 @@ log = logging.getLogger("velodrome.redshift")
 # What Redshift reports of itself at the start of a session. asyncpg, lib/pq's forks and Amazon's ODBC driver know it by
 # padb_version and padb_revision.
 STATUSES = {"server_version": "8.0.2", "padb_version": "1.0.0", "padb_revision": "1.0.0"}
+# For drivers that say which SHOW commands they know: they then ask for metadata with those (sql/show.py).
+SHOW_DISCOVERY = {"show_discovery": "5"}
 NOT_REDSHIFTS = frozenset({"in_hot_standby", "default_transaction_read_only", "scram_iterations", "search_path"})
 
 # Fails while it is parsed, whatever the transaction's state: https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -118,10 +121,11 @@ class Conversation(Client):
         self.to_backend(raw)
 
     def _translate(self, sql: str) -> tuple[Statement, ...]:
-        found = translate(sql)
+        found = translate(sql, self.peer.database)
         for statement in found:
-            if statement.use and not (self.status == b"I" or self._just_begun):
-                raise Refused("25001", "USE cannot run inside a transaction block", 0)
+            name = "USE" if statement.use else statement.alone
+            if name and not (self.status == b"I" or self._just_begun):
+                raise Refused("25001", f"{name} cannot run inside a transaction block", 0)
             if statement.reads_history:
                 self.place.history.flush()
         return found
@@ -152,21 +156,23 @@ class Conversation(Client):
         use = next((statement.use for statement in found if statement.use), "")
         self.held = bool(copies or use)
         step = Step("query", pieces, texts=tuple(statement.source for statement in found), copies=copies, use=use)
+        step.tags = tuple(statement.tag for statement in found)
         self._send(step, wire.query(";\n".join(texts)))
 
     def _parse(self, message: wire.Parse, raw: bytes) -> None:
         numbers: frozenset[int] = frozenset()
         if self.amazon:
             numbers = frozenset(number for number, oid in enumerate(message.types) if oid == intervals.OID)
+        query = void_parameters.without(message.query, message.types)
         try:
-            found = self._translate(message.query)
+            found = self._translate(query)
         except Refused as refused:
             self.prepared[message.name] = Prepared(None, message.query, numbers)
-            step = Step("parse", error=_refusal(message.query, refused), texts=(message.query,))
+            step = Step("parse", error=_refusal(query, refused), texts=(message.query,))
             self._send(step, wire.parse(message.name, _REFUSED_SQL))
             return
         single = found[0] if len(found) == 1 else None
-        plain = single is not None and single.is_all_of(message.query)
+        plain = single is not None and query is message.query and single.is_all_of(query)
         special = single if single is not None and not single.plain else None
         self.prepared[message.name] = Prepared(special, message.query, numbers)
         if plain:
@@ -201,7 +207,7 @@ class Conversation(Client):
             self.held = True
             self._send(Step("execute", COPY, texts=texts, copies=[statement.copy]), raw)
         else:
-            self._send(Step("execute", use=statement.use, texts=texts), raw)
+            self._send(Step("execute", use=statement.use, texts=texts, tags=(statement.tag,)), raw)
             if statement.then:
                 self._hidden_statement(statement.then)
 
@@ -276,7 +282,9 @@ class Conversation(Client):
         if not step.hiding:
             if step.use:
                 self._next_database = step.use
-                answer = wire.command_complete("USE")
+            if step.told < len(step.tags) and step.tags[step.told]:
+                tag = step.tags[step.told]
+                answer = wire.command_complete(tag)
             if step.query is not None:
                 self._told_history(step, tag, load.rows if load is not None else -1)
         self._just_begun = tag == "BEGIN" or (self._just_begun and step.hiding)

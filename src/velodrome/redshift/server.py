@@ -9,14 +9,8 @@ import psycopg
 from psycopg import sql
 
 from velodrome.postgres import Server, ensure_database
-<<<<<<< HEAD
-        catalog.install(running, name)
-    with psycopg.connect(running.conninfo(database), autocommit=True) as connection:
-        connection.execute("CALL velodrome.set_superuser(%s, true)", [user])
-=======
 from velodrome.redshift import catalog
 from velodrome.redshift.sql import parameters
->>>>>>> 916b58cba959d4d2ecf6f40e81c3d102f509bf94
 from velodrome.settings import Settings
 
 # Redshift's own superuser bears this name too; no client can log in as it.
@@ -94,44 +88,10 @@ def prepare(running: Server, settings: Settings) -> None:
         )
         names = [str(row[0]) for row in rows]
     for name in names:
-<<<<<<< HEAD
-<<<<<<< HEAD
-        _install_catalog(running, name)
-=======
         catalog.install(running, name)
->>>>>>> 916b58cba959d4d2ecf6f40e81c3d102f509bf94
     with psycopg.connect(running.conninfo(database), autocommit=True) as connection:
         connection.execute("CALL velodrome.set_superuser(%s, true)", [user])
 
 
-<<<<<<< HEAD
-def _install_catalog(running: Server, database: str) -> None:
-    """One transaction a database, and only when the files have changed since."""
-    folder = files("velodrome.redshift") / "catalog"
-    texts = [
-        item.read_text(encoding="utf-8")
-        for item in sorted(folder.iterdir(), key=lambda item: item.name)
-        if item.name.endswith(".sql")
-    ]
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-    options = "-c standard_conforming_strings=on -c client_min_messages=warning -c allow_system_table_mods=on"
-    with psycopg.connect(running.conninfo(database), options=options) as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        connection.execute("CREATE SCHEMA IF NOT EXISTS velodrome")
-        connection.execute("CREATE TABLE IF NOT EXISTS velodrome.catalog_version (digest text NOT NULL)")
-        row = connection.execute("SELECT digest FROM velodrome.catalog_version").fetchone()
-        if row is not None and row[0] == digest:
-            return
-        for text in texts:
-            connection.execute(text.encode())
-        connection.execute("DELETE FROM velodrome.catalog_version")
-        connection.execute("INSERT INTO velodrome.catalog_version VALUES (%s)", [digest])
-=======
-        catalog.install(running, name)
->>>>>>> d2cdf2ffddf3f33cbad1d5367e8a8f7d7f8cac71
-
-
-=======
->>>>>>> 916b58cba959d4d2ecf6f40e81c3d102f509bf94
 def socket_path(running: Server) -> Path:
     return running.socket_dir / f".s.PGSQL.{running.port}"

@@ -7,7 +7,7 @@ import logging
 
 from velodrome.redshift import login, wire
 from velodrome.redshift.backend import Opening, Refusal, deliver_cancel, open_backend
-from velodrome.redshift.conversation import NOT_REDSHIFTS, STATUSES, Conversation
+from velodrome.redshift.conversation import NOT_REDSHIFTS, SHOW_DISCOVERY, STATUSES, Conversation
 from velodrome.redshift.history import Peer
 from velodrome.redshift.place import Place
 
@@ -48,9 +48,9 @@ class Session(Conversation):
             self.end(error.response)
         except Refusal as refusal:
             self.end(refusal.message)
-        except TimeoutError:
+        except (TimeoutError, ConnectionResetError):  # it took too long, or went while we talked
             self.end()
-        except OSError as error:  # also a client that went while we talked
+        except OSError as error:
             self.end(wire.error("57P03", f"the database system is starting up ({error.strerror})", severity="FATAL"))
 
     async def _cancel(self, key: bytes) -> None:
@@ -72,11 +72,14 @@ class Session(Conversation):
         self.place.history.connected(self.peer)
         backend.front = self
         statuses = opening.statuses | STATUSES
+        if "driver_discovery_version" in who.given:
+            statuses |= SHOW_DISCOVERY
         told = [wire.status(name, value) for name, value in statuses.items() if name not in NOT_REDSHIFTS]
         self.begin(backend, b"".join([*told, wire.key_data(self._key), wire.ready()]))
 
     def _peer(self, who: login.Login, key: bytes) -> Peer:
         host, port, cipher = self.address()
+        version = who.given.get("client_protocol_version", "")
         return Peer(
             int.from_bytes(key[:4]),
             who.user,
@@ -86,7 +89,7 @@ class Session(Conversation):
             application=who.given.get("application_name", ""),
             driver=who.given.get("driver_version", ""),
             platform=who.given.get("os_version", ""),
-            protocol=int(who.given.get("client_protocol_version", "0") or 0),
+            protocol=int(version) if version.isdecimal() and len(version) < 5 else 0,
             tls=cipher,
         )
 

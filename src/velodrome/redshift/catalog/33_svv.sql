@@ -7,8 +7,6 @@ RETURN pg_has_role(owner, 'USAGE')
     OR velodrome.is_superuser();
 CREATE OR REPLACE FUNCTION velodrome.sees_schema(schema oid, owner oid) RETURNS boolean LANGUAGE sql STABLE
 RETURN pg_has_role(owner, 'USAGE') OR has_schema_privilege(schema, 'CREATE, USAGE') OR velodrome.is_superuser();
-CREATE OR REPLACE FUNCTION velodrome.acl_text(acl aclitem[]) RETURNS varchar(128) LANGUAGE sql IMMUTABLE
-RETURN array_to_string(acl, '~')::varchar(128);
 
 -- Tables and views of this database. A materialized view is a view, as on Redshift; temporary tables stand in pg_temp_….
 CREATE VIEW velodrome.relations AS

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from velodrome.redshift.sql import (
+    append,
     cancel,
     copy_statement,
     ddl,
@@ -36,7 +37,7 @@ from velodrome.redshift.sql.history_views import reads_history
 from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
-from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, statements, tokenize, words
+from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, apply, statements, tokenize, words
 
 _CACHED = 1024
 LONGEST_CACHED = 100_000
@@ -167,10 +168,14 @@ def _truncate(sql: str, tokens: Sequence[Token]) -> Statement:
 
 # By a statement's first word: asked in this order, until one knows the statement.
 _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
-    "RESET": (read_only.rewrite, settings.rewrite),
-    "REVOKE": (grants.rewrite,),
-    "SET": (read_only.rewrite, settings.rewrite),
-    "SHOW": (show.rewrite, settings.rewrite),
+    "ALTER": (
+        users.rewrite,
+        roles.rewrite,
+        grants.default_privileges,
+        materialized_view.alter,
+        append.rewrite,
+        _alter_table,
+    ),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
     "CANCEL": (cancel.rewrite,),
