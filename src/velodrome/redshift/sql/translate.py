@@ -105,6 +105,7 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         found = rewriter(sql, tokens)
         if found is not None:
             return found
+    refuse.not_carried(sql, tokens)
     if refuse.reads_catalog(tokens):
         edits = [*vanished_columns(tokens), *aliases.in_where(sql, tokens)]
         return Statement(apply(sql, tokens[0].start, tokens[-1].end, edits))
