@@ -238,8 +238,8 @@ END $$;
 
 DROP EVENT TRIGGER IF EXISTS velodrome_before_refresh;
 CREATE EVENT TRIGGER velodrome_before_refresh ON ddl_command_start WHEN TAG IN ('REFRESH MATERIALIZED VIEW') EXECUTE FUNCTION velodrome.before_refresh();
-DROP EVENT TRIGGER IF EXISTS velodrome_after_materialized_view;
-CREATE EVENT TRIGGER velodrome_after_materialized_view ON ddl_command_end WHEN TAG IN (
+DROP EVENT TRIGGER IF EXISTS velodrome_then_materialized_view;
+CREATE EVENT TRIGGER velodrome_then_materialized_view ON ddl_command_end WHEN TAG IN (
     'CREATE MATERIALIZED VIEW', 'ALTER MATERIALIZED VIEW', 'REFRESH MATERIALIZED VIEW'
 ) EXECUTE FUNCTION velodrome.after_materialized_view();
 DROP EVENT TRIGGER IF EXISTS velodrome_after_drop_materialized_view;

@@ -39,7 +39,7 @@ def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
     ddl.table_attributes(sql, attributes, 0, len(attributes), notes)
     inner = tokens[query_at + 1 :]
     several = sum(token.word == "SELECT" for token in inner) > 1
-    note = _note(notes.table) | {
+    note = view.named(notes.table) | {
         "auto": auto or False,
         "incremental": not several and not any(token.word in _RECOMPUTED for token in inner),
         "layout": notes.values,
@@ -54,7 +54,7 @@ def alter(sql: str, tokens: Sequence[Token]) -> Statement | None:
         return None
     end = name_end(tokens, 3)
     notes = Notes(name_parts(tokens, 3, end))
-    note = _note(notes.table)
+    note = view.named(notes.table)
     if words(tokens, end, "AUTO"):
         auto, rest = _auto_refresh(tokens, end, len(tokens))
         if rest:
@@ -80,12 +80,8 @@ def refresh(sql: str, tokens: Sequence[Token]) -> Statement:
     if mode not in ([], ["RESTRICT"], ["CASCADE"]):
         raise refuse.syntax_error(tokens[end])
     name = name_parts(tokens, 3, end)
-    note = _note(name) | {"refresh": "cascade" if mode == ["CASCADE"] else "restrict"}
+    note = view.named(name) | {"refresh": "cascade" if mode == ["CASCADE"] else "restrict"}
     return Statement(f"REFRESH MATERIALIZED VIEW {ddl.quoted_name(name)} {view.comment(note)}")
-
-
-def _note(name: tuple[str, ...]) -> dict[str, object]:
-    return {"name": ddl.quoted_name(name), "schema": name[-2] if len(name) > 1 else "", "relation": name[-1]}
 
 
 def _auto_refresh(tokens: Sequence[Token], at: int, end: int) -> tuple[bool | None, list[Token]]:

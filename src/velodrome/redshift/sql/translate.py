@@ -13,20 +13,28 @@ from dataclasses import replace
 from functools import lru_cache
 
 from velodrome.redshift.sql import (
-    aliases,
+    append,
+    cancel,
     copy_statement,
     ddl,
+    grants,
     insert,
     maintenance,
     materialized_view,
+    other_database,
+    read_only,
     refuse,
+    roles,
     routine,
     settings,
+    show,
+    system_catalog,
+    users,
     view,
 )
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
-from velodrome.redshift.sql.query import query, vanished_columns
+from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
 from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, apply, statements, tokenize, words
@@ -43,23 +51,25 @@ _LITERALS = re.compile(r"""("[^"]*")|'[^']*'|(?<![\w.])[0-9]+(?:\.[0-9]+)?(?![\w
 _LONGEST_SHAPE = 4096
 
 
-def translate(sql: str) -> tuple[Statement, ...]:
-    """The statements of a text; raises Refused."""
+def translate(sql: str, database: str = "") -> tuple[Statement, ...]:
+    """The statements of a text, sent to a session in this database; raises Refused."""
+    if database and not other_database.may_be_in(sql):
+        database = ""
     if len(sql) > LONGEST_CACHED:
-        return _translate(sql)
-    result = _cached(sql)
+        return _translate(sql, database)
+    result = _cached(sql, database)
     if isinstance(result, Refused):
         raise Refused(result.code, result.message, result.start, hint=result.hint)
     return result
 
 
 @lru_cache(maxsize=_CACHED)
-def _cached(sql: str) -> tuple[Statement, ...] | Refused:
-    shape = _shape(sql)
+def _cached(sql: str, database: str) -> tuple[Statement, ...] | Refused:
+    shape = _shape(sql) if not database else None
     if shape is not None and shape in _unchanged:
         return (Statement(sql, source=sql),)
     try:
-        found = _translate(sql)
+        found = _translate(sql, database)
     except Refused as refused:
         return refused.with_traceback(None)
     if shape is not None and len(found) == 1 and found[0].is_all_of(sql) and not found[0].reads_history:
@@ -79,10 +89,10 @@ def _shape(sql: str) -> str | None:
     return _LITERALS.sub(r"\1?", sql) if _SHAPED.match(sql) else None
 
 
-def _translate(sql: str) -> tuple[Statement, ...]:
+def _translate(sql: str, database: str) -> tuple[Statement, ...]:
     rows = insert.values(sql)
     if rows is not None:
-        (head,) = _translate(sql[: rows[0]] + "(0)")
+        (head,) = _translate(sql[: rows[0]] + "(0)", database)
         return (replace(head, sql=head.sql.removesuffix("(0)") + sql[rows[0] :], source=sql),)
     try:
         tokens = tokenize(sql)
@@ -93,10 +103,20 @@ def _translate(sql: str) -> tuple[Statement, ...]:
     found: list[Statement] = []
     for part in parts:
         source = sql[part[0].start : part[-1].end]
-        found.append(replace(_statement(sql, part), source=source, reads_history=history))
+        made = _read_elsewhere(sql, part, database) if database else None
+        found.append(replace(made or _statement(sql, part), source=source, reads_history=history))
     if len(found) == 1 and found[0].is_all_of(found[0].source):
         return (replace(found[0], sql=sql),)  # nothing changed: not even the comments around it
     return tuple(found)
+
+
+def _read_elsewhere(sql: str, tokens: Sequence[Token], database: str) -> Statement | None:
+    """A statement that reads another database's tables; None for one that does not."""
+    edits, before = other_database.references(tokens, database)
+    if not edits:
+        return None
+    text = apply(sql, tokens[0].start, tokens[-1].end, edits)
+    return replace(_statement(text, tokenize(text)), before=before)
 
 
 def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
@@ -107,8 +127,7 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
             return found
     refuse.not_carried(sql, tokens)
     if refuse.reads_catalog(tokens):
-        edits = [*vanished_columns(tokens), *aliases.in_where(sql, tokens)]
-        return Statement(apply(sql, tokens[0].start, tokens[-1].end, edits))
+        return Statement(system_catalog.rewrite(sql, tokens))
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens))
 
@@ -151,19 +170,35 @@ def _truncate(sql: str, tokens: Sequence[Token]) -> Statement:
 # By a statement's first word: asked in this order, until one knows the statement.
 _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "ALTER": (
+        users.rewrite,
+        roles.rewrite,
+        grants.default_privileges,
         materialized_view.alter,
+        append.rewrite,
         _alter_table,
     ),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
+    "CANCEL": (cancel.rewrite,),
     "COPY": (_copy,),
-    "CREATE": (routine.rewrite, view.rewrite, materialized_view.create, _create_table),
+    "CREATE": (
+        users.rewrite,
+        roles.rewrite,
+        routine.create,
+        view.rewrite,
+        materialized_view.create,
+        _create_table,
+    ),
     "DELETE": (_delete,),
+    "DROP": (users.rewrite, roles.rewrite, routine.drop),
+    "GRANT": (grants.rewrite,),
     "REFRESH": (materialized_view.refresh,),
-    "RESET": (settings.rewrite,),
-    "SET": (settings.rewrite,),
-    "SHOW": (settings.rewrite,),
+    "RESET": (read_only.rewrite, settings.rewrite),
+    "REVOKE": (grants.rewrite,),
+    "SET": (read_only.rewrite, settings.rewrite),
+    "SHOW": (show.rewrite, settings.rewrite),
     "TRUNCATE": (_truncate,),
+    "USE": (show.use,),
     "VACUUM": (maintenance.vacuum,),
 }
 

@@ -12,8 +12,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from velodrome.redshift.sql import ddl, refuse
-from velodrome.redshift.sql.query import query, vanished_columns
+from velodrome.redshift.sql import ddl, refuse, system_catalog
+from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
 from velodrome.redshift.sql.tokens import (
@@ -21,7 +21,6 @@ from velodrome.redshift.sql.tokens import (
     QUOTED,
     STRING,
     Token,
-    apply,
     closing,
     literal,
     name_end,
@@ -51,10 +50,7 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
     if not words(tokens, end, "AS") or not inner:
         raise refuse.syntax_error(tokens[min(end, len(tokens) - 1)])
     reads, selects = _relations(sql, inner)
-    note: dict[str, object] = {
-        "name": ddl.quoted_name(name),
-        "schema": name[-2] if len(name) > 1 else "",
-        "relation": name[-1],
+    note = named(name) | {
         "query": _one_statement(sql, inner, translated(sql, inner)),
         "source": sql[tokens[0].start : tokens[-1].end] + ";",
         "columns": columns,
@@ -67,6 +63,11 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
     return Statement(f"{verb} {ddl.quoted_name(name)} AS SELECT {comment(note)}")
 
 
+def named(name: tuple[str, ...]) -> dict[str, object]:
+    """What a note says of the relation that it belongs to."""
+    return {"name": ddl.quoted_name(name), "schema": name[-2] if len(name) > 1 else "", "relation": name[-1]}
+
+
 def comment(note: Mapping[str, object]) -> str:
     """A note for the event triggers. Nothing in it may end the comment, or open one inside it."""
     text = json.dumps(note, ensure_ascii=True).replace("/", "\\u002f")
@@ -76,7 +77,7 @@ def comment(note: Mapping[str, object]) -> str:
 def translated(sql: str, inner: Sequence[Token]) -> str:
     """A view's query for the server inside."""
     if refuse.reads_catalog(inner):
-        return apply(sql, inner[0].start, inner[-1].end, vanished_columns(inner))
+        return system_catalog.rewrite(sql, inner)
     refuse.pieces(sql, inner)
     return query(sql, inner)
 

@@ -538,9 +538,6 @@ ALTER IDENTITY PROVIDER p
 -- 0A000 0 DESC is not supported by this local warehouse (line 1, column 1: near 'DESC')
 DESC DATASHARE d
 
--- 0A000 0 CANCEL is not supported by this local warehouse (line 1, column 1: near 'CANCEL')
-CANCEL 123
-
 -- 0A000 0 UNLOAD is not supported by this local warehouse (line 1, column 1: near 'UNLOAD')
 UNLOAD ('SELECT 1') TO 's3://b/k'
 

@@ -168,12 +168,6 @@ SET standard_conforming_strings TO on
 -- 0A000 4 enable_case_sensitive_identifier is not supported by this local warehouse (line 1, column 5: near 'enable_case_sensitive_identifier')
 SET enable_case_sensitive_identifier TO true
 
--- 0A000 5 SHOW TABLES is not supported by this local warehouse (line 1, column 6: near 'TABLES')
-SHOW TABLES FROM SCHEMA dev.public
-
--- 0A000 14 ALTER TABLE … APPEND is not supported by this local warehouse (line 1, column 15: near 'APPEND')
-ALTER TABLE t APPEND FROM u
-
 -- 0A000 8 ANALYZE COMPRESSION is not supported by this local warehouse (line 1, column 9: near 'COMPRESSION')
 ANALYZE COMPRESSION t
 

@@ -21,3 +21,28 @@ WITH NO DATA /*velodrome-view:{"name": "\"mv\"", "schema": "", "relation": "mv",
 refresh materialized view s.mv cascade
 -- =>
 REFRESH MATERIALIZED VIEW "s"."mv" /*velodrome-view:{"name": "\"s\".\"mv\"", "schema": "s", "relation": "mv", "refresh": "cascade"}:velodrome*/
+
+-- SHOW is asked of a function; names and patterns may be parameters
+SHOW TABLES FROM SCHEMA $1.$2 LIKE $3
+-- =>
+SELECT * FROM velodrome.show_tables($1::text, $2::text) WHERE table_name LIKE $3::text
+
+-- names in front may be left out, and are kept in lower case
+SHOW COLUMNS FROM TABLE "Public".T LIMIT 3
+-- =>
+SELECT * FROM velodrome.show_columns(NULL, 'public', 't') LIMIT 3
+
+-- the filters of drivers
+SHOW TABLES FROM DATABASE $1 DRIVER_TOKEN 'x' WHERE SCHEMA_NAME LIKE $2 AND TABLE_NAME LIKE $3
+-- =>
+SELECT * FROM velodrome.show_all_tables($1::text) WHERE schema_name LIKE $2::text AND table_name LIKE $3::text
+
+-- parameters of a routine
+SHOW PARAMETERS OF PROCEDURE dev.s.p(integer, character varying) LIKE 'x%'
+-- =>
+SELECT * FROM velodrome.show_procedure_parameters('dev', 's', 'p', ARRAY['integer', 'character varying']::text[]) WHERE parameter_name LIKE 'x%'
+
+-- rows are moved by an event trigger, behind a change that changes nothing
+ALTER TABLE s.a APPEND FROM b FILLTARGET
+-- =>
+ALTER TABLE "s"."a" RESET (fillfactor) /*velodrome-view:{"name": "\"s\".\"a\"", "schema": "s", "relation": "a", "append": "\"b\"", "mode": "FILLTARGET"}:velodrome*/

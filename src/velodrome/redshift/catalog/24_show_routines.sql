@@ -1,0 +1,182 @@
+-- SHOW of procedures, functions, grants and definitions; see 23_show.sql.
+
+CREATE OR REPLACE FUNCTION velodrome.shown_routines(of_kind "char", schema text)
+RETURNS TABLE (routine oid, schema_name varchar, routine_name varchar, arguments int, argument_list varchar, return_type varchar, remarks varchar)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.oid, n.nspname::varchar, p.proname::varchar, cardinality(coalesce(i.types, '{}')), coalesce(array_to_string(i.types, ', '), '')::varchar,
+        (CASE WHEN p.prokind = 'p' THEN array_to_string(o.types, ', ') ELSE format_type(p.prorettype, NULL) END)::varchar,
+        obj_description(p.oid, 'pg_proc')::varchar
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    LEFT JOIN LATERAL (SELECT array_agg(format_type(t, NULL) ORDER BY place) AS types FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY u (t, place)
+        WHERE p.proargmodes IS NULL OR p.prokind <> 'p') a ON true
+    LEFT JOIN LATERAL (SELECT array_agg(format_type(t, NULL) ORDER BY place) AS types FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes)
+        WITH ORDINALITY u (t, mode, place) WHERE coalesce(mode, 'i') IN ('i', 'b', 'v')) i ON true
+    LEFT JOIN LATERAL (SELECT array_agg(format_type(t, NULL) ORDER BY place) AS types FROM unnest(p.proallargtypes, p.proargmodes)
+        WITH ORDINALITY u (t, mode, place) WHERE mode IN ('o', 'b', 't')) o ON true
+    WHERE p.prokind = of_kind AND (schema IS NULL OR n.nspname = schema) AND n.nspname NOT IN ('velodrome', 'information_schema', 'pg_catalog')
+    AND (velodrome.is_superuser() OR pg_has_role(p.proowner, 'USAGE') OR (has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')))
+    ORDER BY 2, 3, 5
+$$;
+CREATE OR REPLACE FUNCTION velodrome.show_procedures(database text, schema text)
+RETURNS TABLE (database_name varchar, schema_name varchar, procedure_name varchar, number_of_arguments int, argument_list varchar, return_type varchar, remarks varchar)
+LANGUAGE sql STABLE AS $$
+    SELECT velodrome.this_database(database), schema_name, routine_name, arguments, argument_list, return_type, remarks FROM velodrome.shown_routines('p', schema)
+$$;
+CREATE OR REPLACE FUNCTION velodrome.show_functions(database text, schema text)
+RETURNS TABLE (database_name varchar, schema_name varchar, function_name varchar, number_of_arguments int, argument_list varchar, return_type varchar, remarks varchar)
+LANGUAGE sql STABLE AS $$
+    SELECT velodrome.this_database(database), schema_name, routine_name, arguments, argument_list, return_type, remarks FROM velodrome.shown_routines('f', schema)
+$$;
+
+-- A routine by its name and its arguments' types; without these, the only one of that name.
+CREATE OR REPLACE FUNCTION velodrome.shown_routine(kind "char", database text, schema text, name text, types text[]) RETURNS oid LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    wanted text := (SELECT string_agg(format_type(to_regtype(t), NULL), ', ' ORDER BY place) FROM unnest(types) WITH ORDINALITY u (t, place));
+    found oid[] := ARRAY(SELECT routine FROM velodrome.shown_routines(kind, schema) r WHERE r.routine_name = name
+        AND (schema IS NOT NULL OR pg_function_is_visible(routine)) AND (types IS NULL OR r.argument_list = coalesce(wanted, '')));
+BEGIN
+    PERFORM velodrome.this_database(database);
+    IF cardinality(found) <> 1 THEN
+        RAISE EXCEPTION '% "%" %', CASE kind WHEN 'p' THEN 'procedure' ELSE 'function' END, name || coalesce('(' || coalesce(wanted, '') || ')', ''),
+            CASE cardinality(found) WHEN 0 THEN 'does not exist' ELSE 'is not unique' END USING ERRCODE = CASE cardinality(found) WHEN 0 THEN '42883' ELSE '42725' END;
+    END IF;
+    RETURN found[1];
+END $$;
+
+CREATE OR REPLACE FUNCTION velodrome.routine_parameters(routine oid)
+RETURNS TABLE (database_name varchar, schema_name varchar, routine_name varchar, parameter_name varchar, ordinal_position int, parameter_type varchar,
+    data_type varchar, character_maximum_length int, numeric_precision int, numeric_scale int)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT current_database()::varchar, n.nspname::varchar, p.proname::varchar, coalesce(u.name, '')::varchar, u.place::int,
+        (CASE u.mode WHEN 'o' THEN 'OUT' WHEN 'b' THEN 'INOUT' WHEN 't' THEN 'TABLE' ELSE 'IN' END)::varchar, format_type(u.type, NULL)::varchar,
+        NULL::int, information_schema._pg_numeric_precision(u.type, -1)::int, information_schema._pg_numeric_scale(u.type, -1)::int
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace,
+    unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes, p.proargnames) WITH ORDINALITY u (type, mode, name, place)
+    WHERE p.oid = routine
+    UNION ALL
+    SELECT current_database()::varchar, n.nspname::varchar, p.proname::varchar, ''::varchar, 0, 'RETURN'::varchar, format_type(p.prorettype, NULL)::varchar,
+        NULL::int, information_schema._pg_numeric_precision(p.prorettype, -1)::int, information_schema._pg_numeric_scale(p.prorettype, -1)::int
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = routine AND p.prokind = 'f'
+    ORDER BY 5
+$$;
+CREATE OR REPLACE FUNCTION velodrome.show_procedure_parameters(database text, schema text, name text, types text[])
+RETURNS TABLE (database_name varchar, schema_name varchar, procedure_name varchar, parameter_name varchar, ordinal_position int, parameter_type varchar,
+    data_type varchar, character_maximum_length int, numeric_precision int, numeric_scale int)
+LANGUAGE sql STABLE AS $$ SELECT * FROM velodrome.routine_parameters(velodrome.shown_routine('p', database, schema, name, types)) $$;
+CREATE OR REPLACE FUNCTION velodrome.show_function_parameters(database text, schema text, name text, types text[])
+RETURNS TABLE (database_name varchar, schema_name varchar, function_name varchar, parameter_name varchar, ordinal_position int, parameter_type varchar,
+    data_type varchar, character_maximum_length int, numeric_precision int, numeric_scale int)
+LANGUAGE sql STABLE AS $$ SELECT * FROM velodrome.routine_parameters(velodrome.shown_routine('f', database, schema, name, types)) $$;
+
+-- Grants, one row per grantee and privilege. Groups are roles inside whose names begin with "group ".
+CREATE OR REPLACE FUNCTION velodrome.grants(list aclitem[], object_type text, scope text)
+RETURNS TABLE (object_type varchar, privilege_type varchar, identity_id int, identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT object_type::varchar, a.privilege_type::varchar, a.grantee::int,
+        (CASE WHEN a.grantee = 0 THEN 'public' WHEN starts_with(r.rolname, 'group ') THEN substr(r.rolname, 7) ELSE r.rolname END)::varchar,
+        (CASE WHEN a.grantee = 0 THEN 'public' WHEN starts_with(r.rolname, 'group ') THEN 'group' WHEN r.rolcanlogin THEN 'user' ELSE 'role' END)::varchar,
+        a.is_grantable, scope::varchar, pg_get_userbyid(a.grantor)::varchar
+    FROM aclexplode(list) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+    WHERE a.grantee <> a.grantor AND (velodrome.is_superuser() OR a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE') OR pg_has_role(a.grantor, 'USAGE'))
+    ORDER BY 4, 2
+$$;
+CREATE OR REPLACE FUNCTION velodrome.show_all_grants(database text, only_relation oid DEFAULT NULL)
+RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
+    identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT velodrome.this_database(database), r.schema_name, r.table_name, g.* FROM velodrome.shown_relations() r JOIN pg_class c ON c.oid = r.relid,
+    velodrome.grants(c.relacl, CASE WHEN c.relkind IN ('v', 'm') THEN 'VIEW' ELSE 'TABLE' END, 'TABLE') g
+    WHERE only_relation IS NULL OR c.oid = only_relation ORDER BY 2, 3, 7, 5
+$$;
+CREATE OR REPLACE FUNCTION velodrome.show_grants_on_table(database text, schema text, relation text)
+RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
+    identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
+LANGUAGE sql STABLE AS $$ SELECT * FROM velodrome.show_all_grants(database, velodrome.shown_relation(database, schema, relation)) $$;
+CREATE OR REPLACE FUNCTION velodrome.show_grants_on_schema(database text, schema text)
+RETURNS TABLE (database_name varchar, schema_name varchar, object_type varchar, privilege_type varchar, identity_id int,
+    identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM velodrome.check_schema(schema);
+    RETURN QUERY SELECT velodrome.this_database(database), n.nspname::varchar, g.* FROM pg_namespace n, velodrome.grants(n.nspacl, 'SCHEMA', 'SCHEMA') g WHERE n.nspname = schema;
+END $$;
+CREATE OR REPLACE FUNCTION velodrome.show_grants_on_database(database text)
+RETURNS TABLE (database_name varchar, object_type varchar, privilege_type varchar, identity_id int,
+    identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT d.datname::varchar, g.object_type, CASE g.privilege_type WHEN 'TEMPORARY' THEN 'TEMP' WHEN 'CONNECT' THEN 'USAGE' ELSE g.privilege_type END::varchar,
+        g.identity_id, g.identity_name, g.identity_type, g.admin_option, g.privilege_scope, g.grantor_name
+    FROM pg_database d, velodrome.grants(d.datacl, 'DATABASE', 'DATABASE') g WHERE d.datname = velodrome.check_database(database)
+$$;
+CREATE OR REPLACE FUNCTION velodrome.routine_grants(routine oid, kind text)
+RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
+    identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT current_database()::varchar, n.nspname::varchar, format('%s(%s)', p.proname, oidvectortypes(p.proargtypes))::varchar, g.*
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, velodrome.grants(coalesce(p.proacl, acldefault('f', p.proowner)), kind, kind) g WHERE p.oid = routine
+$$;
+CREATE OR REPLACE FUNCTION velodrome.show_grants_on_function(database text, schema text, name text, types text[])
+RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
+    identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
+LANGUAGE sql STABLE AS $$ SELECT * FROM velodrome.routine_grants(velodrome.shown_routine('f', database, schema, name, types), 'FUNCTION') $$;
+CREATE OR REPLACE FUNCTION velodrome.show_grants_on_procedure(database text, schema text, name text, types text[])
+RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
+    identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
+LANGUAGE sql STABLE AS $$ SELECT * FROM velodrome.routine_grants(velodrome.shown_routine('p', database, schema, name, types), 'PROCEDURE') $$;
+CREATE OR REPLACE FUNCTION velodrome.show_column_grants(database text, schema text, relation text)
+RETURNS TABLE (database_name varchar, schema_name varchar, table_name varchar, column_name varchar, object_type varchar, privilege_type varchar,
+    identity_id int, identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
+LANGUAGE sql STABLE AS $$
+    SELECT current_database()::varchar, n.nspname::varchar, c.relname::varchar, a.attname::varchar, g.*
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0,
+    velodrome.grants(a.attacl, 'COLUMN', 'COLUMN') g WHERE c.oid = velodrome.shown_relation(database, schema, relation) ORDER BY a.attnum
+$$;
+
+CREATE OR REPLACE FUNCTION velodrome.table_definition(relation oid) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format(E'CREATE TABLE %s (\n    %s\n)\nDISTSTYLE %s%s;', velodrome.relation_name(c.oid),
+        (SELECT string_agg(line, E',\n    ' ORDER BY rank, place) FROM (
+            SELECT 0 AS rank, a.attnum::int AS place, concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
+                CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+                CASE WHEN a.attidentity = '' THEN 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) ELSE (
+                    SELECT format(CASE a.attidentity WHEN 'a' THEN 'identity(%s,%s)' ELSE 'GENERATED BY DEFAULT AS IDENTITY(%s,%s)' END, seqstart, seqincrement)
+                    FROM pg_sequence WHERE seqrelid = pg_get_serial_sequence(velodrome.relation_name(a.attrelid), a.attname)::regclass) END,
+                'ENCODE ' || replace(nullif(velodrome.shown_encoding(c.oid, a.attname::text, a.atttypid), CASE WHEN a.attname = ANY (t.sortkey_columns) THEN 'none' END), 'none', 'raw'),
+                CASE WHEN t.distkey = a.attname THEN 'distkey' END,
+                CASE WHEN a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype, 'text'::regtype) THEN 'COLLATE case_sensitive' END) AS line
+            FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+            UNION ALL
+            SELECT 1, row_number() OVER ()::int, concat_ws(' ', 'CONSTRAINT ' || quote_ident(k.name), upper(k.kind), '(' || array_to_string(k.columns, ', ') || ')',
+                'REFERENCES ' || array_to_string(k.referenced_table, '.') || coalesce('(' || nullif(array_to_string(k.referenced_columns, ', '), '') || ')', ''))
+            FROM velodrome.constraint_notes k WHERE k.relid = c.oid
+        ) lines),
+        upper(coalesce(t.diststyle, 'auto')),
+        CASE WHEN t.sortkey_style = 'auto' THEN E'\nSORTKEY AUTO' WHEN t.sortkey_columns <> '{}' THEN
+            format(E'\n%sSORTKEY ( %s )', CASE t.sortkey_style WHEN 'interleaved' THEN 'INTERLEAVED ' END, array_to_string(t.sortkey_columns, ', ')) END)
+    FROM pg_class c LEFT JOIN velodrome.table_notes t ON t.relid = c.oid WHERE c.oid = relation
+$$;
+CREATE OR REPLACE FUNCTION velodrome.show_table(database text, schema text, relation text) RETURNS TABLE ("Show Table DDL statement" varchar)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found oid := velodrome.shown_relation(database, schema, relation);
+BEGIN
+    IF (SELECT relkind FROM pg_catalog.pg_class WHERE oid = found) NOT IN ('r', 'p') THEN
+        RAISE EXCEPTION '"%" is not a table', relation USING ERRCODE = '42809';
+    END IF;
+    RETURN QUERY SELECT velodrome.table_definition(found)::varchar;
+END $$;
+CREATE OR REPLACE FUNCTION velodrome.show_view(database text, schema text, relation text) RETURNS TABLE ("Show View DDL statement" varchar)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found oid := velodrome.shown_relation(database, schema, relation);
+    kind "char" := (SELECT relkind FROM pg_catalog.pg_class WHERE oid = found);
+    text text := velodrome.view_definition(found, NULL);
+BEGIN
+    IF kind NOT IN ('v', 'm') THEN
+        RAISE EXCEPTION '"%" is not a view', relation USING ERRCODE = '42809';
+    END IF;
+    RETURN QUERY SELECT (CASE WHEN EXISTS (SELECT FROM velodrome.late_binding_views WHERE relid = found) THEN text
+        ELSE format(E'CREATE %s %s AS\n%s', CASE kind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'OR REPLACE VIEW' END, velodrome.relation_name(found), ltrim(text)) END)::varchar;
+END $$;
+CREATE OR REPLACE FUNCTION velodrome.show_procedure(database text, schema text, name text, types text[]) RETURNS TABLE ("Stored Procedure Definition" varchar)
+LANGUAGE sql STABLE AS $$ SELECT replace(pg_catalog.pg_get_functiondef(velodrome.shown_routine('p', database, schema, name, types)), 'velodrome.', '')::varchar $$;
