@@ -1,7 +1,7 @@
 """database.schema.table of another database: read there through a foreign table, which is made or renewed before.
 
 Names of the session's own database are left alone: the server inside takes them. It refuses other names where they
-cannot be read so (what is written, plain views, late-binding views) in the words of PostgreSQL 8.0, which are Redshift's
+cannot be read so (what is written, views) in the words of PostgreSQL 8.0, which are Redshift's
 too. https://docs.aws.amazon.com/redshift/latest/dg/cross-database-overview.html (catalog/26_other_databases.sql)
 """
 
@@ -16,7 +16,9 @@ from velodrome.redshift.sql.tokens import QUOTED, WORD, Edit, Token, identifier,
 
 _THREE_PARTS = re.compile(r"""[\w"]\.[\w"][^.\s]*\.[\w"]""")
 _READING = vocabulary("SELECT WITH INSERT UPDATE DELETE MERGE CREATE EXPLAIN DECLARE (")
-_END_OF_FROM = vocabulary("WHERE GROUP HAVING ORDER LIMIT OFFSET UNION INTERSECT EXCEPT MINUS QUALIFY ON USING SET WHEN")
+_END_OF_FROM = vocabulary(
+    "WHERE GROUP HAVING ORDER LIMIT OFFSET UNION INTERSECT EXCEPT MINUS QUALIFY ON USING SET WHEN"
+)
 _FROM_INSIDE = vocabulary("EXTRACT TRIM BTRIM SUBSTRING OVERLAY")
 _NO_ALIAS = _END_OF_FROM | vocabulary("JOIN INNER LEFT RIGHT FULL CROSS NATURAL START CONNECT PIVOT UNPIVOT WITH FOR")
 
