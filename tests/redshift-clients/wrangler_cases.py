@@ -101,6 +101,13 @@ def test_upsert_that_keeps_the_newest(con: redshift_connector.Connection) -> Non
     assert query(con, f"select name from {SCHEMA}.newest order by id") == [("bike 1",), ("new 2",)]
 
 
+def test_new_columns(con: redshift_connector.Connection) -> None:
+    wr.redshift.to_sql(frame(1), con, "wider", SCHEMA)
+    wider = frame(1).assign(id=2, Note="x")
+    wr.redshift.to_sql(wider, con, "wider", SCHEMA, use_column_names=True, add_new_columns=True)
+    assert query(con, f"select id, note from {SCHEMA}.wider order by id") == [(1, None), (2, "x")]
+
+
 def test_queries_with_parameters_and_in_chunks(con: redshift_connector.Connection) -> None:
     sql = "select i as n, nvl(null, 'x'::varchar) as x from generate_series(1, 10) i where i > %s"
     assert wr.redshift.read_sql_query(sql, con, params=[7])["n"].tolist() == [8, 9, 10]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -100,6 +101,15 @@ def test_many_rows(cursor: redshift_connector.Cursor) -> None:
     cursor.execute("select a, b from many order by a")
     assert cursor.fetchmany(2) == ([0, "row 0"], [1, "row 1"])
     assert len(cursor.fetchall()) == 48
+
+
+def test_a_file_in_batches(cursor: redshift_connector.Cursor, tmp_path: Path) -> None:
+    file = tmp_path / "bikes.csv"
+    file.write_text("a,b\n1,one\n2,two\n3,three\n")
+    cursor.execute("create temp table bulk (a int, b varchar(20))")
+    cursor.insert_data_bulk(str(file), "bulk", [0, 1], ["a", "b"], ",", batch_size=2)
+    cursor.execute("select a, b from bulk order by a")
+    assert cursor.fetchall() == ([1, "one"], [2, "two"], [3, "three"])
 
 
 def test_data_frames(cursor: redshift_connector.Cursor) -> None:

@@ -12,6 +12,7 @@ import pytest
 import redshift_connector
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from redshift_clients import run_cases
 
 from velodrome.awsapi import profile as profiles
 from velodrome.settings import Settings
@@ -236,3 +237,8 @@ def test_amazon_s_python_driver(redshift: Settings, how: str, monkeypatch: pytes
     ):
         cursor.execute("SELECT current_user")
         assert cursor.fetchall() == (["IAM:velodrome" if how == "serverless" else "awsuser"],)
+
+
+def test_awswrangler(redshift: Settings) -> None:
+    given = {name: redshift[name] for name in ("AWS_CONFIG_FILE", "AWS_PROFILE")}
+    run_cases("awswrangler_iam_cases", redshift, given | {"SSL_CERT_FILE": str(redshift.certificates / "bundle.pem")})

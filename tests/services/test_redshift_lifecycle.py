@@ -100,12 +100,13 @@ def test_a_killed_backend_ends_only_its_own_client(tmp_path: Path) -> None:
         assert other.execute("select 1").fetchone() == (1,)
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["REDSHIFT_PORT", "REDSHIFT_API_PORT"])
+def test_a_taken_port_is_named(tmp_path: Path, name: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        settings = own_settings(tmp_path, {"REDSHIFT_PORT": str(taken.getsockname()[1])})
-        with pytest.raises(RuntimeError, match=r"cannot be used \(.*\): change REDSHIFT_PORT, or stop what uses it"):
+        settings = own_settings(tmp_path, {name: str(taken.getsockname()[1])})
+        with pytest.raises(RuntimeError, match=rf"cannot be used \(.*\): change {name}, or stop what uses it"):
             start_service("redshift", settings)
 
 

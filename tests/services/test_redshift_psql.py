@@ -129,15 +129,28 @@ class TestLists:
 
     @pytest.mark.parametrize(
         "command",
-        [r"\dd", r"\dT", r"\dD", r"\ddp", r"\des", r"\det", r"\deu", r"\dew", r"\do psql_none.*", r"\da psql_none.*", r"\dO", r"\dc"],
-    )  # fmt: skip
+        [
+            r"\dd",
+            r"\dT",
+            r"\dD",
+            r"\ddp",
+            r"\des",
+            r"\det",
+            r"\deu",
+            r"\dew",
+            r"\do psql_none.*",
+            r"\da psql_none.*",
+            r"\dO",
+            r"\dc",
+        ],
+    )
     def test_shows_nothing_where_nothing_was_made(self, psql: Psql, command: str) -> None:
         assert psql.rows(command) == []
 
     def test_shows_nothing_of_the_warehouses_own(self, psql: Psql) -> None:
         shown = psql("\\dn\n\\dt *.*\n\\dv *.*\n\\df\n\\ds *.*\n", "-A", "-t")
         assert "velodrome" not in shown
-        assert "_seq" not in shown
+        assert "_seq|" not in shown
 
 
 class TestDescriptions:
@@ -203,7 +216,7 @@ class TestEverydayWork:
         else:
             running = psql.start("-A", "-t", "-c", "select 5", "-c", "\\watch 0.01")
             assert running.stdout is not None
-            assert [running.stdout.readline() for _ in range(3)][0] == "5\n"
+            assert running.stdout.readline() == "5\n"
             running.send_signal(signal.SIGINT)
             running.communicate(timeout=30)
 
@@ -227,7 +240,8 @@ class TestEverydayWork:
         assert psql("", "-A", "-t", "-c", "select 1; select 2", "-c", "\\echo three") == "1\n2\nthree\n"
 
     def test_a_transaction(self, psql: Psql) -> None:
-        typed = "begin;\nupdate psql_shop.orders set name = 'z';\nrollback;\nselect count(*) from psql_shop.orders where name = 'z';\n"
+        count = "select count(*) from psql_shop.orders where name = 'z';\n"
+        typed = f"begin;\nupdate psql_shop.orders set name = 'z';\nrollback;\n{count}"
         assert psql(typed, "-A", "-t") == "BEGIN\nUPDATE 2\nROLLBACK\n0\n"
 
     def test_connection(self, psql: Psql) -> None:

@@ -8,6 +8,7 @@ Redshift answers for columnar files ("Spectrum Scan Error").
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,20 +22,36 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from velodrome.awsapi.profile import Profile
+from velodrome.redshift.history import LoadedFile, LoadError, Loading
 from velodrome.redshift.sql.copy_statement import Copy
 
 _BATCH_ROWS = 50_000
 _WHOLE_OBJECT = 64 << 20  # smaller ones are fetched with one request
 
+# Numbers of load errors: https://docs.aws.amazon.com/redshift/latest/dg/r_Load_Error_Reference.html, and of Spectrum's
+# scanner and of S3, which read columnar files there.
+_SCAN_ERROR, _S3_ERROR, _UNKNOWN_ERROR = 15001, 8001, 1200
+_ERRORS_OF_ROWS = {"23502": 1213, "22001": 1204, "22003": 1204}  # by the SQLSTATE with which the table refuses a row
+
 
 class CopyError(Exception):
-    """A load that failed, with the parts of the error that the client gets."""
+    """A load that failed, with the parts of the error that the client gets, and what it failed for."""
 
-    def __init__(self, message: str, *, code: str = "XX000", detail: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "XX000",
+        detail: str = "",
+        number: int = 0,
+        column: Column | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.detail = detail
+        self.number = number  # of the load error; 0 where the statement is wrong, not the data
+        self.column = column
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,20 @@ _REDSHIFT_NAMES = {
     "timestamp with time zone": "TIMESTAMPTZ",
 }
 
+# As STL_LOAD_ERRORS names them, in ten characters.
+_SHORT_NAMES = {
+    "smallint": "int2",
+    "integer": "int4",
+    "bigint": "int8",
+    "real": "float4",
+    "double precision": "float8",
+    "boolean": "bool",
+    "character varying": "varchar",
+    "character": "char",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamptz",
+}
+
 # The Arrow type that a Parquet column must have for a column of the table, to which it is then cast (if it is not yet).
 _ARROW: dict[str, tuple[tuple[pa.DataType, ...], pa.DataType]] = {
     "smallint": ((pa.int8(), pa.int16()), pa.int16()),
@@ -104,16 +135,46 @@ class Load:
     columns: Sequence[Column]
     rows: int = 0
     objects: int = 0
-    _encoder: Any = field(default=None, repr=False)
+    loading: Loading = field(init=False, repr=False)  # for the history
+    _file: str = field(default="", repr=False)
+    _problem: CopyError | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        source = f"s3://{self.copy.bucket}/{self.copy.prefix}"
+        self.loading = Loading(self.copy.table[-1], self.copy.target, source=source)
 
     def chunks(self) -> Iterator[bytes]:
         """The body of COPY … FROM STDIN (FORMAT binary)."""
+        try:
+            yield from self._chunks()
+        except CopyError as error:
+            self._problem = error
+            raise
+
+    def failed(self, code: str, message: str) -> Loading:
+        """What the history is told of a COPY that has ended with an error, this SQLSTATE and message."""
+        problem = self._problem
+        number = problem.number if problem is not None else _ERRORS_OF_ROWS.get(code, _UNKNOWN_ERROR)
+        if number and code != "57014":
+            column = problem.column if problem is not None else self._named(message)
+            kind, length = (column.type, column.length) if column is not None else ("", None)
+            name, shown = (column.name, _SHORT_NAMES.get(kind, kind)) if column is not None else ("", "")
+            error = LoadError(self._file, message, number, column=name, type=shown, length=str(length or ""))
+            self.loading.errors.append(error)
+        return self.loading
+
+    def _named(self, message: str) -> Column | None:
+        """The column that the server's own message names."""
+        return next((column for column in self.columns if f'column "{column.name}"' in message), None)
+
+    def _chunks(self) -> Iterator[bytes]:
         self._check_columns()
         store = _store(self.copy.bucket, self.profile)
         schema = pa.schema([pa.field(str(number), _arrow_type(column)) for number, column in enumerate(self.columns)])
         encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
         header = encoder.write_header()
         for key, size in _objects(store, self.copy):
+            self._file, began, before = f"s3://{self.copy.bucket}/{key}", time.time(), self.rows
             file = _open(store, key, size)
             self._check_file(file, key)
             self.objects += 1
@@ -122,6 +183,7 @@ class Load:
                 self.rows += batch.num_rows
                 yield header + encoder.write_batch(ready)
                 header = b""
+            self.loading.files.append(LoadedFile(self._file, self.rows - before, size, began, time.time()))
         yield header + encoder.finish()
 
     @property
@@ -160,7 +222,8 @@ class Load:
                 raise _scan_error(
                     f"File '{path}' has an incompatible Parquet schema for column '{path}.{actual.name}'. "
                     f"Column type: {column.redshift_type}, Parquet schema:\n{_parquet_column(file, number, actual)}"
-                    f' (table column "{column.name}", position {number + 1})'
+                    f' (table column "{column.name}", position {number + 1})',
+                    column,
                 )
 
     def _converted(self, batch: pa.RecordBatch, schema: pa.Schema, key: str) -> pa.RecordBatch:
@@ -175,6 +238,7 @@ class Load:
                     raise _scan_error(
                         f"The length of the data column {column.name} is longer than the length defined in the table. "
                         f"Table: {column.length}, Data: {longest}, File name: s3://{self.copy.bucket}/{key}",
+                        column,
                         code="22001",
                         message=f"value too long for type character varying({column.length})",
                     )
@@ -182,11 +246,12 @@ class Load:
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _scan_error(context: str, *, code: str = "XX000", message: str = "") -> CopyError:
+def _scan_error(context: str, column: Column | None = None, *, code: str = "XX000", message: str = "") -> CopyError:
     """Redshift puts the cause into the detail; it stands in the message too, which is what most tools show."""
     rule = "-" * 47
     detail = f"\n  {rule}\n  error:  Spectrum Scan Error\n  code:      15001\n  context:   {context}\n  {rule}"
-    return CopyError(message or f"Spectrum Scan Error: {context}", code=code, detail=detail)
+    text = message or f"Spectrum Scan Error: {context}"
+    return CopyError(text, code=code, detail=detail, number=_SCAN_ERROR, column=column)
 
 
 def _arrow_type(column: Column) -> pa.DataType:
@@ -221,7 +286,7 @@ def _cast(array: pa.Array, wanted: pa.DataType, column: Column) -> pa.Array:
             return array.cast(pa.timestamp(array.type.unit)).cast(wanted, safe=False)
         return array.cast(wanted)
     except pa.ArrowInvalid as error:
-        raise _scan_error(f'column "{column.name}": {error}') from None
+        raise _scan_error(f'column "{column.name}": {error}', column) from None
 
 
 def _parquet_column(file: pq.ParquetFile, number: int, actual: pa.Field) -> str:
@@ -273,7 +338,7 @@ def _objects(store: S3Store, copy: Copy) -> list[tuple[str, int]]:
         raise _s3_error(error, copy.bucket) from None
     if not found:
         text = f"The specified S3 prefix '{copy.prefix}' does not exist"
-        raise CopyError(text, detail=_detail(text, 8001))
+        raise CopyError(text, detail=_detail(text, _S3_ERROR), number=_S3_ERROR)
     return sorted((key, size) for key, size in found if size and not _hidden(key[len(folder) :]))
 
 
@@ -303,9 +368,10 @@ def _s3_error(error: Exception, what: str) -> CopyError:
     ):
         if code in text:
             message = f"S3ServiceException:{words},Status {status},Error {code}"
-            return CopyError(message, detail=_detail(f"{message} ({what})", 8001))
+            return CopyError(message, detail=_detail(f"{message} ({what})", _S3_ERROR), number=_S3_ERROR)
     first = text.split("\n", 1)[0]
-    return CopyError(f"S3 is not reachable or failed for '{what}': {first}", code="58030", detail=_detail(text, 8001))
+    message = f"S3 is not reachable or failed for '{what}': {first}"
+    return CopyError(message, code="58030", detail=_detail(text, _S3_ERROR), number=_S3_ERROR)
 
 
 def _detail(text: str, code: int) -> str:

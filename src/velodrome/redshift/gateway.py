@@ -7,7 +7,9 @@ import logging
 import signal
 import ssl
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
 
 from velodrome.authorities import system_certificates
 from velodrome.awsapi import profile
@@ -19,12 +21,15 @@ from velodrome.redshift import server as inside
 from velodrome.redshift.apis import server as apis
 from velodrome.redshift.authentication import Roles
 from velodrome.redshift.history import History
-from velodrome.redshift.session import Place, Session
+from velodrome.redshift.place import Place
+from velodrome.redshift.session import Session
 from velodrome.settings import Settings, load
 
 log = logging.getLogger("velodrome.redshift")
 
 _WATCH_SECONDS = 0.5
+# For what is under way when the warehouse is stopped; the runtime kills it after 20.
+_DRAIN_SECONDS = 5.0
 
 
 class StartError(RuntimeError):
@@ -57,61 +62,63 @@ async def serve(settings: Settings) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    host, port = settings["LISTEN_ADDRESS"], settings.integer("REDSHIFT_PORT")
-    running: inside.Inside | None = None
-    pool = ThreadPoolExecutor(4, thread_name_prefix="copy")
-    place: Place | None = None
-    refreshing: asyncio.Task[None] | None = None
-
-    def session() -> Session:
-        if place is None:
-            raise RuntimeError("a client came before the server was ready")
-        return Session(place)
-
-    try:
-        # Taken before anything is started, served only when all is ready.
-        listener = await loop.create_server(session, host, port, start_serving=False, reuse_address=True)
-    except OSError as error:
-        raise StartError(
-            f"{host}:{port} cannot be used ({error.strerror}): change REDSHIFT_PORT, or stop what uses it"
-        ) from None
-    api: apis.ApiServer | None = None
-    api_port = settings.integer("REDSHIFT_API_PORT")
-    try:
-        api_listener = apis.listen(host, api_port)
-    except OSError as error:
-        listener.close()
-        raise StartError(
-            f"{host}:{api_port} cannot be used ({error.strerror}): change REDSHIFT_API_PORT, or stop what uses it"
-        ) from None
-    try:
+    async with AsyncExitStack() as ending:  # in the opposite order
+        # Ports are taken before anything is started, and served only when all is ready.
+        places: list[Place] = []
+        host, port = settings["LISTEN_ADDRESS"], settings.integer("REDSHIFT_PORT")
+        with _port_in_use("REDSHIFT_PORT", host, port):
+            listener = await loop.create_server(
+                lambda: Session(places[0]), host, port, start_serving=False, reuse_address=True
+            )
+        ending.callback(listener.close)
+        with _port_in_use("REDSHIFT_API_PORT", host, settings.integer("REDSHIFT_API_PORT")):
+            api_listener = apis.listen(host, settings.integer("REDSHIFT_API_PORT"))
+        ending.callback(api_listener.close)
         running = await asyncio.to_thread(_started, settings)
+        ending.push_async_callback(asyncio.to_thread, running.stop)
         api = apis.ApiServer(await asyncio.to_thread(apis.build, settings, running), api_listener)
-        roles = Roles(running.conninfo("postgres"))
-        history = History(running.data)
-        history.start()
-        place = Place(inside.socket_path(running), profile.load, pool, roles, tls(settings), history)
+        ending.push_async_callback(api.stop)
+        place = _place(settings, running, ending)
+        places.append(place)
+        ending.push_async_callback(_drain, place)
+        ending.callback(asyncio.create_task(auto_refresh.run(running.conninfo)).cancel)
         await listener.start_serving()
-        refreshing = asyncio.create_task(auto_refresh.run(running.conninfo))
         log.info("Redshift is ready on %s:%d, database %s", host, port, settings["REDSHIFT_DATABASE"])
         status = await _until_end(running, stopping)
-    finally:
         listener.close()
-        if refreshing is not None:
-            refreshing.cancel()
-        for open_session in list(place.sessions) if place else ():
-            text = "terminating connection due to administrator command"
-            open_session.end(wire.error("57P01", text, severity="FATAL"))
-        if api is not None:
-            await api.stop()
-        api_listener.close()
-        pool.shutdown(wait=False, cancel_futures=True)
-        if place is not None:
-            await place.roles.close()
-            await asyncio.to_thread(place.history.close)
-        if running is not None:
-            await asyncio.to_thread(running.stop)
     return status
+
+
+@contextmanager
+def _port_in_use(setting: str, host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        text = f"{host}:{port} cannot be used ({error.strerror}): change {setting}, or stop what uses it"
+        raise StartError(text) from None
+
+
+def _place(settings: Settings, running: inside.Inside, ending: AsyncExitStack) -> Place:
+    pool = ThreadPoolExecutor(4, thread_name_prefix="copy")
+    ending.callback(pool.shutdown, wait=False, cancel_futures=True)
+    roles = Roles(running.conninfo("postgres"))
+    ending.push_async_callback(roles.close)
+    history = History(running.data)
+    history.start()
+    ending.push_async_callback(asyncio.to_thread, history.close)
+    return Place(inside.socket_path(running), profile.load, pool, roles, tls(settings), history)
+
+
+async def _drain(place: Place) -> None:
+    """Whoever is idle goes at once; what is under way gets a few seconds to end."""
+    told = wire.error("57P01", "terminating connection due to administrator command", severity="FATAL")
+    for session in list(place.sessions):
+        session.leave(told)
+    deadline = asyncio.get_running_loop().time() + _DRAIN_SECONDS
+    while place.sessions and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.05)
+    for session in list(place.sessions):
+        session.end(told)
 
 
 def tls(settings: Settings) -> ssl.SSLContext:

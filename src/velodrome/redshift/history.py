@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from velodrome.redshift.history_files import SEPARATOR, Journal, clean, replace_file
@@ -31,12 +32,8 @@ _GAP = 1000  # what a killed gateway may have numbered and not written
 FOLDER = "velodrome_history"
 KINDS = ("queries", "sessions", "load_files", "load_errors")
 
-# Redshift shows them so: https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_USER.html
-_SECRET = re.compile(
-    r"""\b(password|secret_access_key|access_key_id|session_token|credentials|master_symmetric_key)\b
-    (\s+as)? \s* ['"]""",
-    re.IGNORECASE | re.VERBOSE,
-)
+# Redshift shows them as '***': https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_USER.html
+_SECRETS = ("password", "access_key", "token", "credentials", "symmetric_key")
 _SECRET_VALUE = re.compile(
     r"""(\b(?:password|secret_access_key|access_key_id|session_token|credentials|master_symmetric_key)(?:\s+as)?\s*)
     (?:'(?:[^'\\]|''|\\.)*'?|"(?:[^"]|"")*"?)""",
@@ -131,10 +128,11 @@ class LoadError:
 
 @dataclass
 class Loading:
-    """What became of a COPY: its table (oid 0 if not known), the files it read and what it could not load."""
+    """What became of a COPY: its table (`target` is its name as SQL has it), the files it read and what it could not
+    load."""
 
     table: str
-    relation: int = 0
+    target: str
     format: str = "PARQUET"
     source: str = ""
     files: list[LoadedFile] = field(default_factory=list)
@@ -221,6 +219,8 @@ class History:
         """It is answered: with a tag (CommandComplete's), or with an error's SQLSTATE and message. The rows are those
         of the tag unless given."""
         if self._running.pop(query.id, None) is not None:
+            if tag in ("SET", "RESET"):
+                query.peer.label = labelled(query.text, query.peer.label)
             self._done.append((query, time.time(), rows, tag, code, message))
 
     def forget(self, query: Query) -> None:
@@ -230,7 +230,7 @@ class History:
     def loaded(self, query: Query, loading: Loading) -> None:
         """A COPY has ended, well or not; called before its `end`."""
         who = (query.id, query.peer.user, query.peer.database, query.peer.pid, query.transaction)
-        head = (*who, loading.table, loading.relation, loading.format, loading.source)
+        head = (*who, loading.table, loading.target, loading.format, loading.source)
         for file in loading.files:
             times = (_micros(file.started), _micros(file.ended))
             self._add("load_files", (*head, file.name, file.rows, file.size, *times, file.status))
@@ -276,12 +276,13 @@ def _line(query: Query, ended: float, rows: int, tag: str, code: str, message: s
     text = masked(query.text[:_LONGEST_TEXT])
     fields = (
         *(str(query.id), peer.user, peer.database, str(peer.pid), str(query.transaction), clean(query.label)),
-        *(str(_micros(query.started)), str(_micros(ended)), str(counted if rows < 0 else rows)),
-        *(words, code, clean(message[:_LONGEST_ERROR]), kind_of(text, words), clean(text)),
+        *(str(_micros(query.started)), str(_micros(ended)), str(counted if rows < 0 else rows), words, code),
+        *(clean(message[:_LONGEST_ERROR]) if message else "", kind_of(text, words), clean(text)),
     )
     return SEPARATOR.join(fields)
 
 
+@lru_cache(maxsize=256)
 def split_tag(tag: str) -> tuple[str, int]:
     """('INSERT', 3) of 'INSERT 0 3'."""
     words = tag.split(" ")
@@ -293,7 +294,20 @@ def split_tag(tag: str) -> tuple[str, int]:
 
 def masked(text: str) -> str:
     """The text with passwords and keys as '***', as Redshift logs it."""
-    return _SECRET_VALUE.sub(r"\1'***'", text) if _SECRET.search(text) else text
+    lower = text.lower()
+    return _SECRET_VALUE.sub(r"\1'***'", text) if any(word in lower for word in _SECRETS) else text
+
+
+_LABEL = re.compile(r"\s*(?:set(?:\s+session|\s+local)?|reset)\s+query_group\b(?:\s*(?:=|\bto\b)\s*(.+))?", re.I | re.S)
+
+
+def labelled(text: str, label: str) -> str:
+    """The label after SET query_group TO …: https://docs.aws.amazon.com/redshift/latest/dg/r_query_group.html"""
+    found = _LABEL.match(text)
+    if found is None:
+        return label
+    value = (found.group(1) or "").strip().rstrip(";").strip()
+    return "default" if not value or value.lower() == "default" else value.strip("'\"")[:320]
 
 
 _FIRST_WORD = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\()*([a-z]+)", re.IGNORECASE | re.DOTALL)

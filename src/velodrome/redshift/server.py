@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from importlib.resources import files
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from velodrome.postgres import Server, ensure_database
+from velodrome.redshift import catalog
+from velodrome.redshift.sql import parameters
 from velodrome.settings import Settings
 
 # Redshift's own superuser bears this name too; no client can log in as it.
 SUPERUSER = "rdsdb"
-_LOCK = 0x56454C4F
 
 # At which Redshift turns a client away: https://docs.aws.amazon.com/redshift/latest/mgmt/amazon-redshift-limits.html
 CONNECTION_LIMIT = 500
@@ -35,6 +34,7 @@ _PARAMETERS = {
     "max_connections": str(CONNECTION_LIMIT + 20),
     "password_encryption": "md5",
     "md5_password_warnings": "off",
+    **parameters.INSIDE,
 }
 
 
@@ -73,7 +73,7 @@ def server(settings: Settings) -> Inside:
 
 def prepare(running: Server, settings: Settings) -> None:
     """Catalog, role and database; does what is missing, so a kill at any point is mended by the next start."""
-    _install_catalog(running, "template1")
+    catalog.install(running, "template1")
     user, database = settings["REDSHIFT_USER"], settings["REDSHIFT_DATABASE"]
     ensure_database(running, database, user, settings["REDSHIFT_PASSWORD"])
     with psycopg.connect(running.conninfo("postgres"), autocommit=True) as connection:
@@ -81,37 +81,16 @@ def prepare(running: Server, settings: Settings) -> None:
             settings["REDSHIFT_PASSWORD"].encode(), user.encode(), b"md5"
         ).decode()
         role, verifier = sql.Identifier(user), sql.Literal(digest)
-        connection.execute(sql.SQL("ALTER ROLE {} CREATEDB CREATEROLE PASSWORD {}").format(role, verifier))
+        connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, verifier))
         connection.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
         rows = connection.execute(
             "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1')"
         )
         names = [str(row[0]) for row in rows]
     for name in names:
-        _install_catalog(running, name)
-
-
-def _install_catalog(running: Server, database: str) -> None:
-    """One transaction a database, and only when the files have changed since."""
-    folder = files("velodrome.redshift") / "catalog"
-    texts = [
-        item.read_text(encoding="utf-8")
-        for item in sorted(folder.iterdir(), key=lambda item: item.name)
-        if item.name.endswith(".sql")
-    ]
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-    options = "-c standard_conforming_strings=on -c client_min_messages=warning -c allow_system_table_mods=on"
-    with psycopg.connect(running.conninfo(database), options=options) as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        connection.execute("CREATE SCHEMA IF NOT EXISTS velodrome")
-        connection.execute("CREATE TABLE IF NOT EXISTS velodrome.catalog_version (digest text NOT NULL)")
-        row = connection.execute("SELECT digest FROM velodrome.catalog_version").fetchone()
-        if row is not None and row[0] == digest:
-            return
-        for text in texts:
-            connection.execute(text.encode())
-        connection.execute("DELETE FROM velodrome.catalog_version")
-        connection.execute("INSERT INTO velodrome.catalog_version VALUES (%s)", [digest])
+        catalog.install(running, name)
+    with psycopg.connect(running.conninfo(database), autocommit=True) as connection:
+        connection.execute("CALL velodrome.set_superuser(%s, true)", [user])
 
 
 def socket_path(running: Server) -> Path:

@@ -17,7 +17,8 @@ class Step:
 
     `pieces` are the statements of a query: the client's own, hidden ones, the question for a COPY's target, the COPY
     itself (empty: the client's own as they are). `hiding`: what comes now is not for the client. `error` replaces the
-    error that is provoked. `texts` are the client's own statements, for the history.
+    error that is provoked. `texts` are the client's own statements, for the history, `tags` the command tags that it
+    sees in place of the server's (empty: the server's).
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Step:
     hiding: bool = False
     error: bytes = b""
     texts: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     copies: list[Copy] = field(default_factory=list)
     use: str = ""  # the database in which the session goes on, once this is done
     done: int = 0  # pieces that are answered

@@ -37,7 +37,7 @@ RETURN translate(value, E'\x1e\x1d', E'\n\r');
 CREATE OR REPLACE FUNCTION velodrome.elapsed(first timestamp, last timestamp) RETURNS bigint LANGUAGE sql STABLE
 RETURN (extract(epoch FROM coalesce(last, clock_timestamp() AT TIME ZONE 'UTC') - first) * 1000000)::bigint;
 -- A statement without what differs from one to the next: literals, case and blanks.
-CREATE OR REPLACE FUNCTION velodrome.generic(value text) RETURNS text LANGUAGE sql IMMUTABLE STRICT
+CREATE OR REPLACE FUNCTION velodrome.generic(value text) RETURNS text LANGUAGE sql IMMUTABLE STRICT COST 1000
 RETURN lower(regexp_replace(regexp_replace(value, '''[^'']*''|\y\d+(\.\d+)?\y', '?', 'g'), '\s+', ' ', 'g'));
 
 -- Whose records the asking user sees. The name of who is gone has no id any more: 0.
@@ -77,7 +77,7 @@ WHERE array_length(f, 1) = 16 AND (f[4] = current_user OR (SELECT velodrome.is_s
 -- One row per file that a COPY has read, one per row or file that it could not load.
 CREATE OR REPLACE VIEW velodrome.load_files WITH (security_barrier) AS
 SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, f[3] AS database, f[4]::int AS pid, f[5]::bigint AS xid,
-    f[6] AS "table", f[7]::bigint::int AS relation, f[8] AS format, f[9] AS source, f[10] AS file, f[11]::bigint AS rows,
+    f[6] AS "table", coalesce(CASE WHEN f[3] = current_database() THEN to_regclass(f[7]) END::oid::bigint::int, 0) AS relation, f[8] AS format, f[9] AS source, f[10] AS file, f[11]::bigint AS rows,
     f[12]::bigint AS bytes, velodrome.micros(f[13]) AS started, velodrome.micros(f[14]) AS ended, f[15]::int AS status
 FROM (
     SELECT string_to_array(line, E'\x1f') AS f FROM (
@@ -88,7 +88,7 @@ LEFT JOIN velodrome.visible_users u ON u.name = f[2]
 WHERE array_length(f, 1) = 15 AND (f[2] = current_user OR (SELECT velodrome.is_superuser()));
 CREATE OR REPLACE VIEW velodrome.load_errors WITH (security_barrier) AS
 SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, f[3] AS database, f[4]::int AS pid, f[5]::bigint AS xid,
-    f[6] AS "table", f[7]::bigint::int AS relation, f[8] AS format, f[9] AS source, velodrome.micros(f[10]) AS happened,
+    f[6] AS "table", coalesce(CASE WHEN f[3] = current_database() THEN to_regclass(f[7]) END::oid::bigint::int, 0) AS relation, f[8] AS format, f[9] AS source, velodrome.micros(f[10]) AS happened,
     f[11] AS file, f[12]::bigint AS line, f[13] AS "column", f[14] AS type, f[15] AS length, f[16]::int AS position,
     velodrome.lines(f[17]) AS raw_line, velodrome.lines(f[18]) AS raw_value, f[19]::int AS code,
     velodrome.lines(f[20]) AS reason

@@ -19,7 +19,7 @@ _OPTIONS_NOT_HERE = vocabulary(
     MANIFEST FILLRECORD EXPLICIT_IDS ACCEPTINVCHARS SERIALIZETOJSON ENCRYPTED MAXERROR NOLOAD ACCEPTANYDATE
     BLANKSASNULL DATEFORMAT DELIMITER EMPTYASNULL ENCODING ESCAPE FIXEDWIDTH GZIP LZOP BZIP2 ZSTD
     IGNOREALLERRORS IGNOREBLANKLINES IGNOREHEADER NULL QUOTE READRATIO REMOVEQUOTES ROUNDEC SSH TIMEFORMAT
-    TRIMBLANKS TRUNCATECOLUMNS COMPROWS CSV JSON AVRO ORC SHAPEFILE ACCESS_KEY_ID SECRET_ACCESS_KEY CREDENTIALS
+    TRIMBLANKS TRUNCATECOLUMNS COMPROWS CSV JSON AVRO ORC SHAPEFILE ACCESS_KEY_ID SECRET_ACCESS_KEY
     SESSION_TOKEN MASTER_SYMMETRIC_KEY
     """
 )
@@ -92,6 +92,10 @@ def _options(sql: str, tokens: Sequence[Token], at: int) -> tuple[str, bool]:
                 raise refuse.syntax_error(value)
             role = value.value
             at += 2
+        elif word == "CREDENTIALS":
+            at += 2 if words(tokens, at + 1, "AS") else 1
+            role = _credentials(sql, tokens[min(at, len(tokens) - 1)])
+            at += 1
         elif word == "FORMAT":
             at += 2 if words(tokens, at + 1, "AS") else 1
         elif word == "PARQUET":
@@ -108,3 +112,16 @@ def _options(sql: str, tokens: Sequence[Token], at: int) -> tuple[str, bool]:
         else:
             raise refuse.syntax_error(tokens[at])
     return role, parquet
+
+
+def _credentials(sql: str, value: Token) -> str:
+    """The role in CREDENTIALS 'aws_iam_role=arn:…', the older way to write IAM_ROLE.
+
+    https://docs.aws.amazon.com/redshift/latest/dg/copy-parameters-authorization.html
+    """
+    if value.kind != STRING:
+        raise refuse.syntax_error(value)
+    name, _, role = value.value.partition("=")
+    if name.strip().lower() != "aws_iam_role":
+        raise refuse.not_here(sql, value, "COPY … CREDENTIALS with access keys")
+    return role.strip()

@@ -284,7 +284,9 @@ def _collation(sql: str, tokens: Sequence[Token], at: int, end: int, edits: list
     raise refuse.not_here(sql, tokens[at], "COLLATE CASE_INSENSITIVE")
 
 
-def _references(tokens: Sequence[Token], at: int, end: int, columns: list[str], notes: Notes, edits: list[Edit]) -> int:
+def _references(
+    tokens: Sequence[Token], at: int, end: int, columns: list[str], notes: Notes, edits: list[Edit], name: str = ""
+) -> int:
     after = name_end(tokens, at + 1)
     target = name_parts(tokens, at + 1, after)
     referenced: list[str] = []
@@ -293,7 +295,8 @@ def _references(tokens: Sequence[Token], at: int, end: int, columns: list[str], 
         referenced = [token.value for token in tokens[after + 1 : close] if token.text != ","]
         after = close + 1
     edits.append(_gone(tokens, at, after))
-    notes.add("constraints", {"kind": "foreign key", "columns": columns, "table": target, "referenced": referenced})
+    noted = {"kind": "foreign key", "columns": columns, "table": target, "referenced": referenced}
+    notes.add("constraints", {"name": name, **noted} if name else noted)
     return after
 
 
@@ -313,7 +316,7 @@ def _table_constraint(sql: str, tokens: Sequence[Token], first: int, end: int, n
     if kind == "FOREIGN":
         if not words(tokens, close + 1, "REFERENCES"):
             raise refuse.syntax_error(tokens[min(close + 1, end - 1)])
-        close = _references(tokens, close + 1, end, columns, notes, []) - 1
+        close = _references(tokens, close + 1, end, columns, notes, [], name) - 1
     else:
         notes.add(
             "constraints", {"kind": "primary key" if kind == "PRIMARY" else "unique", "name": name, "columns": columns}
@@ -386,6 +389,9 @@ def alter_table(sql: str, tokens: Sequence[Token]) -> tuple[list[Edit], str]:
             return _only_noted(tokens, at), notes.comment
         first = at + 2 if words(tokens, at + 1, "COLUMN") else at + 1
         return column(sql, tokens, first, len(tokens), notes), notes.comment
+    if words(tokens, at, "DROP", "CONSTRAINT") and at + 2 < len(tokens):
+        notes.values["drop_constraint"] = tokens[at + 2].value
+        return _only_noted(tokens, at), notes.comment
     if words(tokens, at, "ALTER"):
         return _alter(sql, tokens, at + 1, at, notes)
     return [], ""

@@ -1,8 +1,8 @@
 """database.schema.table of another database: read there through a foreign table, which is made or renewed before.
 
 Names of the session's own database are left alone: the server inside takes them. It refuses other names where they
-cannot be read so (what is written, views) in the words of PostgreSQL 8.0, which are Redshift's
-too. https://docs.aws.amazon.com/redshift/latest/dg/cross-database-overview.html (catalog/26_other_databases.sql)
+cannot be read so (what is written, plain views, late-binding views) in the words of PostgreSQL 8.0, also Redshift's.
+https://docs.aws.amazon.com/redshift/latest/dg/cross-database-overview.html (catalog/26_other_databases.sql)
 """
 
 from __future__ import annotations

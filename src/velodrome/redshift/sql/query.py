@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from velodrome.redshift.sql import ddl, tree
-from velodrome.redshift.sql.tokens import QUOTED, WORD, Edit, Token, apply, federated, identifier, vocabulary, words
+from velodrome.redshift.sql.tokens import (
+    NUMBER,
+    PARAMETER,
+    QUOTED,
+    WORD,
+    Edit,
+    Token,
+    apply,
+    federated,
+    identifier,
+    vocabulary,
+    words,
+)
 
 # Called by another name inside, because PostgreSQL has a function of that name that answers differently:
 # AVG of integers is an integer (r_AVG.html), REGEXP_REPLACE replaces every match (REGEXP_REPLACE.html),
@@ -21,14 +33,16 @@ _FUNCTIONS = {
     "NVL": "COALESCE",
     "ISNULL": "COALESCE",
     "DATE_TRUNC": "velodrome.date_trunc",
+    # Parameters that PostgreSQL lacks are kept under names of their own (parameters.py).
+    "CURRENT_SETTING": "velodrome.current_setting",
+    "SET_CONFIG": "velodrome.set_config",
+    "PG_CANCEL_BACKEND": "velodrome.pg_cancel_backend",
+    "PG_TERMINATE_BACKEND": "velodrome.pg_terminate_backend",
 }
 
 # The first argument is a date part, which may stand without quotes.
 # https://docs.aws.amazon.com/redshift/latest/dg/r_Dateparts_for_datetime_functions.html
 _DATE_PART_FUNCTIONS = vocabulary("DATEADD DATE_ADD DATEDIFF DATE_DIFF DATE_PART DATEPART DATE_TRUNC")
-
-# Rewritten in queries of the system catalog too; everything else there is PostgreSQL's own.
-_CATALOG_FUNCTIONS = vocabulary("NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF")
 
 # Only a syntax tree can rewrite these.
 _TREE_FUNCTIONS = vocabulary("LISTAGG DECODE NVL2 MEDIAN CONVERT")
@@ -52,11 +66,18 @@ def rewrites(sql: str, tokens: Sequence[Token]) -> list[Edit]:
         elif token.kind == WORD and token.text.startswith("#"):
             edits.append(Edit(token.start, token.end, identifier(token.value)))
         elif token.kind == WORD and not words(tokens, at - 1, "."):
-            edits += _word(tokens, at)
+            edits += [*apart(tokens, at), *word(tokens, at)]
     return edits
 
 
-def _word(tokens: Sequence[Token], at: int) -> list[Edit]:
+def apart(tokens: Sequence[Token], at: int) -> list[Edit]:
+    """A blank between a number and the word that follows it at once, as drivers write `THEN 4WHEN`: PostgreSQL 8.0 took
+    that for two tokens, 15 and later refuse it."""
+    touches = at and tokens[at - 1].end == tokens[at].start and tokens[at - 1].kind in (NUMBER, PARAMETER)
+    return [Edit(tokens[at].start, tokens[at].start, " ")] if touches else []
+
+
+def word(tokens: Sequence[Token], at: int) -> list[Edit]:
     token = tokens[at]
     edits: list[Edit] = []
     if words(tokens, at + 1, "("):
@@ -73,6 +94,8 @@ def _word(tokens: Sequence[Token], at: int) -> list[Edit]:
             edits.append(Edit(token.end, token.end, " TEMP"))
     elif token.word == "SYSDATE":
         edits.append(Edit(token.start, token.end, "pg_catalog.sysdate()"))
+    elif token.word == "CURRENT_USER_ID":
+        edits.append(Edit(token.start, token.end, "velodrome.current_user_id()"))
     elif token.word in ("DECIMAL", "NUMERIC", "DEC") and (words(tokens, at - 1, "::") or _closes_cast(tokens, at)):
         edits += ddl.default_precision(tokens, at, len(tokens))
     elif token.word == "MINUS" and at + 1 < len(tokens) and tokens[at + 1].word in ("SELECT", "ALL"):
@@ -99,27 +122,3 @@ def needs_tree_at(tokens: Sequence[Token], at: int) -> bool:
     if token.word in _TREE_FUNCTIONS and words(tokens, at + 1, "(") and not words(tokens, at - 1, "."):
         return True
     return token.word == "TOP" and at > 0 and tokens[at - 1].word in ("SELECT", "DISTINCT", "ALL")
-
-
-# Columns that old and new tools ask the catalog for, gone from PostgreSQL 9 to 12 on: what they held until then. {} is
-# the table's name or alias with its dot, where the column has one.
-_VANISHED = {
-    "RELHASOIDS": "false",
-    "RELTRIGGERS": "{}relhastriggers::int",
-    "ADSRC": "pg_catalog.pg_get_expr({}adbin, {}adrelid)",
-    "CONSRC": "NULL::text",
-    "PROISAGG": "({}prokind = 'a')",
-}
-
-
-def vanished_columns(tokens: Sequence[Token]) -> list[Edit]:
-    edits: list[Edit] = []
-    for at, token in enumerate(tokens):
-        if token.word in _VANISHED:
-            qualified = words(tokens, at - 1, ".") and at >= 2
-            table = tokens[at - 2].text + "." if qualified else ""
-            held = _VANISHED[token.word].replace("{}", table)
-            edits.append(Edit(tokens[at - 2].start if qualified else token.start, token.end, held))
-        elif token.word == "SYSDATE" or (token.word in _CATALOG_FUNCTIONS and words(tokens, at + 1, "(")):
-            edits += _word(tokens, at)
-    return edits

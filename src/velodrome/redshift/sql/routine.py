@@ -1,65 +1,146 @@
-"""Bodies of stored procedures and SQL functions: the same edits of tokens; no syntax tree inside PL/pgSQL.
+"""CREATE and DROP of stored procedures and SQL functions.
 
-https://docs.aws.amazon.com/redshift/latest/dg/c_PLpgSQL-structure.html
+https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_PROCEDURE.html, …/r_CREATE_FUNCTION.html,
+…/r_DROP_PROCEDURE.html
+What a body says is in procedure_body.py. The client's own text goes along in a comment, which an event trigger keeps
+(catalog/14_routines.sql).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import ddl, refuse
-from velodrome.redshift.sql.query import needs_tree_at, query, rewrites
+from velodrome.redshift.sql import procedure_body, refuse
+from velodrome.redshift.sql.query import query
+from velodrome.redshift.sql.reader import Reader, strings
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
-from velodrome.redshift.sql.tokens import DOLLAR, STRING, Edit, LexicalError, Token, statements, tokenize, words
+from velodrome.redshift.sql.tokens import (
+    DOLLAR,
+    STRING,
+    Edit,
+    LexicalError,
+    Token,
+    closing,
+    name_end,
+    split_list,
+    tokenize,
+    words,
+)
+
+_QUOTE = "$velodrome$"
 
 
-def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
+def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
     """CREATE [OR REPLACE] PROCEDURE or FUNCTION; None for other CREATEs."""
-    if not any(token.word in ("PROCEDURE", "FUNCTION") for token in tokens[:4]):
+    kind = next((at for at, token in enumerate(tokens[:4]) if token.word in ("PROCEDURE", "FUNCTION")), 0)
+    if not kind:
         return None
-    return Statement(query(sql, tokens, _routine(sql, tokens)))
-
-
-def _routine(sql: str, tokens: Sequence[Token]) -> list[Edit]:
+    quoted = next((at for at, t in enumerate(tokens) if t.kind == STRING and words(tokens, at - 1, "AS")), None)
+    if quoted is not None:
+        return _quoted_body(sql, tokens, quoted)
     edits: list[Edit] = []
-    for token in tokens:
+    opening = name_end(tokens, kind + 1)
+    if not words(tokens, opening, "("):
+        raise refuse.syntax_error(tokens[min(opening, len(tokens) - 1)])
+    is_procedure = tokens[kind].word == "PROCEDURE"
+    if is_procedure:
+        edits += _parameters(sql, tokens, opening, closing(tokens, opening))
+    for at, token in enumerate(tokens):
         if token.word == "NONATOMIC":
             raise refuse.not_here(sql, token, "a NONATOMIC procedure")
+        if token.word == "LANGUAGE" and is_procedure and not words(tokens, at + 1, "PLPGSQL"):
+            language = tokens[min(at + 1, len(tokens) - 1)]
+            raise Refused(
+                refuse.UNSUPPORTED, f'language "{language.value}" is not supported for procedures', token.start
+            )
         if token.kind == DOLLAR:
-            opening = token.text.index("$", 1) + 1
-            inside = token.text[opening:-opening]
-            offset = token.start + opening
-            edits += _body(sql, inside, offset)
-        elif token.kind == STRING and words(tokens, tokens.index(token) - 1, "AS"):
-            raise refuse.not_here(sql, token, "a procedure body in quotes (write it in $$)")
+            edits += _body(sql, token, is_procedure=is_procedure)
+    note = {"name": [t.value for t in tokens[kind + 1 : opening] if t.text != "."], "text": _body_text(tokens)}
+    comment = "/*velodrome-routine:" + json.dumps(note).replace("*", "\\u002a") + ":velodrome*/"
+    return Statement(query(sql, tokens, edits) + " " + comment)
+
+
+def _body_text(tokens: Sequence[Token]) -> str:
+    body = next((token.text for token in tokens if token.kind == DOLLAR), "")
+    tag = body.index("$", 1) + 1 if body else 0
+    return body[tag : len(body) - tag]
+
+
+def _quoted_body(sql: str, tokens: Sequence[Token], at: int) -> Statement | None:
+    """A body in quotes is one in dollars, written otherwise."""
+    body = tokens[at]
+    if _QUOTE in body.value:
+        raise refuse.syntax_error(body)
+    start = tokens[0].start
+    text = sql[start : body.start] + _QUOTE + body.value + _QUOTE + sql[body.end : tokens[-1].end]
+    try:
+        return create(text, tokenize(text))
+    except Refused as refused:
+        raise Refused(refused.code, refused.message, body.start, hint=refused.hint) from None
+
+
+def _parameters(sql: str, tokens: Sequence[Token], opening: int, end: int) -> list[Edit]:
+    """CALL leaves OUT parameters away: inside they are INOUT ones that are NULL if not given."""
+    edits: list[Edit] = []
+    seen_out: Token | None = None
+    for first, last in split_list(tokens, opening + 1, end):
+        for token in tokens[first:last]:
+            if token.word in ("DEFAULT", "VARIADIC") or token.text in ("=", ":="):
+                raise refuse.syntax_error(token)
+        out = next((token for token in tokens[first:last] if token.word == "OUT"), None)
+        if out is not None:
+            seen_out = out
+            edits += [
+                Edit(out.start, out.end, "INOUT"),
+                Edit(tokens[last - 1].end, tokens[last - 1].end, " DEFAULT NULL"),
+            ]
+        elif seen_out is not None:
+            raise refuse.not_here(sql, seen_out, "an OUT parameter before one that is not")
     return edits
 
 
-def _body(sql: str, inside: str, offset: int) -> list[Edit]:
+def _body(sql: str, token: Token, *, is_procedure: bool) -> list[Edit]:
+    opening = token.text.index("$", 1) + 1
+    offset = token.start + opening
     try:
-        tokens = [Token(t.kind, t.text, t.start + offset, t.end + offset, t.word) for t in tokenize(inside)]
+        tokens = [
+            Token(t.kind, t.text, t.start + offset, t.end + offset, t.word)
+            for t in tokenize(token.text[opening:-opening])
+        ]
     except LexicalError as error:
         raise Refused(refuse.SYNTAX, str(error), error.position + offset) from None
-    edits: list[Edit] = []
-    for part in statements(tokens):
-        edits += _body_statement(sql, part)
-    for at, token in enumerate(tokens):
-        if needs_tree_at(tokens, at):
-            raise refuse.not_here(sql, token, f"{token.word} inside a procedure")
-        if token.word in ("COPY", "UNLOAD", "VACUUM") and (
-            at == 0 or tokens[at - 1].text in (";", "BEGIN", "THEN", "ELSE", "LOOP")
-        ):
-            raise refuse.not_here(sql, token, f"{token.word} inside a procedure")
-    return edits + rewrites(sql, tokens)
+    if not tokens:
+        return []
+    return procedure_body.edits(sql, tokens) if is_procedure else procedure_body.function_edits(sql, tokens)
 
 
-def _body_statement(sql: str, part: Sequence[Token]) -> list[Edit]:
-    """Table definitions inside a body lose their attributes; nothing of them is noted in the catalog."""
-    for at in range(len(part)):
-        if words(part, at, "CREATE") and any(words(part, i, "TABLE") for i in range(at + 1, min(at + 4, len(part)))):
-            return ddl.create_table(sql, part[at:])[0]
-        if words(part, at, "ALTER", "TABLE"):
-            return ddl.alter_table(sql, part[at:])[0]
-    refuse.pieces(sql, [token for token in part if token.kind != DOLLAR])
-    return []
+def drop(sql: str, tokens: Sequence[Token]) -> Statement | None:
+    """DROP PROCEDURE [IF EXISTS] name ([[argname] [argmode] argtype [, …]]) [, …]; OUT parameters may be left away."""
+    reader = Reader(sql, tokens, 1)
+    if not reader.take("PROCEDURE"):
+        return None
+    if_exists = str(reader.take("IF", "EXISTS")).lower()
+    name = reader.dotted()
+    if not reader.sees("("):
+        raise reader.error()
+    end = closing(tokens, reader.at)
+    types = [_type(sql, tokens[first:last]) for first, last in split_list(tokens, reader.at + 1, end)]
+    reader.at = end + 1
+    if reader.sees(","):
+        raise reader.not_here("DROP PROCEDURE of several procedures")
+    reader.take_any("CASCADE", "RESTRICT")
+    reader.end()
+    arguments = f"{strings(name)}, {strings([text for text in types if text])}, {if_exists}"
+    return Statement(f"CALL velodrome.drop_procedure({arguments})", tag="DROP PROCEDURE")
+
+
+def _type(sql: str, tokens: Sequence[Token]) -> str:
+    """The type of `[argname] [argmode] argtype`; empty for an OUT parameter."""
+    mode = next((at for at, token in enumerate(tokens) if token.word in ("IN", "OUT", "INOUT")), None)
+    if mode is not None and tokens[mode].word == "OUT":
+        return ""
+    # With the name in front, if it is no type by itself: drop_procedure tries both.
+    kept = tokens if mode is None else tokens[mode + 1 :] if mode else tokens[1:]
+    return sql[kept[0].start : kept[-1].end] if kept else ""

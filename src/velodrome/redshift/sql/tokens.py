@@ -133,10 +133,11 @@ class Edit:
 
 
 def apply(sql: str, start: int, end: int, edits: Iterable[Edit]) -> str:
-    """The text between two positions with the edits made. Where two overlap, the one that begins first wins."""
+    """The text between two positions with the edits made. Where two overlap, the one that begins first wins; what is
+    put in at a place stands before what replaces the text behind it."""
     parts: list[str] = []
     at = start
-    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end > edit.start, -edit.end)):
         if edit.start < at:
             if edit.end > at:  # two deletions that share a piece
                 at = edit.end

@@ -13,23 +13,28 @@ from dataclasses import replace
 from functools import lru_cache
 
 from velodrome.redshift.sql import (
-    aliases,
     append,
+    cancel,
     copy_statement,
     ddl,
+    grants,
     insert,
     maintenance,
     materialized_view,
     other_database,
+    read_only,
     refuse,
+    roles,
     routine,
     settings,
     show,
+    system_catalog,
+    users,
     view,
 )
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.history_views import reads_history
-from velodrome.redshift.sql.query import query, vanished_columns
+from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
 from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, apply, statements, tokenize, words
@@ -121,8 +126,7 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         if found is not None:
             return found
     if refuse.reads_catalog(tokens):
-        edits = [*vanished_columns(tokens), *aliases.in_where(sql, tokens)]
-        return Statement(apply(sql, tokens[0].start, tokens[-1].end, edits))
+        return Statement(system_catalog.rewrite(sql, tokens))
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens))
 
@@ -165,18 +169,32 @@ def _truncate(sql: str, tokens: Sequence[Token]) -> Statement:
 # By a statement's first word: asked in this order, until one knows the statement.
 _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "ALTER": (
+        users.rewrite,
+        roles.rewrite,
+        grants.default_privileges,
         materialized_view.alter,
         append.rewrite,
         _alter_table,
     ),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
+    "CANCEL": (cancel.rewrite,),
     "COPY": (_copy,),
-    "CREATE": (routine.rewrite, view.rewrite, materialized_view.create, _create_table),
+    "CREATE": (
+        users.rewrite,
+        roles.rewrite,
+        routine.create,
+        view.rewrite,
+        materialized_view.create,
+        _create_table,
+    ),
     "DELETE": (_delete,),
+    "DROP": (users.rewrite, roles.rewrite, routine.drop),
+    "GRANT": (grants.rewrite,),
     "REFRESH": (materialized_view.refresh,),
-    "RESET": (settings.rewrite,),
-    "SET": (settings.rewrite,),
+    "RESET": (read_only.rewrite, settings.rewrite),
+    "REVOKE": (grants.rewrite,),
+    "SET": (read_only.rewrite, settings.rewrite),
     "SHOW": (show.rewrite, settings.rewrite),
     "TRUNCATE": (_truncate,),
     "USE": (show.use,),

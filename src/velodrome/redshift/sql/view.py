@@ -12,8 +12,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from velodrome.redshift.sql import ddl, refuse
-from velodrome.redshift.sql.query import query, vanished_columns
+from velodrome.redshift.sql import ddl, refuse, system_catalog
+from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
 from velodrome.redshift.sql.tokens import (
@@ -21,7 +21,6 @@ from velodrome.redshift.sql.tokens import (
     QUOTED,
     STRING,
     Token,
-    apply,
     closing,
     literal,
     name_end,
@@ -78,7 +77,7 @@ def comment(note: Mapping[str, object]) -> str:
 def translated(sql: str, inner: Sequence[Token]) -> str:
     """A view's query for the server inside."""
     if refuse.reads_catalog(inner):
-        return apply(sql, inner[0].start, inner[-1].end, vanished_columns(inner))
+        return system_catalog.rewrite(sql, inner)
     refuse.pieces(sql, inner)
     return query(sql, inner)
 

@@ -1,4 +1,0 @@
--- An integer is a boolean where one is wanted (WHERE 1), as on Redshift:
--- https://docs.aws.amazon.com/redshift/latest/dg/c_Supported_data_types.html#r_Type_conversion
-UPDATE pg_catalog.pg_cast SET castcontext = 'a'
-WHERE castsource = 'int'::regtype AND casttarget = 'boolean'::regtype AND castcontext <> 'a';

@@ -1,0 +1,367 @@
+"""What a client asks is translated, what its backend answers passes in whole buffers.
+
+Every message that will be answered is a step in a queue, in the order in which the backend answers. That is how a
+refusal, a COPY or a hidden statement finds its place between the answers of pipelined messages. A refused statement is
+sent on as one that is sure to fail, and the error that comes back is replaced: the backend itself then keeps the
+transaction's state, skips to the next Sync, and so on.
+https://www.postgresql.org/docs/current/protocol-flow.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from dataclasses import dataclass
+
+from velodrome.redshift import intervals, wire
+from velodrome.redshift.client import Client
+from velodrome.redshift.copy import Column, Load
+from velodrome.redshift.history import Peer
+from velodrome.redshift.intervals import from_amazon
+from velodrome.redshift.loading import feed
+from velodrome.redshift.place import Place
+from velodrome.redshift.sql import void_parameters
+from velodrome.redshift.sql.copy_statement import Copy
+from velodrome.redshift.sql.refuse import Refused
+from velodrome.redshift.sql.tokens import literal
+from velodrome.redshift.sql.translate import Statement, position, translate
+from velodrome.redshift.step import COPY, HIDDEN, TARGET, VISIBLE, Step
+from velodrome.redshift.wording import message
+
+log = logging.getLogger("velodrome.redshift")
+
+# What Redshift reports of itself at the start of a session. asyncpg, lib/pq's forks and Amazon's ODBC driver know it by
+# padb_version and padb_revision.
+STATUSES = {"server_version": "8.0.2", "padb_version": "1.0.0", "padb_revision": "1.0.0"}
+# For drivers that say which SHOW commands they know: they then ask for metadata with those (sql/show.py).
+SHOW_DISCOVERY = {"show_discovery": "5"}
+NOT_REDSHIFTS = frozenset({"in_hot_standby", "default_transaction_read_only", "scram_iterations", "search_path"})
+
+# Fails while it is parsed, whatever the transaction's state: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_REFUSED = "velodrome_refused"
+_REFUSED_SQL = f"SELECT {_REFUSED}"
+_HIDDEN = "velodrome_hidden"  # name of the prepared statement and portal of hidden statements
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prepared statement: what else it does, the client's own text, and which of its parameters are intervals."""
+
+    statement: Statement | None
+    text: str
+    intervals: frozenset[int]
+
+
+class Conversation(Client):
+    """A session from the end of its login on."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+        self.peer = Peer(0, "", "")
+        self.amazon = False
+        self.status = b"I"  # of the transaction, as of the last ReadyForQuery
+        self.steps: deque[Step] = deque()
+        self.told_end = False  # the backend itself has said why it ends
+        self.leaving = b""  # what the client is told as soon as nothing is under way
+        self.loading: asyncio.Task[None] | None = None
+        self.prepared: dict[str, Prepared] = {}
+        self._portals: dict[str, Prepared] = {}
+        self._skipping = False  # an error has been seen, the backend waits for a Sync that the client has not sent yet
+        self._columns: list[Column] = []
+        self._just_begun = False  # the transaction holds nothing but its BEGIN
+        self._next_database = ""  # of USE, from its answer to the ReadyForQuery behind it
+
+    def move(self, database: str, ready: bytes) -> None:
+        """USE: goes on in another database, and tells the client that it is ready."""
+        raise NotImplementedError
+
+    def leave(self, message: bytes) -> None:
+        """Ends the session as soon as nothing is under way."""
+        raise NotImplementedError
+
+    # -- from the client --------------------------------------------------------------------------------------------
+
+    def from_client(self, kind: int, raw: bytes) -> None:
+        body = raw[5:]
+        if kind == 81:  # Q
+            self._query(wire.read_query(body), raw)
+        elif kind == 80:  # P
+            self._parse(wire.read_parse(body), raw)
+        elif kind == 66:  # B
+            self._bind(body, raw)
+        elif kind == 68:  # D
+            wire.read_target(body)
+            self._send(Step("describe"), raw)
+        elif kind == 69:  # E
+            self._execute(wire.read_execute(body), raw)
+        elif kind == 67:  # C
+            target, name = wire.read_target(body)
+            (self.prepared if target == "S" else self._portals).pop(name, None)
+            self._send(Step("close"), raw)
+        elif kind == 83:  # S
+            wire.read_empty(body)
+            self._skipping = False
+            self._portals.clear()
+            self._send(Step("sync"), raw)
+        elif kind == 72 or kind == 88:  # H
+            self.to_backend(raw)
+        elif kind in b"dcf":
+            pass  # left over from a COPY … FROM STDIN, which was refused
+        else:
+            raise wire.ProtocolError(f"invalid frontend message type {kind}")
+
+    def _send(self, step: Step, raw: bytes) -> None:
+        if not self._skipping:
+            self.steps.append(step)
+            if step.texts:
+                step.query = self.place.history.begin(self.peer, step.texts[0])
+        self.to_backend(raw)
+
+    def _translate(self, sql: str) -> tuple[Statement, ...]:
+        found = translate(sql, self.peer.database)
+        for statement in found:
+            name = "USE" if statement.use else statement.alone
+            if name and not (self.status == b"I" or self._just_begun):
+                raise Refused("25001", f"{name} cannot run inside a transaction block", 0)
+            if statement.reads_history:
+                self.place.history.flush()
+        return found
+
+    def _query(self, sql: str, raw: bytes) -> None:
+        self._skipping = False
+        try:
+            found = self._translate(sql)
+        except Refused as refused:
+            step = Step("query", error=_refusal(sql, refused), texts=(sql,))
+            self._send(step, wire.query(_REFUSED_SQL))
+            return
+        if len(found) == 1 and found[0].is_all_of(sql):
+            self._send(Step("query", texts=(sql,)), raw)
+            return
+        texts: list[str] = []
+        pieces = ""
+        copies: list[Copy] = []
+        for statement in found:
+            if statement.copy is not None:
+                texts += (_target_sql(statement.copy), statement.sql)
+                pieces += TARGET + COPY
+                copies.append(statement.copy)
+                continue
+            around = ((statement.before, HIDDEN), (statement.sql, VISIBLE), (statement.then, HIDDEN))
+            texts += [text for text, _ in around if text]
+            pieces += "".join(kind for text, kind in around if text)
+        use = next((statement.use for statement in found if statement.use), "")
+        self.held = bool(copies or use)
+        step = Step("query", pieces, texts=tuple(statement.source for statement in found), copies=copies, use=use)
+        step.tags = tuple(statement.tag for statement in found)
+        self._send(step, wire.query(";\n".join(texts)))
+
+    def _parse(self, message: wire.Parse, raw: bytes) -> None:
+        numbers: frozenset[int] = frozenset()
+        if self.amazon:
+            numbers = frozenset(number for number, oid in enumerate(message.types) if oid == intervals.OID)
+        query = void_parameters.without(message.query, message.types)
+        try:
+            found = self._translate(query)
+        except Refused as refused:
+            self.prepared[message.name] = Prepared(None, message.query, numbers)
+            step = Step("parse", error=_refusal(query, refused), texts=(message.query,))
+            self._send(step, wire.parse(message.name, _REFUSED_SQL))
+            return
+        single = found[0] if len(found) == 1 else None
+        plain = single is not None and query is message.query and single.is_all_of(query)
+        special = single if single is not None and not single.plain else None
+        self.prepared[message.name] = Prepared(special, message.query, numbers)
+        if plain:
+            self._send(Step("parse"), raw)
+            return
+        if single is not None and single.before:  # what it makes is there when the statement itself is parsed
+            self._hidden_statement(single.before)
+        text = ";\n".join(statement.sql for statement in found)  # several: the backend refuses them itself
+        self._send(Step("parse"), wire.parse(message.name, text, message.types))
+
+    def _bind(self, body: bytes, raw: bytes) -> None:
+        portal, name = wire.read_bind(body)
+        prepared = self.prepared.get(name)
+        if prepared is None:
+            self._portals.pop(portal, None)
+        else:
+            self._portals[portal] = prepared
+            if numbers := prepared.intervals:
+                raw = wire.bind_values(raw, lambda number, value: from_amazon(value) if number in numbers else value)
+        self._send(Step("bind"), raw)
+
+    def _execute(self, portal: str, raw: bytes) -> None:
+        prepared = self._portals.get(portal)
+        if prepared is None or self._skipping:
+            self._send(Step("execute"), raw)
+            return
+        statement, texts = prepared.statement, (prepared.text,)
+        if statement is None:
+            self._send(Step("execute", texts=texts), raw)
+        elif statement.copy is not None:
+            self._hidden_statement(_target_sql(statement.copy), TARGET)
+            self.held = True
+            self._send(Step("execute", COPY, texts=texts, copies=[statement.copy]), raw)
+        else:
+            self._send(Step("execute", use=statement.use, texts=texts, tags=(statement.tag,)), raw)
+            if statement.then:
+                self._hidden_statement(statement.then)
+
+    def _hidden_statement(self, sql: str, piece: str = HIDDEN) -> None:
+        """Runs a statement of the gateway's own between the client's; closing it first forgets one that failed."""
+        self._send(Step("close", HIDDEN), wire.close("S", _HIDDEN))
+        self._send(Step("parse", HIDDEN), wire.parse(_HIDDEN, sql))
+        self._send(Step("bind", HIDDEN), wire.bind(_HIDDEN, _HIDDEN))
+        self._send(Step("execute", piece), wire.execute(_HIDDEN))
+
+    # -- from the backend -------------------------------------------------------------------------------------------
+
+    @property
+    def hiding(self) -> bool:
+        return bool(self.steps) and self.steps[0].hiding
+
+    def from_backend(self, kind: int, raw: bytes) -> bytes | None:
+        """What the client gets in place of a message: None is the message itself, nothing is b""."""
+        step = self.steps[0] if self.steps else None
+        if kind == 90:  # Z
+            return self._ready(step, raw)
+        if kind == 69:  # E
+            return self._failed(step, raw)
+        if kind == 83:  # S
+            name, _ = wire.read_status(raw[5:])
+            return b"" if name in STATUSES or name in NOT_REDSHIFTS else None
+        if step is None or kind in b"NA":
+            return b"" if step is not None and step.hiding and kind == 78 else None
+        answer = b"" if step.hiding else None
+        if kind == 67:  # C
+            return self._complete(step, raw, answer)
+        if kind == 71:  # G
+            self._start_load(step)
+            return b""
+        if kind == 68 and step.hiding:  # D
+            if step.asks_target:
+                self._columns.append(_target_column(raw))
+            return b""
+        if kind in b"123s" or (kind in b"nT" and step.kind == "describe") or (kind == 73 and step.kind != "query"):
+            self.steps.popleft()  # I of a query is followed by its ReadyForQuery
+        return answer
+
+    def _ready(self, step: Step | None, raw: bytes) -> bytes | None:
+        self.status = raw[5:6]
+        if self.status == b"I":
+            self.peer.transaction = 0
+        if step is None or step.kind not in ("query", "sync"):
+            return None
+        self.steps.popleft()
+        if step.query is not None:  # an empty query has no other end
+            self.place.history.end(step.query, "")
+        if self._next_database:
+            self.move(self._next_database, raw)
+            self._next_database = ""
+            return b""
+        if step.copies or step.use:
+            self.release()
+        if self.leaving:
+            self.loop.call_soon(self.leave, self.leaving)
+        return None
+
+    def _complete(self, step: Step, raw: bytes, answer: bytes | None) -> bytes | None:
+        load = step.load
+        tag = raw[5:-1].decode()
+        if load is not None:
+            step.load = None
+            # The driver of Amazon reads a number behind every tag, psql and psycopg show the tag as it is.
+            answer = wire.info(load.message) + wire.command_complete("COPY 0" if self.amazon else "COPY")
+            log.info("%s %d object(s) of s3://%s/%s", load.message, load.objects, load.copy.bucket, load.copy.prefix)
+            if step.query is not None:
+                self.place.history.loaded(step.query, load.loading)
+        if not step.hiding:
+            if step.use:
+                self._next_database = step.use
+            if step.told < len(step.tags) and step.tags[step.told]:
+                tag = step.tags[step.told]
+                answer = wire.command_complete(tag)
+            if step.query is not None:
+                self._told_history(step, tag, load.rows if load is not None else -1)
+        self._just_begun = tag == "BEGIN" or (self._just_begun and step.hiding)
+        step.advance()
+        if step.kind != "query":
+            self.steps.popleft()
+            if load is not None:
+                self.release()
+        return answer
+
+    def _told_history(self, step: Step, tag: str, rows: int) -> None:
+        """One statement of a step is over, the next begins."""
+        if step.query is not None:
+            self.place.history.end(step.query, tag, rows=rows)
+        step.told += 1
+        following = step.texts[step.told] if step.told < len(step.texts) else None
+        step.query = self.place.history.begin(self.peer, following) if following is not None else None
+
+    def _failed(self, step: Step | None, raw: bytes) -> bytes | None:
+        answer: bytes | None = None
+        self._columns = []
+        self._next_database = ""
+        self.told_end = b"SFATAL\0" in raw or b"SPANIC\0" in raw
+        if step is not None:
+            found = wire.read_fields(raw[5:])
+            words = message(found.get("C", ""), found.get("M", ""))
+            if step.hiding:  # the words are meant for the client, where they come from is not
+                answer = wire.fields(b"E", {key: found[key] for key in "SVCH" if key in found} | {"M": words})
+            elif words != found.get("M"):
+                answer = wire.fields(b"E", found | {"M": words})
+            if step.error:
+                expected = found.get("C") == "57014" if step.copies else _REFUSED in found.get("M", "")
+                if expected:
+                    answer = step.error
+                    found = wire.read_fields(answer[5:])
+                    words = found.get("M", "")
+            if step.query is not None:
+                if step.load is not None:
+                    self.place.history.loaded(step.query, step.load.failed(found.get("C", ""), words))
+                self.place.history.end(step.query, "", found.get("C", ""), words)
+                step.query = None
+            step.load = None  # its task notices
+            if step.kind != "query":
+                self._skip()
+        return answer
+
+    def _skip(self) -> None:
+        """After an error of the extended protocol the backend answers nothing until the next Sync."""
+        while self.steps and self.steps[0].kind not in ("sync", "query"):
+            skipped = self.steps.popleft()
+            if skipped.query is not None:
+                self.place.history.forget(skipped.query)
+        self._skipping = not self.steps
+        if self.held:
+            self.release()
+
+    def _start_load(self, step: Step) -> None:
+        if not step.copies or self.backend is None:
+            self.to_backend(wire.copy_fail("COPY FROM STDIN is not supported"))
+            return
+        columns, self._columns = self._columns, []
+        done = step.pieces[: step.done].count(COPY)
+        load = Load(step.copies[done], self.place.profile(), columns)
+        step.load, step.error = load, b""
+        self.loading = self.loop.create_task(feed(step, load, self.backend, self.place.pool))
+
+
+def _refusal(sql: str, refused: Refused) -> bytes:
+    return wire.error(refused.code, refused.message, hint=refused.hint, position=position(sql, refused.start))
+
+
+def _target_column(raw: bytes) -> Column:
+    """A row of velodrome.copy_target()."""
+    name, type_, modifier, identity = ((value or b"").decode() for value in wire.read_row(raw[5:]))
+    return Column(name, type_, int(modifier), identity)
+
+
+def _target_sql(copy: Copy) -> str:
+    listed = literal(json.dumps(copy.columns)) if copy.columns else "''"
+    return f"SELECT name, type, modifier, identity FROM velodrome.copy_target({literal(copy.target)}, {listed})"  # noqa: S608 (literals)

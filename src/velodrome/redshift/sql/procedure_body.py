@@ -1,0 +1,153 @@
+"""Bodies of stored procedures: each statement inside is edited as one outside would be.
+
+https://docs.aws.amazon.com/redshift/latest/dg/c_PLpgSQL-structure.html, …/c_PLpgSQL-statements.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from velodrome.redshift.sql import ddl, refuse
+from velodrome.redshift.sql.query import needs_tree, query, rewrites
+from velodrome.redshift.sql.tokens import DOLLAR, Edit, Token, statements, words
+
+# Redshift puts a variable where a name could be a column's too, as the PL/pgSQL of PostgreSQL 8.0 did.
+_CONFLICTS = "#variable_conflict use_variable "
+_NOT_IN_A_BODY = ("COPY", "UNLOAD", "VACUUM", "REFRESH", "ATTACH", "DETACH")
+# By their own names only: what outside becomes a call of the warehouse's procedures.
+_RIGHTS = ("USER", "GROUP", "ROLE")
+
+
+def edits(sql: str, tokens: Sequence[Token]) -> list[Edit]:
+    """Of a procedure's body in PL/pgSQL."""
+    found = [Edit(tokens[0].start, tokens[0].start, _CONFLICTS)]
+    for part in statements(tokens):
+        found += _part(sql, part)
+    found += list(_rethrows(tokens))
+    return found + rewrites(sql, tokens)
+
+
+def function_edits(sql: str, tokens: Sequence[Token]) -> list[Edit]:
+    """Of a SQL function's body, which is one query."""
+    found: list[Edit] = []
+    for part in statements(tokens):
+        refuse.pieces(sql, part)
+        if needs_tree(part):
+            found.append(Edit(part[0].start, part[-1].end, query(sql, part)))
+    return found + rewrites(sql, tokens)
+
+
+def _part(sql: str, part: Sequence[Token]) -> list[Edit]:
+    """What stands between two semicolons: control words, a query or condition of theirs, and a statement."""
+    found: list[Edit] = []
+    at = 0
+    while at < len(part):
+        end, first, last = _control(part, at)
+        if end == at:
+            return found + _statement(sql, part[at:])
+        found += _expression(sql, part[first:last])
+        at = end
+    return found
+
+
+def _control(part: Sequence[Token], at: int) -> tuple[int, int, int]:
+    """Where the control words that begin at a place end, and from where to where they hold a query or condition."""
+    word = part[at].word or part[at].text
+    if word == "<" and words(part, at, "<", "<"):
+        end = next((i + 2 for i in range(at, len(part)) if words(part, i, ">", ">")), at)
+        return end, end, end
+    if word in ("BEGIN", "LOOP", "ELSE", "EXCEPTION"):
+        return at + 1, at, at
+    if word in ("IF", "ELSIF", "ELSEIF", "WHEN"):
+        end = _find(part, at + 1, "THEN")
+        return end + 1, at + 1, end
+    if word in ("FOR", "WHILE"):
+        end = _find(part, at + 1, "LOOP")
+        of_rows = next((i + 1 for i in range(at, end) if part[i].word == "IN"), end) if word == "FOR" else at + 1
+        return end + 1, of_rows, end
+    return at, at, at
+
+
+def _find(part: Sequence[Token], at: int, word: str) -> int:
+    """The next of a word outside CASE … END and parentheses."""
+    depth = 0
+    for index in range(at, len(part)):
+        depth += {"CASE": 1, "END": -1, "(": 1, ")": -1}.get(part[index].word or part[index].text, 0)
+        if depth == 0 and part[index].word == word:
+            return index
+    raise refuse.syntax_error(part[-1])
+
+
+def _expression(sql: str, part: Sequence[Token]) -> list[Edit]:
+    """A query, or a value: PL/pgSQL reads `SELECT value` for it."""
+    if not part or not needs_tree(part):
+        return []
+    if part[0].word in ("SELECT", "WITH"):
+        return [Edit(part[0].start, part[-1].end, query(sql, part))]
+    text = "SELECT " + sql[part[0].start : part[-1].end]
+    shifted = [Token(t.kind, t.text, t.start - part[0].start + 7, t.end - part[0].start + 7, t.word) for t in part]
+    select = Token("word", "SELECT", 0, 6, "SELECT")
+    value = query(text, [select, *shifted]).removeprefix("SELECT ")
+    return [Edit(part[0].start, part[-1].end, f"({value})")]  # PL/pgSQL would take a CASE's THEN for its own
+
+
+def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
+    first = part[0].word
+    if first in _NOT_IN_A_BODY:
+        raise refuse.not_here(sql, part[0], f"{first} inside a procedure")
+    if first in ("CREATE", "ALTER", "DROP") and len(part) > 1 and part[1].word in _RIGHTS:
+        raise refuse.not_here(sql, part[0], f"{first} {part[1].word} inside a procedure")
+    if first == "CREATE" and any(words(part, i, "TABLE") for i in range(1, min(4, len(part)))):
+        # Their attributes are informational; nothing of them is noted in the catalog.
+        return ddl.create_table(sql, part)[0] or _tree(sql, part)
+    if first == "ALTER" and words(part, 1, "TABLE"):
+        return ddl.alter_table(sql, part)[0]
+    if first == "TRUNCATE":
+        # "TRUNCATE issues a commit implicitly": stored-procedure-transaction-management.html
+        return [Edit(part[-1].end, part[-1].end, "; COMMIT")]
+    if first == "DELETE" and len(part) > 1 and not words(part, 1, "FROM"):
+        return [Edit(part[0].end, part[0].end, " FROM"), *_tree(sql, part)]
+    refuse.pieces(sql, [token for token in part if token.kind != DOLLAR])
+    return _tree(sql, part)
+
+
+def _tree(sql: str, part: Sequence[Token]) -> list[Edit]:
+    if not needs_tree(part):
+        return []
+    assigned = next((at for at, token in enumerate(part[:6]) if token.text in (":=", "=")), None)
+    if part[0].word not in ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "PERFORM"):
+        if assigned is None:
+            raise refuse.not_here(sql, part[0], f"this form of {part[0].text} inside a procedure")
+        return _expression(sql, part[assigned + 1 :])
+    into = _into(part) if part[0].word in ("SELECT", "WITH") else None
+    if into is None:
+        return [Edit(part[0].start, part[-1].end, query(sql, part))]
+    # PL/pgSQL takes INTO at the end too, where no grammar of SQL meets it.
+    targets = sql[part[into[0]].start : part[into[1] - 1].end]
+    rest = query(sql, [*part[: into[0]], *part[into[1] :]], [Edit(part[into[0]].start, part[into[1] - 1].end, "")])
+    return [Edit(part[0].start, part[-1].end, f"{rest} {targets}")]
+
+
+def _into(part: Sequence[Token]) -> tuple[int, int] | None:
+    """From where to where INTO [STRICT] target [, …] stands; None if it is not there."""
+    start = next((at for at, token in enumerate(part) if token.word == "INTO"), None)
+    if start is None:
+        return None
+    at = start + 2 if words(part, start + 1, "STRICT") else start + 1
+    while words(part, at + 1, ",") or words(part, at + 1, "."):
+        at += 2
+    return start, at + 1
+
+
+def _rethrows(tokens: Sequence[Token]) -> Iterator[Edit]:
+    """After its handler an error is thrown again: stored-procedure-trapping-errors.html."""
+    blocks: list[str] = []
+    for at, token in enumerate(tokens):
+        if token.word in ("BEGIN", "CASE"):
+            blocks.append(token.word)
+        elif token.word == "EXCEPTION" and words(tokens, at + 1, "WHEN") and blocks:
+            blocks[-1] = "EXCEPTION"
+        elif token.word == "END" and not (words(tokens, at + 1, "IF") or words(tokens, at + 1, "LOOP")):
+            ended = blocks.pop() if blocks else ""
+            if ended == "EXCEPTION":
+                yield Edit(token.start, token.start, "RAISE; ")

@@ -1,0 +1,229 @@
+"""Stored procedures, SQL functions and session parameters, through psycopg and redshift_connector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+import redshift_connector
+
+from velodrome.settings import Settings
+
+Connection = psycopg.Connection[Any]
+
+
+def address(redshift: Settings) -> dict[str, Any]:
+    return {
+        "host": redshift["REDSHIFT_HOST"],
+        "port": redshift.integer("REDSHIFT_PORT"),
+        "user": redshift["REDSHIFT_USER"],
+        "password": redshift["REDSHIFT_PASSWORD"],
+    }
+
+
+@pytest.fixture
+def session(redshift: Settings) -> Iterator[Connection]:
+    """Each statement commits; what is made lies in a schema of the test's own."""
+    with psycopg.connect(dbname="dev", autocommit=True, **address(redshift)) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS procedures CASCADE")
+        connection.execute("CREATE SCHEMA procedures")
+        connection.execute("SET search_path TO procedures")
+        connection.execute("CREATE TABLE orders (id int, name varchar(20), price decimal(10,2))")
+        connection.execute("INSERT INTO orders VALUES (1, 'a', 10), (2, 'b', 20), (2, 'c', 30)")
+        yield connection
+
+
+def rows(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
+    return connection.execute(sql).fetchall()  # type: ignore[arg-type]
+
+
+def said(connection: Connection) -> list[tuple[str | None, str | None]]:
+    """Level and text of each notice from now on."""
+    found: list[tuple[str | None, str | None]] = []
+    connection.add_notice_handler(lambda notice: found.append((notice.severity, notice.message_primary)))
+    return found
+
+
+class TestProcedures:
+    def test_out_parameters_and_redshifts_sql_inside(self, session: Connection) -> None:
+        session.execute(
+            """
+            CREATE OR REPLACE PROCEDURE report(
+                kind int, label varchar(20), OUT total bigint, OUT names varchar(max)
+            ) AS $$
+            DECLARE
+                lowest int := DECODE(kind, 1, 5, 15);
+                r record;
+                id int;
+            BEGIN
+                SELECT count(*), LISTAGG(name, ',') WITHIN GROUP (ORDER BY name) INTO total, names
+                FROM orders WHERE price >= lowest;
+                FOR r IN SELECT * FROM orders QUALIFY row_number() OVER (PARTITION BY id ORDER BY price DESC) = 1 LOOP
+                    RAISE INFO 'order % %', r.id, r.name;
+                END LOOP;
+                IF NVL2(label, true, false) THEN
+                    RAISE WARNING 'label %', label;
+                END IF;
+                DELETE orders WHERE price > 25;
+                GET DIAGNOSTICS id := ROW_COUNT;
+                total := total + id * 1000;
+                CREATE TEMP TABLE #scratch (a int ENCODE az64) DISTSTYLE ALL;
+                EXECUTE 'INSERT INTO ' || quote_ident('#scratch') || ' VALUES (2)';
+            END;
+            $$ LANGUAGE plpgsql
+            """
+        )
+        notices = said(session)
+        assert rows(session, "CALL report(1, 'x')") == [(1003, "a,b,c")]
+        assert sorted(notices) == [("INFO", "order 1 a"), ("INFO", "order 2 c"), ("WARNING", "label x")]
+        assert rows(session, "SELECT a FROM #scratch") == [(2,)]
+        session.execute("DROP TABLE #scratch")
+        assert rows(session, "CALL report(2, NULL)") == [(1, "b")]
+        session.execute("DROP PROCEDURE report(int, varchar(20))")
+        with pytest.raises(psycopg.errors.UndefinedFunction):
+            session.execute("DROP PROCEDURE report(int, varchar)")
+        session.execute("DROP PROCEDURE IF EXISTS report(kind int, IN label varchar(20), OUT x bigint)")
+
+    def test_transactions_inside(self, session: Connection) -> None:
+        session.execute(
+            "CREATE PROCEDURE works() LANGUAGE plpgsql AS 'BEGIN INSERT INTO orders VALUES (7, ''it''''s'', 1); COMMIT;"
+            " INSERT INTO orders VALUES (8, ''gone'', 1); ROLLBACK; END'"
+        )
+        session.execute("CALL works()")
+        assert rows(session, "SELECT name FROM orders WHERE id > 2") == [("it's",)]
+        session.execute(
+            "CREATE PROCEDURE empties() AS $$ BEGIN TRUNCATE orders; INSERT INTO orders VALUES (9, 'x', 1); ROLLBACK;"
+            " END $$ LANGUAGE plpgsql"
+        )
+        session.execute("CALL empties()")
+        assert rows(session, "SELECT * FROM orders") == []
+        session.execute("BEGIN")
+        with pytest.raises(psycopg.Error) as caught:
+            session.execute("CALL works()")
+        assert caught.value.sqlstate == "2D000"
+        session.execute("ROLLBACK")
+
+    def test_an_error_is_thrown_again_behind_its_handler(self, session: Connection) -> None:
+        session.execute(
+            "CREATE PROCEDURE catches(n int) AS $$ BEGIN IF n = 0 THEN INSERT INTO orders VALUES (4, 'x', 1 / n);"
+            " END IF; EXCEPTION WHEN OTHERS THEN RAISE INFO 'caught %: %', SQLSTATE, SQLERRM; END $$ LANGUAGE plpgsql"
+        )
+        notices = said(session)
+        session.execute("CALL catches(1)")
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            session.execute("CALL catches(0)")
+        assert notices == [("INFO", "caught 22012: division by zero")]
+
+    def test_nested_calls_and_recursion(self, session: Connection) -> None:
+        session.execute(
+            "CREATE PROCEDURE halves(INOUT n int, INOUT steps int) AS $$ BEGIN IF n > 1 THEN n := n / 2;"
+            " steps := steps + 1; CALL halves(n, steps); END IF; END $$ LANGUAGE plpgsql"
+        )
+        assert rows(session, "CALL halves(100, 0)") == [(1, 6)]
+
+    def test_a_cursor_as_result(self, session: Connection) -> None:
+        session.execute(
+            "CREATE PROCEDURE result(lowest IN int, rs INOUT refcursor) AS $$ BEGIN OPEN rs FOR SELECT name FROM orders"
+            " WHERE id >= lowest ORDER BY name; END $$ LANGUAGE plpgsql"
+        )
+        session.execute("BEGIN")
+        assert rows(session, "CALL result(2, 'mine')") == [("mine",)]
+        assert rows(session, "FETCH ALL FROM mine") == [("b",), ("c",)]
+        session.execute("COMMIT")
+
+    def test_a_variable_comes_before_a_column(self, session: Connection) -> None:
+        session.execute(
+            "CREATE PROCEDURE shadows(price int, OUT n bigint) AS $$ BEGIN SELECT count(*) INTO n FROM orders"
+            " WHERE price = 3; END $$ LANGUAGE plpgsql"
+        )
+        assert rows(session, "CALL shadows(3)") == [(3,)]
+
+    def test_overloading_and_owners(self, session: Connection) -> None:
+        for type_ in ("int", "varchar"):
+            session.execute(f"CREATE PROCEDURE p(a {type_}) AS $$ BEGIN RAISE INFO '{type_}'; END $$ LANGUAGE plpgsql")
+        notices = said(session)
+        session.execute("CALL p(1)")
+        session.execute("CALL p('x'::varchar)")
+        assert [text for _, text in notices] == ["int", "varchar"]
+        session.execute("CREATE USER u_caller PASSWORD 'Secret123'")
+        session.execute("SET SESSION AUTHORIZATION u_caller")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute("CALL procedures.p(1)")
+        session.execute("RESET SESSION AUTHORIZATION")
+        session.execute("ALTER PROCEDURE p(int) RENAME TO q")
+        session.execute("GRANT USAGE ON SCHEMA procedures TO u_caller")
+        session.execute("GRANT EXECUTE ON PROCEDURE q(int) TO u_caller")
+        session.execute("SET SESSION AUTHORIZATION u_caller")
+        session.execute("CALL procedures.q(1)")
+        session.execute("RESET SESSION AUTHORIZATION")
+        session.execute("DROP SCHEMA procedures CASCADE")
+        session.execute("DROP USER u_caller")
+
+    def test_the_clients_own_text_is_kept(self, session: Connection) -> None:
+        body = " BEGIN DELETE orders; /* a 'comment' */ END "
+        session.execute(f"CREATE PROCEDURE kept() AS $${body}$$ LANGUAGE plpgsql")
+        assert rows(session, "SELECT body FROM velodrome.routine_notes WHERE routine = 'kept'::regproc") == [(body,)]
+
+    def test_redshift_connector_calls(self, redshift: Settings, session: Connection) -> None:
+        session.execute(
+            "CREATE PROCEDURE twice(n int, OUT m decimal(10,2)) AS $$ BEGIN m := n * 2; END $$ LANGUAGE plpgsql"
+        )
+        with redshift_connector.connect(database="dev", ssl=False, **address(redshift)) as amazon:
+            cursor = amazon.cursor()
+            cursor.execute("CALL procedures.twice(%s)", (21,))
+            assert cursor.fetchone() == [Decimal(42)]
+
+
+class TestFunctions:
+    def test_sql_functions(self, session: Connection) -> None:
+        session.execute(
+            "CREATE OR REPLACE FUNCTION f_greater(float, float) RETURNS float STABLE AS $$ SELECT CASE WHEN $1 > $2"
+            " THEN $1 ELSE NVL2($2, $2, 0) END $$ LANGUAGE sql"
+        )
+        assert rows(session, "SELECT f_greater(1, 2), f_greater(3, 2)") == [(2.0, 3.0)]
+        session.execute("DROP FUNCTION f_greater(float, float)")
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        ("name", "default", "given", "shown"),
+        [
+            ("query_group", "unset", "'nightly load'", "nightly load"),
+            ("wlm_query_slot_count", "1", "5", "5"),
+            ("enable_result_cache_for_session", "on", "FALSE", "off"),
+            ("enable_case_sensitive_identifier", "off", "off", "off"),
+            ("statement_timeout", "0", "1000", "1s"),
+            ("extra_float_digits", "0", "2", "2"),
+            ("datestyle", "ISO, MDY", "'SQL,DMY'", "SQL, DMY"),
+            ("timezone", "UTC", "'America/New_York'", "America/New_York"),
+        ],
+    )
+    def test_set_show_and_reset(self, session: Connection, name: str, default: str, given: str, shown: str) -> None:
+        assert rows(session, f"SHOW {name}") == [(default,)]
+        session.execute(f"SET {name} TO {given}")
+        assert rows(session, f"SHOW {name}") == [(shown,)]
+        session.execute(f"RESET {name}")
+        session.execute(f"SET {name} = DEFAULT")
+        assert rows(session, f"SELECT current_setting('{name}')") == [(default,)]
+
+    def test_a_rollback_takes_it_back(self, session: Connection) -> None:
+        session.execute("BEGIN")
+        session.execute("SET LOCAL query_group TO 'a'")
+        session.execute("ROLLBACK")
+        assert rows(session, "SHOW query_group") == [("unset",)]
+
+    def test_show_all(self, session: Connection) -> None:
+        shown = dict(rows(session, "SHOW ALL"))
+        assert shown["query_group"] == "unset" and shown["search_path"] == "procedures"
+
+    def test_variables_of_a_session(self, session: Connection) -> None:
+        session.execute("SET app.customer TO 'c1'")
+        assert rows(session, "SELECT current_setting('app.customer', false)") == [("c1",)]
+        assert rows(session, "SELECT set_config('query_group', 'x', false)") == [("x",)]
+        assert rows(session, "SHOW query_group") == [("x",)]
+
+    def test_floats_have_fifteen_digits(self, session: Connection) -> None:
+        assert rows(session, "SELECT (1 / 3::float8)::varchar") == [("0.333333333333333",)]

@@ -1,0 +1,71 @@
+"""A warehouse whose catalog is of another version: views change their columns, what users made of them stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from velodrome.postgres import Server, ensure_database
+from velodrome.redshift import catalog
+
+NEWER = """
+CREATE VIEW pg_catalog.svv_tables AS SELECT 1 AS other_columns;
+GRANT SELECT ON pg_catalog.svv_tables TO PUBLIC;
+CREATE VIEW pg_catalog.svv_columns AS SELECT 2 AS other_columns;
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "data", port=5432, superuser="rdsdb", password=None, listen="", parameters={})
+    made.initialize()
+    made.start()
+    yield made
+    made.stop()
+
+
+def installed(server: Server, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
+    monkeypatch.setattr(catalog, "texts", lambda: files)
+    catalog.install(server, "dev")
+
+
+def test_views_change_and_users_views_stay(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure_database(server, "dev", "awsuser", "x")
+    now = catalog.texts()
+    edges = {name: now[name] for name in ("00_make_way.sql", "99_grant_again.sql")}
+    installed(server, monkeypatch, now)
+    with psycopg.connect(server.conninfo("dev"), autocommit=True) as connection:
+        note = '{"table": ["kept"], "diststyle": "key", "distkey": "a"}'
+        connection.execute(f"CREATE TABLE kept (a int)/*velodrome:{note}:velodrome*/")
+        connection.execute("CREATE VIEW theirs AS SELECT table_name FROM svv_tables")
+        connection.execute("CREATE ROLE reader")
+        connection.execute("GRANT SELECT ON svv_table_info TO reader")
+
+        installed(server, monkeypatch, edges | {"50_newer.sql": NEWER})
+        assert connection.execute("SELECT * FROM svv_tables").fetchall() == [(1,)]
+        assert connection.execute("SELECT * FROM svv_columns").fetchall() == [(2,)]
+        assert ("kept",) in connection.execute("SELECT * FROM theirs").fetchall()
+
+        connection.execute("DROP VIEW theirs")
+        installed(server, monkeypatch, now)
+        assert connection.execute("SELECT table_name FROM svv_tables WHERE table_schema = 'public'").fetchall() == [
+            ("kept",)
+        ]
+        assert (
+            connection.execute(
+                "SELECT relname FROM pg_class WHERE relname LIKE 'svv\\_%~%' OR relname LIKE 'relation%~%'"
+            ).fetchall()
+            == []
+        )
+        assert connection.execute("SELECT relid::regclass::text, distkey FROM velodrome.table_notes").fetchall() == [
+            ("kept", "a")
+        ]
+
+        connection.execute("GRANT SELECT ON svv_table_info TO reader")
+        installed(server, monkeypatch, now | {"98_more.sql": "SELECT 1"})
+        assert connection.execute("SELECT has_table_privilege('reader', 'svv_table_info', 'SELECT')").fetchone() == (
+            True,
+        )
