@@ -134,7 +134,8 @@ def test_no_text_breaks_the_translation(text: str) -> None:
         ("SELECT * FROM far.s.T", 'SELECT * FROM velodrome."far.s.t" AS "t"', ["far.s.t"]),
         (
             'SELECT x.a, far.s.t.b, s.t.c FROM a.b x, far.s."t" JOIN far.s.u AS y ON s.t.a = y.a',
-            'SELECT x.a, "t".b, "t".c FROM a.b x, velodrome."far.s.t" AS "t" JOIN velodrome."far.s.u" AS y ON "t".a = y.a',
+            'SELECT x.a, "t".b, "t".c FROM a.b x, velodrome."far.s.t" AS "t" JOIN velodrome."far.s.u" AS y'
+            ' ON "t".a = y.a',
             ["far.s.t", "far.s.u"],
         ),
         (
