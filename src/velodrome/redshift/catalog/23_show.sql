@@ -25,7 +25,7 @@ BEGIN
     RETURN current_database();
 END $$;
 
-CREATE OR REPLACE FUNCTION velodrome.acl_text(list aclitem[]) RETURNS varchar LANGUAGE sql IMMUTABLE RETURN array_to_string(list, '~')::varchar;
+CREATE OR REPLACE FUNCTION velodrome.acl_text(acl aclitem[]) RETURNS varchar LANGUAGE sql IMMUTABLE RETURN array_to_string(acl, '~')::varchar;
 
 CREATE OR REPLACE FUNCTION velodrome.show_databases()
 RETURNS TABLE (database_name varchar, database_owner int, database_type varchar, database_acl varchar, parameters varchar, database_isolation_level varchar)
