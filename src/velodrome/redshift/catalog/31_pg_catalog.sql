@@ -6,7 +6,7 @@ CREATE SCHEMA IF NOT EXISTS velodrome_standard;
 
 -- https://www.postgresql.org/docs/8.0/catalog-pg-namespace.html
 CREATE VIEW velodrome.pg_namespace AS
-SELECT n.* FROM pg_catalog.pg_namespace n WHERE n.nspname NOT IN ('velodrome', 'velodrome_standard');
+SELECT n.* FROM pg_catalog.pg_namespace n WHERE n.nspname NOT IN ('velodrome', 'velodrome_standard', 'pg_velodrome_rls');
 
 -- https://www.postgresql.org/docs/8.0/catalog-pg-type.html
 CREATE VIEW velodrome.pg_type AS
@@ -34,7 +34,7 @@ SELECT oid, proname, pronamespace, proowner, prolang, procost, prorows, provaria
     proargdefaults, protrftypes, prosrc, probin, prosqlbody, proconfig, proacl,
     prokind = 'a' AS proisagg, prokind = 'w' AS proiswindow
 FROM pg_catalog.pg_proc p
-WHERE p.pronamespace NOT IN ('velodrome'::regnamespace, 'velodrome_standard'::regnamespace);
+WHERE p.pronamespace NOT IN ('velodrome'::regnamespace, 'velodrome_standard'::regnamespace, 'pg_velodrome_rls'::regnamespace);
 
 -- Keys that are noted only, with the columns' numbers.
 CREATE VIEW velodrome.noted_keys AS

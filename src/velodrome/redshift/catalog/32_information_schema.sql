@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     FOR found IN
         SELECT c.oid, c.relname, string_agg(
-            format('%I::text NOT IN (''velodrome'', ''velodrome_standard'')', a.attname), ' AND ' ORDER BY a.attnum
+            format('%I::text NOT IN (''velodrome'', ''velodrome_standard'', ''pg_velodrome_rls'')', a.attname), ' AND ' ORDER BY a.attnum
         ) AS shown
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = 'information_schema'::regnamespace AND c.relkind = 'v'
