@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -126,6 +128,34 @@ class TestLateBinding:
         db.execute("CREATE VIEW views.v AS SELECT a, b FROM views.t WITH NO SCHEMA BINDING")
         plan = "\n".join(line for (line,) in rows(db, "EXPLAIN SELECT a FROM views.v WHERE b = 'x'"))
         assert "Seq Scan on t" in plan and "Function" not in plan
+
+    def test_readers_see_one_table_after_the_other(self, db: psycopg.Connection[Any], redshift: Settings) -> None:
+        """Its table is replaced again and again while two sessions read it through two views: nobody fails."""
+        db.execute("CREATE VIEW views.v AS SELECT * FROM views.t WITH NO SCHEMA BINDING")
+        db.execute("CREATE VIEW views.over AS SELECT a FROM views.v WITH NO SCHEMA BINDING")
+        ended = Event()
+
+        def read() -> int:
+            count = 0
+            with connect(redshift, prepare_threshold=None) as reader:
+                while not ended.is_set():
+                    reader.execute("SELECT a FROM views.over")
+                    count += 1
+            return count
+
+        with ThreadPoolExecutor(2) as pool:
+            readers = [pool.submit(read) for _ in range(2)]
+            try:
+                for number in range(20):
+                    with db.transaction():
+                        db.execute(f"CREATE TABLE views.next AS SELECT {number}::bigint AS a, 2 AS c".encode())
+                        db.execute("ALTER TABLE views.t RENAME TO old")
+                        db.execute("ALTER TABLE views.next RENAME TO t")
+                        db.execute("DROP TABLE views.old")
+            finally:
+                ended.set()
+            assert all(reader.result() > 0 for reader in readers)
+        assert rows(db, "SELECT * FROM views.over") == [(19,)]
 
     def test_who_owns_the_view_must_be_allowed_to_read(self, db: psycopg.Connection[Any], redshift: Settings) -> None:
         db.execute("CREATE USER late_reader PASSWORD 'Secret12'")
