@@ -118,6 +118,13 @@ class TestLateBinding:
             db.execute("DROP TABLE views.t")
         assert rows(db, "SELECT * FROM views.v") == [(1,)]
 
+    def test_nothing_in_a_view_stands_in_the_way_of_its_table(self, db: psycopg.Connection[Any]) -> None:
+        db.execute("CREATE VIEW views.v AS SELECT a FROM views.t WHERE b = 'x' WITH NO SCHEMA BINDING")
+        db.execute("DROP TABLE views.t")
+        db.execute("CREATE TABLE views.t AS SELECT 1 AS a, 2 AS b")
+        with pytest.raises(psycopg.Error, match="invalid input syntax for type integer"):
+            db.execute("SELECT * FROM views.v")
+
     def test_syntax_is_checked(self, db: psycopg.Connection[Any]) -> None:
         with pytest.raises(psycopg.errors.SyntaxError):
             db.execute("CREATE VIEW views.v AS SELECT a FRO views.t WITH NO SCHEMA BINDING")

@@ -117,9 +117,9 @@ BEGIN
         EXECUTE format('CREATE VIEW %s %s AS ', made, columns) || late.query;
         PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
         read := velodrome.take_over_view(view, made::regclass);
-    EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+    EXCEPTION WHEN OTHERS THEN  -- kept, and given to whoever reads the view
         GET STACKED DIAGNOSTICS found_code = RETURNED_SQLSTATE, found_message = MESSAGE_TEXT;
-        IF creating AND found_code = '42601' THEN
+        IF creating AND found_code IN ('42601', '0A000') THEN
             RAISE EXCEPTION USING ERRCODE = found_code, MESSAGE = found_message;
         END IF;
     END;
