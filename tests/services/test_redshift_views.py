@@ -183,6 +183,23 @@ class TestLateBinding:
             db.execute("CREATE SCHEMA views")
 
 
+class TestPlain:
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            ("a", "cannot change number of columns in view"),
+            ("b, a", 'cannot change name of view column "a"'),
+            ("b AS a, b", 'cannot change data type of view column "a"'),
+        ],
+    )
+    def test_replaced_with_the_same_columns_only(self, db: psycopg.Connection[Any], columns: str, message: str) -> None:
+        db.execute("CREATE VIEW views.v AS SELECT a, b FROM views.t")
+        db.execute("CREATE OR REPLACE VIEW views.v AS SELECT a, b FROM views.t WHERE a > 0")
+        with pytest.raises(psycopg.Error) as caught:
+            db.execute(f"CREATE OR REPLACE VIEW views.v AS SELECT {columns} FROM views.t".encode())
+        assert caught.value.diag.message_primary == message
+
+
 def info(db: psycopg.Connection[Any]) -> dict[str, tuple[str, int, str]]:
     """(is_stale, state, autorefresh) of each materialized view of the schema."""
     found = rows(db, "SELECT trim(name), is_stale, state, autorefresh FROM svv_mv_info WHERE schema_name = 'views'")
