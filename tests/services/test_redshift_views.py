@@ -279,6 +279,21 @@ class TestMaterialized:
         db.execute("REFRESH MATERIALIZED VIEW views.m")
         assert said == ["INFO: Materialized view m was recomputed successfully."]
 
+    def test_in_a_procedure(self, db: psycopg.Connection[Any], said: list[str]) -> None:
+        db.execute("CREATE MATERIALIZED VIEW views.m AS SELECT a FROM views.t")
+        db.execute(
+            "CREATE PROCEDURE views.renew() AS $$ BEGIN INSERT INTO views.t VALUES (2, 'y');"
+            " REFRESH MATERIALIZED VIEW views.m; CREATE MATERIALIZED VIEW views.n BACKUP NO AS SELECT a FROM views.m;"
+            " INSERT INTO views.t VALUES (3, 'z'); REFRESH MATERIALIZED VIEW views.n CASCADE; END $$ LANGUAGE plpgsql"
+        )
+        db.execute("CALL views.renew()")
+        assert rows(db, "SELECT count(*) FROM views.n") == [(3,)]
+        assert info(db) == {"m": ("f", 1, "f"), "n": ("f", 0, "f")}
+        assert said == [
+            "INFO: Materialized view m was incrementally updated successfully.",
+            "INFO: Materialized view n was recomputed successfully.",
+        ]
+
     def test_auto_refresh(self, db: psycopg.Connection[Any]) -> None:
         db.execute("CREATE MATERIALIZED VIEW views.m AUTO REFRESH YES AS SELECT a FROM views.t")
         assert info(db) == {"m": ("f", 1, "t")}
