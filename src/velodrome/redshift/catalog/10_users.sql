@@ -54,7 +54,8 @@ $$;
 CREATE OR REPLACE FUNCTION velodrome.has_system_privilege(privilege text, who oid DEFAULT velodrome.caller())
 RETURNS boolean LANGUAGE sql STABLE
 RETURN velodrome.is_superuser(who) OR EXISTS (
-    SELECT FROM pg_catalog.pg_roles r WHERE (r.oid = who OR r.oid IN (SELECT velodrome.roles_of(who)))
+    -- Of roles only: a user may set what he likes for himself, with dynamic SQL in a procedure.
+    SELECT FROM pg_catalog.pg_roles r WHERE NOT r.rolcanlogin AND (r.oid = who OR r.oid IN (SELECT velodrome.roles_of(who)))
     AND privilege = ANY (string_to_array(velodrome.kept(r.rolconfig, 'system_privileges'), ','))
 );
 
@@ -106,7 +107,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION velodrome.administrator() RETURNS oid LANGUAGE sql STABLE
-RETURN (SELECT oid FROM pg_catalog.pg_roles WHERE velodrome.kept(rolconfig, 'administrator') = 'true' ORDER BY oid LIMIT 1);
+RETURN (SELECT oid FROM pg_catalog.pg_roles WHERE rolcreaterole AND velodrome.kept(rolconfig, 'administrator') = 'true' ORDER BY oid LIMIT 1);
 
 CREATE OR REPLACE PROCEDURE velodrome.set_superuser(name text, wanted boolean) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$

@@ -122,13 +122,13 @@ def _show(reader: Reader) -> Statement:
     if reader.take("ALL"):
         reader.end()
         return Statement("SELECT name, setting FROM velodrome.show_all()", tag="SHOW")
-    if name.value not in parameters.OWN:
+    if name.value not in parameters.OWN and name.value != "statement_timeout":
         if name.value == "velodrome":
             _known(reader, name, ".".join(reader.dotted()))
         return _as_it_is(reader)
     reader.name()
     reader.end()
-    shown = f"SELECT pg_catalog.current_setting('velodrome.{name.value}') AS {identifier(name.value)}"
+    shown = f"SELECT velodrome.shown({literal(name.value)}) AS {identifier(name.value)}"
     return Statement(shown, tag="SHOW")
 
 
