@@ -82,6 +82,12 @@ class TestProcedures:
         assert rows(session, "SELECT a FROM #scratch") == [(2,)]
         session.execute("DROP TABLE #scratch")
         assert rows(session, "CALL report(2, NULL)") == [(1, "b")]
+        session.execute("ALTER PROCEDURE report(int, varchar) RENAME TO report_later")
+        session.execute("ALTER PROCEDURE report_later(int, varchar) RENAME TO report")
+        session.execute("CREATE GROUP callers")
+        session.execute("GRANT EXECUTE ON PROCEDURE report(int, label varchar(20)) TO GROUP callers")
+        session.execute("REVOKE EXECUTE ON PROCEDURE report(int, varchar, OUT bigint, OUT varchar) FROM GROUP callers")
+        session.execute("DROP GROUP callers")
         session.execute("DROP PROCEDURE report(int, varchar(20))")
         with pytest.raises(psycopg.errors.UndefinedFunction):
             session.execute("DROP PROCEDURE report(int, varchar)")

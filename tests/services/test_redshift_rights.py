@@ -122,6 +122,7 @@ class TestUsers:
 
     def test_no_superuser_of_the_server_inside(self, admin: Connection) -> None:
         assert rows(admin, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [(False,)]
+        assert rows(admin, "SHOW is_superuser") == [("on",)]
 
     def test_a_user_has_parameters_of_his_own(self, admin: Connection, login: Login) -> None:
         admin.execute(f"CREATE USER u_param PASSWORD '{PASSWORD}'")

@@ -113,9 +113,14 @@ CREATE OR REPLACE PROCEDURE velodrome.set_superuser(name text, wanted boolean) L
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     first text := (SELECT rolname FROM pg_roles WHERE oid = velodrome.administrator());
+    who oid := (SELECT oid FROM pg_roles WHERE rolname = name);
 BEGIN
-    IF wanted THEN
-        EXECUTE format('REVOKE %I FROM "sys:superuser"', name);
+    IF wanted = velodrome.is_superuser(who) THEN
+        RETURN;
+    ELSIF wanted THEN
+        IF EXISTS (SELECT FROM pg_auth_members WHERE roleid = who AND member = (SELECT oid FROM pg_roles WHERE rolname = 'sys:superuser')) THEN
+            EXECUTE format('REVOKE %I FROM "sys:superuser"', name);
+        END IF;
         EXECUTE format('ALTER ROLE %I CREATEDB CREATEROLE BYPASSRLS', name);
         IF first IS NULL OR first = name THEN
             EXECUTE format('ALTER ROLE %I SET velodrome.administrator = true', name);

@@ -17,6 +17,7 @@ RETURN CASE WHEN velodrome.is_own_parameter(parameter) THEN 'velodrome.' || para
 -- Times are shown in milliseconds, as a number: https://docs.aws.amazon.com/redshift/latest/dg/r_statement_timeout.html
 CREATE OR REPLACE FUNCTION velodrome.shown(parameter text, missing_ok boolean DEFAULT false) RETURNS text LANGUAGE sql STABLE STRICT
 RETURN CASE parameter WHEN 'statement_timeout' THEN (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_timeout')
+    WHEN 'is_superuser' THEN CASE WHEN velodrome.is_superuser() THEN 'on' ELSE 'off' END
     ELSE pg_catalog.current_setting(velodrome.parameter_inside(parameter), missing_ok) END;
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SHOW.html
