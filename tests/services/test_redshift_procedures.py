@@ -147,6 +147,28 @@ class TestProcedures:
         )
         assert rows(session, "CALL shadows(3)") == [(3,)]
 
+    def test_dynamic_sql(self, session: Connection) -> None:
+        session.execute(
+            """
+            CREATE PROCEDURE makes(name varchar, OUT total int, OUT word varchar) AS $$
+            DECLARE
+                text varchar(200) := 'SELECT NVL(NULL, 5)';
+                added int;
+            BEGIN
+                EXECUTE 'CREATE TABLE #made (a int ENCODE az64, b varchar(20)) DISTKEY (a)';
+                EXECUTE 'INSERT INTO #made SELECT NVL(NULL, 7), ' || quote_literal('NVL(x)');
+                EXECUTE 'SELECT DATEDIFF(day, ' || quote_literal('2020-01-01') || '::date, $1)' INTO total
+                    USING '2020-01-08'::date;
+                EXECUTE text INTO added;
+                total := total + added;
+                EXECUTE 'SELECT LISTAGG(b) FROM #made' INTO word;
+            END
+            $$ LANGUAGE plpgsql
+            """
+        )
+        assert rows(session, "CALL makes('x')") == [(12, "NVL(x)")]
+        session.execute("DROP TABLE #made")
+
     def test_overloading_and_owners(self, session: Connection) -> None:
         for type_ in ("int", "varchar"):
             session.execute(f"CREATE PROCEDURE p(a {type_}) AS $$ BEGIN RAISE INFO '{type_}'; END $$ LANGUAGE plpgsql")

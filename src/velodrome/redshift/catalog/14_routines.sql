@@ -74,3 +74,7 @@ BEGIN
     END IF;
 END $$;
 DROP PROCEDURE IF EXISTS velodrome.drop_procedure(text[], text[], boolean);
+
+-- In SQL that a procedure puts together nothing becomes COALESCE: https://docs.aws.amazon.com/redshift/latest/dg/r_NVL_function.html
+CREATE OR REPLACE FUNCTION pg_catalog.nvl(anycompatible, anycompatible) RETURNS anycompatible LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, $2)';
+CREATE OR REPLACE FUNCTION pg_catalog.nvl(anycompatible, anycompatible, anycompatible) RETURNS anycompatible LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, $2, $3)';
