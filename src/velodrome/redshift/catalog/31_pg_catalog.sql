@@ -44,7 +44,9 @@ SELECT c.oid, c.relname, c.relnamespace, c.reltype, c.reloftype, c.relowner, c.r
     c.relpages, CASE WHEN c.reltuples < 0 THEN 0.001::real ELSE c.reltuples END AS reltuples,
     c.relallvisible, c.relallfrozen, c.reltoastrelid,
     c.relhasindex OR EXISTS (SELECT FROM velodrome.constraint_notes k WHERE k.relid = c.oid AND k.kind <> 'foreign key') AS relhasindex,
-    c.relisshared, c.relpersistence, c.relkind, c.relnatts, c.relchecks, c.relhasrules,
+    c.relisshared, c.relpersistence,
+    CASE c.relkind WHEN 'm' THEN 'v' ELSE c.relkind END AS relkind,  -- a materialized view is a view there
+    c.relnatts, c.relchecks, c.relhasrules,
     EXISTS (SELECT FROM velodrome.constraint_notes k WHERE k.kind = 'foreign key' AND c.oid IN (k.relid, k.referenced)) AS relhastriggers,
     c.relhassubclass,
     c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relreplident, c.relispartition, c.relrewrite,
@@ -124,7 +126,9 @@ FROM velodrome.noted_keys k;
 
 -- https://www.postgresql.org/docs/8.0/catalog-pg-attrdef.html; an identity column's default reads as on Redshift.
 CREATE VIEW velodrome.pg_attrdef AS
-SELECT d.oid, d.adrelid, d.adnum, d.adbin, pg_get_expr(d.adbin, d.adrelid) AS adsrc FROM pg_catalog.pg_attrdef d
+SELECT d.oid, d.adrelid, d.adnum, d.adbin, 
+    replace(pg_get_expr(d.adbin, d.adrelid), 'velodrome.', '') AS adsrc
+FROM pg_catalog.pg_attrdef d
 UNION ALL
 SELECT s.seqrelid, a.attrelid, a.attnum, NULL::pg_node_tree,
     format('%s(%s, %s, ''%s,%s''::text)', CASE a.attidentity WHEN 'a' THEN '"identity"' ELSE 'default_identity' END,
@@ -142,7 +146,9 @@ CREATE VIEW velodrome.pg_foreign_data_wrapper AS SELECT * FROM pg_catalog.pg_for
 CREATE VIEW velodrome.pg_foreign_table AS SELECT * FROM pg_catalog.pg_foreign_table WHERE false;
 CREATE VIEW velodrome.pg_event_trigger AS SELECT * FROM pg_catalog.pg_event_trigger WHERE false;
 CREATE VIEW velodrome.pg_extension AS SELECT * FROM pg_catalog.pg_extension WHERE false;
-GRANT SELECT ON velodrome.pg_foreign_server, velodrome.pg_foreign_data_wrapper, velodrome.pg_foreign_table,
+CREATE VIEW velodrome.pg_trigger AS SELECT * FROM pg_catalog.pg_trigger WHERE tgname !~ '^velodrome';
+CREATE VIEW velodrome.pg_matviews AS SELECT * FROM pg_catalog.pg_matviews WHERE false;
+GRANT SELECT ON velodrome.pg_trigger, velodrome.pg_matviews, velodrome.pg_foreign_server, velodrome.pg_foreign_data_wrapper, velodrome.pg_foreign_table,
     velodrome.pg_event_trigger, velodrome.pg_extension TO PUBLIC;
 
 GRANT SELECT ON velodrome.pg_namespace, velodrome.pg_type, velodrome.pg_database, velodrome.pg_proc, velodrome.pg_class,
@@ -191,7 +197,7 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('velodrome', 'velodrome_stan
 CREATE OR REPLACE VIEW pg_catalog.pg_views AS
 SELECT n.nspname AS schemaname, c.relname AS viewname, pg_get_userbyid(c.relowner) AS viewowner, pg_get_viewdef(c.oid) AS definition
 FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'v' AND n.nspname NOT IN ('velodrome', 'velodrome_standard');
+WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('velodrome', 'velodrome_standard');
 CREATE OR REPLACE VIEW pg_catalog.pg_indexes AS
 SELECT n.nspname AS schemaname, c.relname AS tablename, i.relname AS indexname, t.spcname AS tablespace, pg_get_indexdef(i.oid) AS indexdef
 FROM velodrome.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indrelid JOIN velodrome.pg_class i ON i.oid = x.indexrelid
