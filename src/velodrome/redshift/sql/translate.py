@@ -126,6 +126,7 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         found = rewriter(sql, tokens)
         if found is not None:
             return found
+    refuse.not_carried(sql, tokens)
     if refuse.reads_catalog(tokens):
         return Statement(system_catalog.rewrite(sql, tokens))
     refuse.pieces(sql, tokens)
