@@ -27,7 +27,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN velodrome.table_notes t ON t.relid = c.oid,
     LATERAL (SELECT velodrome.row_count(c.oid) AS rows) v,
     LATERAL (SELECT count(*)::int AS columns FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) k
-WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND n.nspname NOT IN ('velodrome', 'velodrome_standard')
+WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND n.nspname NOT IN ('velodrome', 'pg_velodrome_rls')
     AND NOT pg_is_other_temp_schema(n.oid);
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_TABLE_INFO.html
