@@ -123,4 +123,4 @@ FROM pg_catalog.svv_redshift_schema_quota q JOIN velodrome.pg_namespace n ON n.n
 GRANT SELECT ON pg_catalog.stv_slices, pg_catalog.svv_redshift_schema_quota, pg_catalog.svv_schema_quota_state TO PUBLIC;
 GRANT SELECT ON pg_catalog.svv_table_info, pg_catalog.stv_tbl_perm, pg_catalog.stv_blocklist, pg_catalog.svv_diskusage,
     pg_catalog.stv_partitions, pg_catalog.svv_interleaved_columns, pg_catalog.svv_alter_table_recommendations
-    TO pg_database_owner WITH GRANT OPTION;
+    TO "sys:superuser" WITH GRANT OPTION;
