@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from velodrome.redshift import history_files
 from velodrome.redshift.history import History, LoadError, Loading, Peer, kind_of, labelled, masked, split_tag
 from velodrome.redshift.history_files import SEPARATOR, Journal, clean
-from velodrome.redshift.sql.history_views import reads_history
+from velodrome.redshift.sql.history_views import NOT_HERE, reads_history
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "src" / "velodrome" / "redshift" / "catalog"
@@ -35,6 +35,12 @@ def test_the_document_has_every_view() -> None:
             comment = text[: text.index(f"pg_catalog.{name} ")].rsplit("\nCREATE ", 1)[0].rsplit("\n;", 1)[-1]
             assert f"/dg/{address}.html" in comment[-400:], name
             assert reads_history(f"select * from {name}"), name
+
+
+def test_no_view_is_both_here_and_refused() -> None:
+    made = re.compile(r"\bVIEW pg_catalog\.(\w+)")
+    here = {name for file in CATALOG.glob("*.sql") for name in made.findall(file.read_text(encoding="utf-8"))}
+    assert here and not here & NOT_HERE
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,7 @@ class History:
         self._done: deque[tuple[Query, float, int, str, str, str]] = deque()
         self._lines: deque[tuple[str, str]] = deque()
         self._running: dict[int, Query] = {}
+        self._shown = False  # whether the file of running statements has any
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._writer: threading.Thread | None = None
@@ -180,6 +181,8 @@ class History:
     def _keep_writing(self) -> None:
         while not self._closing.wait(_INTERVAL_SECONDS):
             self._write()
+            if self._shown:  # to a statement that reads a view of the user's own, none is shown that has ended
+                self._write_running()
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
@@ -266,8 +269,11 @@ class History:
 
     def _write_running(self) -> None:
         now = time.time()
-        text = "".join(_line(query, now, 0, "", "", "") + "\n" for query in self._running.values())
-        replace_file(self._folder / "running.log", text.encode(), self._owner)
+        running = list(self._running.values())
+        text = "".join(_line(query, now, 0, "", "", "") + "\n" for query in running)
+        with self._lock:
+            replace_file(self._folder / "running.log", text.encode("utf-8", "replace"), self._owner)
+            self._shown = bool(running)
 
 
 def _micros(seconds: float) -> int:

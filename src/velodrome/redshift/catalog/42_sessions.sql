@@ -98,3 +98,7 @@ SELECT minute AS start_time, minute + interval '1 minute' AS end_time,
 FROM (SELECT date_trunc('minute', started) AS minute, started, ended FROM velodrome.queries WHERE ended IS NOT NULL) busy
 WHERE velodrome.sees_system()
 GROUP BY minute;
+
+GRANT SELECT ON pg_catalog.sys_connection_log, pg_catalog.stl_connection_log, pg_catalog.sys_session_history,
+    pg_catalog.stl_sessions, pg_catalog.stv_sessions, pg_catalog.svv_transactions, pg_catalog.stv_locks,
+    pg_catalog.stl_userlog, pg_catalog.sys_userlog, pg_catalog.sys_serverless_usage TO PUBLIC;

@@ -40,3 +40,6 @@ SELECT userid, query::int AS query, 0 AS stm, 0 AS seg, 0 AS step, velodrome.ela
     step AS label, 'f'::char(1) AS is_diskbased, 0::bigint AS workmem, 'f'::char(1) AS is_rrscan, 'f'::char(1) AS is_delayed_scan,
     0::bigint AS rows_pre_filter
 FROM velodrome.steps;
+
+GRANT SELECT ON pg_catalog.stl_insert, pg_catalog.stl_delete, pg_catalog.sys_query_detail,
+    pg_catalog.svl_query_summary TO PUBLIC;
