@@ -18,6 +18,7 @@ USER, PASSWORD = "history_reader", "Readers0"
 
 
 COLUMNS = Path(__file__).with_name("redshift_history_columns.txt")
+QUESTIONS = Path(__file__).with_name("redshift_history_questions.sql")
 TYPES = {
     "i": "integer",
     "b": "bigint",
@@ -81,6 +82,17 @@ def test_columns_are_those_of_the_documentation(
     assert columns == documented()[view]
     for connection in (admin, reader):
         connection.execute(f"select * from {view}")
+
+
+def questions() -> dict[str, str]:
+    blocks = QUESTIONS.read_text(encoding="utf-8").strip().split("\n\n")[1:]
+    return {block.split("\n", 1)[0].removeprefix("-- "): block.split("\n", 1)[1] for block in blocks}
+
+
+@pytest.mark.parametrize("question", questions())
+def test_questions_are_answered(admin: psycopg.Connection[Any], question: str) -> None:
+    admin.execute("select 1")
+    admin.execute(questions()[question]).fetchall()
 
 
 def test_what_statements_wrote(admin: psycopg.Connection[Any]) -> None:
