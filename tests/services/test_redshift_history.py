@@ -120,7 +120,7 @@ def test_what_statements_wrote(admin: psycopg.Connection[Any]) -> None:
 
 
 def test_a_statement_is_in_the_history_as_the_client_wrote_it(admin: psycopg.Connection[Any]) -> None:
-    text = "select\tnvl(1, 2) -- it's é\n, '\\\\n', 'history-text'"
+    text = "select\tnvl(1, 2) -- it's é 🚲\n, '\\\\n', 'history-text'"
     admin.execute(text)
     assert admin.execute(
         "select query_text::varchar(4000), trim(query_type), trim(status), returned_rows, elapsed_time > 0,"
