@@ -1,6 +1,6 @@
 """The files of the history: lines are appended, old ones make room, and whoever reads takes whole lines only.
 
-A reader may meet a line that is being written: so a line is ASCII, which can be cut anywhere, and END is its last field.
+A reader may meet a line being written: so a line is ASCII, which can be cut anywhere, and END is its last field.
 """
 
 from __future__ import annotations
