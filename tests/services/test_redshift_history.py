@@ -257,7 +257,8 @@ def test_what_runs_and_is_cancelled(redshift: Settings, admin: psycopg.Connectio
         status = "select trim(status), end_time is null from sys_query_history where query_id = %s"
         assert admin.execute(status, [query]).fetchone() == ("running", True)
         assert admin.execute("select count(*) from stv_recents where pid = %s", [pid]).fetchone() == (1,)
-        admin.execute(end.format(pid))
+        answer = admin.execute(end.format(pid))
+        assert answer.statusmessage == ("CANCEL" if end.startswith("cancel") else "SELECT 1")
         result = busy.pgconn.get_result()
         assert result is not None and result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
         assert busy.pgconn.get_result() is None
@@ -271,6 +272,8 @@ def test_only_ones_own_queries_can_be_cancelled(
         reader.execute(f"cancel {admin.info.backend_pid}")
     with pytest.raises(psycopg.errors.SyntaxError):
         admin.execute("cancel 'x'")
+    with pytest.raises(psycopg.Error, match="Session 1 does not exist"):
+        admin.execute("cancel 1")
 
 
 def test_a_session_is_terminated(redshift: Settings, admin: psycopg.Connection[Any]) -> None:

@@ -23,7 +23,7 @@ NOT_HERE = vocabulary(
     """
     stl_aggr stl_bcast stl_commit_stats stl_disk_full_diag stl_dist stl_event_trace stl_explain
     stl_hash stl_hashjoin stl_limit stl_merge stl_mergejoin stl_mv_state stl_nestloop stl_parse stl_plan_info
-    stl_project stl_query_metrics stl_replacements stl_restarted_sessions stl_return stl_s3client stl_s3client_error
+    stl_project stl_query_metrics stl_replacements stl_return stl_s3client stl_s3client_error
     stl_save stl_scan stl_sort stl_sshclient_error stl_stream_segs stl_unique stl_unload_log stl_usage_control
     stl_warning stl_window stl_wlm_error stl_wlm_rule_action
     stv_active_cursors stv_cursor_configuration stv_db_isolation_level stv_exec_state stv_load_state stv_query_metrics
