@@ -297,6 +297,14 @@ def test_a_session_is_terminated(redshift: Settings, admin: psycopg.Connection[A
     lost.close()
 
 
+def test_a_wrong_password(redshift: Settings, admin: psycopg.Connection[Any]) -> None:
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(dbname="dev", **(address(redshift) | {"user": "history_stranger"}))
+    # Once with TLS, and once without, which psycopg tries after that.
+    refused = "select distinct trim(event) from sys_connection_log where user_name = 'history_stranger'"
+    wait_until("its event", lambda: admin.execute(refused).fetchall() == [("authentication failure",)])
+
+
 def test_transactions_and_locks(redshift: Settings, admin: psycopg.Connection[Any]) -> None:
     admin.execute("create table history_locked (a int)")
     with connect(redshift) as holder:
