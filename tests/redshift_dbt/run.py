@@ -45,7 +45,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "new column": ("run", "--select", "bike_state", "mechanic_hours"),
     "full": ("build", "--full-refresh"),
     "docs": ("docs", "generate"),
-    "show": ("show", "--select", "bike_totals", "--limit", "2", "--output", "json"),
+    "show": ("show", "--select", "bikes", "--limit", "2", "--output", "json"),
     "inline": (
         "show",
         "--inline",
@@ -53,8 +53,7 @@ COMMANDS: dict[str, Sequence[str]] = {
         "--limit",
         "20",
     ),
-    "list": ("ls", "--resource-type", "model", "--output", "name"),
-    "retry": ("run-operation", "tidy", "--args", "{schema: workshop_spare}"),
+    "operation": ("run-operation", "tidy", "--args", "{schema: workshop_spare}"),
 }
 
 

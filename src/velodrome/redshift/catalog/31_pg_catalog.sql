@@ -44,7 +44,9 @@ SELECT c.oid, c.relname, c.relnamespace, c.reltype, c.reloftype, c.relowner, c.r
     c.relpages, CASE WHEN c.reltuples < 0 THEN 0.001::real ELSE c.reltuples END AS reltuples,
     c.relallvisible, c.relallfrozen, c.reltoastrelid,
     c.relhasindex OR EXISTS (SELECT FROM velodrome.constraint_notes k WHERE k.relid = c.oid AND k.kind <> 'foreign key') AS relhasindex,
-    c.relisshared, c.relpersistence, c.relkind, c.relnatts, c.relchecks, c.relhasrules,
+    c.relisshared, c.relpersistence,
+    CASE c.relkind WHEN 'm' THEN 'v' ELSE c.relkind END AS relkind,  -- a materialized view is one of the views on Redshift
+    c.relnatts, c.relchecks, c.relhasrules,
     EXISTS (SELECT FROM velodrome.constraint_notes k WHERE k.kind = 'foreign key' AND c.oid IN (k.relid, k.referenced)) AS relhastriggers,
     c.relhassubclass,
     c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relreplident, c.relispartition, c.relrewrite,
@@ -190,7 +192,7 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('velodrome', 'velodrome_stan
 CREATE OR REPLACE VIEW pg_catalog.pg_views AS
 SELECT n.nspname AS schemaname, c.relname AS viewname, pg_get_userbyid(c.relowner) AS viewowner, pg_get_viewdef(c.oid) AS definition
 FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'v' AND n.nspname NOT IN ('velodrome', 'velodrome_standard');
+WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('velodrome', 'velodrome_standard');
 CREATE OR REPLACE VIEW pg_catalog.pg_indexes AS
 SELECT n.nspname AS schemaname, c.relname AS tablename, i.relname AS indexname, t.spcname AS tablespace, pg_get_indexdef(i.oid) AS indexdef
 FROM velodrome.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indrelid JOIN velodrome.pg_class i ON i.oid = x.indexrelid
