@@ -129,7 +129,9 @@ class TestKeys:
             f"select constraint_name, table_name, column_name from information_schema.constraint_column_usage {where}",
         )
         assert rows(
-            catalog, "select constraint_name, unique_constraint_name from information_schema.referential_constraints"
+            catalog,
+            "select constraint_name, unique_constraint_name from information_schema.referential_constraints"
+            " where constraint_schema = 'cat'",
         ) == [("to_parent", "parent_pkey")]
         assert rows(
             catalog,

@@ -87,7 +87,7 @@ def test_every_command_succeeds(project: Project, command: str) -> None:
 def test_a_build_runs_models_seeds_snapshots_and_every_kind_of_test(project: Project) -> None:
     assert set(project.outcomes) == set(COMMANDS)
     kinds = Counter(name.split(".")[0] for name in project.outcomes["second"]["nodes"])
-    assert kinds == {"model": 11, "test": 18, "seed": 2, "snapshot": 2, "unit_test": 2, "operation": 2}
+    assert kinds == {"model": 10, "function": 1, "test": 18, "seed": 2, "snapshot": 2, "unit_test": 2, "operation": 2}
     assert project.statuses("second") == {"success": 17, "pass": 20}
 
 
@@ -183,6 +183,10 @@ def test_a_late_binding_view_outlives_its_table(project: Project) -> None:
     assert project.rows("select count(*) from workshop.stg_repairs") == [(4,)]
 
 
+def test_a_function(project: Project) -> None:
+    assert project.rows("select workshop.hours(90)") == [(1.5,)]
+
+
 def test_the_catalog_of_the_docs(project: Project) -> None:
     catalog = project.artifact("catalog.json")
     assert catalog["errors"] is None
@@ -199,7 +203,7 @@ def test_the_catalog_of_the_docs(project: Project) -> None:
         "mechanic_id": "integer",
         "repaired_at": "timestamp without time zone",
         "repaired_on": "date",
-        "status": "character varying(256)",
+        "status": "character varying(10)",
         "minutes": "integer",
         "cost": "numeric(10,2)",
         "visit": "bigint",
