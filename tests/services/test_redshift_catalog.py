@@ -177,6 +177,15 @@ class TestKeys:
                 'multiple primary keys for table "parent" are not allowed',
             ),
             ("alter table parent drop constraint other", "42704", 'constraint "other" does not exist'),
+            ("create table a (b int) distkey (c)", "42703", 'column "c" named in DISTKEY does not exist'),
+            ("create table a (b int) sortkey (b, d)", "42703", 'column "d" named in SORTKEY does not exist'),
+            ("create table a (b int encode text255)", "0A000", 'invalid encoding type specified for column "b"'),
+            (
+                "alter table parent alter code encode mostly32",
+                "0A000",
+                'invalid encoding type specified for column "code"',
+            ),
+            ("alter table parent drop column name", "0A000", 'cannot drop sortkey column "name"'),
             ("drop table parent", "2BP01", "cannot drop table parent because other objects depend on it"),
         ],
     )
@@ -257,6 +266,25 @@ class TestLayout:
         ]
         assert rows(catalog, "select rows, dist_style, block_count from stv_tbl_perm where trim(name) = 'parent'") == [
             (2, 1, 7)
+        ]
+
+    def test_a_definition_put_together(self, catalog: psycopg.Connection[Any]) -> None:
+        """Much as Amazon's own scripts write a table's DDL from the catalog."""
+        assert rows(
+            catalog,
+            "select '\"'::text + a.attname::text + '\"'::text + ' ' + upper(format_type(a.atttypid, a.atttypmod)) +"
+            " case when format_encoding(a.attencodingtype::integer) = 'none'::bpchar then ''"
+            " else ' ENCODE ' + format_encoding(a.attencodingtype::integer)::text end +"
+            " case when a.atthasdef is true then ' DEFAULT ' + adef.adsrc else '' end +"
+            " decode(a.attnotnull, true, ' NOT NULL', '') as ddl"
+            " from pg_namespace n join pg_class c on n.oid = c.relnamespace join pg_attribute a on c.oid = a.attrelid"
+            " left join pg_attrdef adef on a.attrelid = adef.adrelid and a.attnum = adef.adnum"
+            " where c.relname = 'parent' and a.attnum > 0 order by a.attnum",
+        ) == [
+            '"id" INTEGER NOT NULL',
+            "\"name\" CHARACTER VARYING(20) DEFAULT 'x'::character varying NOT NULL",
+            '"code" INTEGER ENCODE az64',
+            '"noted" CHARACTER VARYING(9) ENCODE zstd',
         ]
 
     def test_types_by_their_names(self, catalog: psycopg.Connection[Any]) -> None:

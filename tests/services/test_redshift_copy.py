@@ -144,6 +144,58 @@ def test_a_failed_load_fails_the_transaction(connection: Any, prefix: str, words
     assert tuple(cursor.fetchone()) == (1,)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "file", "column", "kind", "number"),
+    [
+        ("few/", "few/part.parquet", "", "", 15001),
+        ("wide/", "wide/part.parquet", "id", "int4", 15001),
+        ("long/", "long/part.parquet", "name", "varchar", 15001),
+        ("null/", "null/part.parquet", "id", "int4", 1213),
+        ("none/", "", "", "", 8001),
+    ],
+)
+def test_a_failed_load_is_in_the_history(
+    warehouse: Settings, prefix: str, file: str, column: str, kind: str, number: int
+) -> None:
+    with three(warehouse) as connection:
+        connection.execute(f"create table if not exists failing ({COLUMNS})")
+        connection.commit()
+        with pytest.raises(psycopg.Error):
+            connection.execute(copy_sql(prefix, "failing"))
+        connection.rollback()
+        (query, status, failed, loaded) = connection.execute(
+            "select query_id, status, error_count, loaded_rows from sys_load_history order by query_id desc limit 1"
+        ).fetchone()
+        assert (status, failed, loaded) == ("aborted", 1, 0)
+        error = connection.execute(
+            "select trim(filename), trim(colname), trim(type), err_code, tbl = 'failing'::regclass::oid::int, session,"
+            " trim(err_reason) from stl_load_errors where query = %s",
+            [query],
+        ).fetchone()
+        path = f"s3://{BUCKET}/{file}" if file else ""
+        assert error[:6] == (path, column, kind, number, True, connection.info.backend_pid)
+        assert error[6]
+        assert connection.execute(
+            "select count(*) from sys_load_error_detail where query_id = %s", [query]
+        ).fetchone() == (1,)
+
+
+def test_a_load_is_in_the_history(warehouse: Settings) -> None:
+    with three(warehouse) as connection:
+        connection.execute(f"create temp table stage ({COLUMNS})")
+        connection.execute(copy_sql("two/"))
+        assert connection.execute("select pg_last_copy_count()").fetchone() == (6,)
+        query, rows, files, source = connection.execute(
+            "select query_id, loaded_rows, source_file_count, data_source from sys_load_history"
+            " where query_id = pg_last_copy_id() and status = 'completed'"
+        ).fetchone()
+        assert (rows, files, source) == (6, 2, f"s3://{BUCKET}/two/")
+        commits = connection.execute(
+            "select trim(filename), lines_scanned, status from stl_load_commits where query = %s order by 1", [query]
+        ).fetchall()
+        assert commits == [(f"s3://{BUCKET}/two/part-000{number}.parquet", 3, 1) for number in (1, 2)]
+
+
 def test_no_table_and_no_bucket(connection: Any) -> None:
     cursor = connection.cursor()
     with pytest.raises(Exception, match="Cannot COPY into nonexistent table nowhere"):

@@ -215,6 +215,25 @@ def test_who_sees_what(admin: psycopg.Connection[Any], reader: psycopg.Connectio
             admin.execute(trap)
 
 
+@pytest.mark.parametrize(
+    ("options", "others", "events"),
+    [("", False, False), ("syslog access unrestricted", True, False), ("createuser", True, True)],
+)
+def test_who_sees_all(
+    redshift: Settings, admin: psycopg.Connection[Any], options: str, others: bool, events: bool
+) -> None:
+    admin.execute(f"create user history_watcher password '{PASSWORD}' {options}")
+    with connect(redshift, "history_watcher") as watcher:
+        admin.execute("select 'watched'")
+        text, pid = "select 'watched'", admin.info.backend_pid
+        assert watcher.execute("select count(*) > 0 from stl_query where querytxt = %s", [text]).fetchone() == (others,)
+        assert watcher.execute("select count(*) > 0 from stv_sessions where process = %s", [pid]).fetchone() == (
+            others,
+        )
+        assert watcher.execute("select count(*) > 0 from stl_connection_log").fetchone() == (events,)
+    admin.execute("drop user history_watcher")
+
+
 @pytest.mark.parametrize("end", ["cancel {}", "select pg_cancel_backend({})", "cancel {} 'too long'"])
 def test_what_runs_and_is_cancelled(redshift: Settings, admin: psycopg.Connection[Any], end: str) -> None:
     with connect(redshift) as busy:

@@ -57,7 +57,7 @@ class TestProcedures:
             DECLARE
                 lowest int := DECODE(kind, 1, 5, 15);
                 r record;
-                id int;
+                deleted int;
             BEGIN
                 SELECT count(*), LISTAGG(name, ',') WITHIN GROUP (ORDER BY name) INTO total, names
                 FROM orders WHERE price >= lowest;
@@ -68,8 +68,8 @@ class TestProcedures:
                     RAISE WARNING 'label %', label;
                 END IF;
                 DELETE orders WHERE price > 25;
-                GET DIAGNOSTICS id := ROW_COUNT;
-                total := total + id * 1000;
+                GET DIAGNOSTICS deleted := ROW_COUNT;
+                total := total + deleted * 1000;
                 CREATE TEMP TABLE #scratch (a int ENCODE az64) DISTSTYLE ALL;
                 EXECUTE 'INSERT INTO ' || quote_ident('#scratch') || ' VALUES (2)';
             END;

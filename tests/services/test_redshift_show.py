@@ -327,15 +327,19 @@ def test_use(db: psycopg.Connection[Any], redshift: Settings) -> None:
 
 
 class TestDriver:
-    """redshift_connector's metadata calls with the statements that it sends to servers that announce SHOW."""
+    """redshift_connector's metadata calls: version 5 of SHOW is announced, version 4 works too."""
 
-    @pytest.fixture(params=[b"4", b"5"])
+    @pytest.fixture(params=[4, 5])
     def cursor(
         self, request: pytest.FixtureRequest, db: psycopg.Connection[Any], redshift: Settings
     ) -> Iterator[redshift_connector.Cursor]:
         with redshift_connector.connect(database="dev", ssl=False, **address(redshift)) as connection:
-            connection.parameter_statuses.append((b"show_discovery", request.param))
-            yield connection.cursor()
+            cursor = connection.cursor()
+            assert cursor.get_show_discovery_version() == 5
+            announced = [status for status in connection.parameter_statuses if status[0] != b"show_discovery"]
+            connection.parameter_statuses.clear()
+            connection.parameter_statuses.extend([*announced, (b"show_discovery", str(request.param).encode())])
+            yield cursor
             connection.rollback()
 
     def test_lists(self, cursor: redshift_connector.Cursor) -> None:

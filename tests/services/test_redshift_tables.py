@@ -55,6 +55,17 @@ class TestAppend:
         db.execute("ALTER TABLE a APPEND FROM b IGNOREEXTRA")
         assert rows(db, "SELECT * FROM a ORDER BY id") == [(1, "x"), (2, "y")]
 
+    def test_it_stands_alone(self, db: psycopg.Connection[Any]) -> None:
+        db.execute("CREATE TABLE b (LIKE a)")
+        with (
+            pytest.raises(psycopg.Error, match="ALTER TABLE APPEND cannot run inside a transaction block") as caught,
+            db.transaction(),
+        ):
+            db.execute("SELECT 1")
+            db.execute("ALTER TABLE b APPEND FROM a")
+        assert caught.value.sqlstate == "25001"
+        assert rows(db, "SELECT count(*) FROM a") == [(2,)]
+
     def test_identity(self, db: psycopg.Connection[Any]) -> None:
         db.execute(
             "CREATE TABLE b (k int IDENTITY(1, 1), id int, name varchar(10) ENCODE zstd) DISTKEY (id) SORTKEY (id)"

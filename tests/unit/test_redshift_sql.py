@@ -125,3 +125,30 @@ def test_no_text_breaks_the_translation(text: str) -> None:
         translate(text)
     except Refused as refused:
         assert 0 <= refused.start <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("sql", "inside", "before"),
+    [
+        ("SELECT * FROM dev.s.t", "SELECT * FROM dev.s.t", []),
+        ("SELECT * FROM far.s.T", 'SELECT * FROM velodrome."far.s.t" AS "t"', ["far.s.t"]),
+        (
+            'SELECT x.a, far.s.t.b, s.t.c FROM a.b x, far.s."t" JOIN far.s.u AS y ON s.t.a = y.a',
+            'SELECT x.a, "t".b, "t".c FROM a.b x, velodrome."far.s.t" AS "t" JOIN velodrome."far.s.u" AS y'
+            ' ON "t".a = y.a',
+            ["far.s.t", "far.s.u"],
+        ),
+        (
+            "SELECT EXTRACT(year FROM far.s.t) FROM (SELECT * FROM far.s.v)",
+            'SELECT EXTRACT(year FROM far.s.t) FROM (SELECT * FROM velodrome."far.s.v" AS "v")',
+            ["far.s.v"],
+        ),
+        ("DELETE FROM far.s.t", "DELETE FROM far.s.t", []),
+        ("CREATE VIEW v AS SELECT * FROM far.s.t", "CREATE VIEW v AS SELECT * FROM far.s.t", []),
+    ],
+)
+def test_names_of_another_database(sql: str, inside: str, before: list[str]) -> None:
+    (found,) = translate(sql, "dev")
+    calls = [f"velodrome.reach('{name.replace('.', chr(39) + ', ' + chr(39))}')" for name in before]
+    assert (found.sql, found.before) == (inside, f"SELECT {', '.join(calls)}" if calls else "")
+    assert translate(sql)[0].sql == sql  # the session's database is not known

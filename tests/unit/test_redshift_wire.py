@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from velodrome.redshift import wire
@@ -88,3 +90,56 @@ def test_only_binary_values_of_a_bind_are_changed() -> None:
     assert wire.bind_values(bound((1, 0), b"ab", b"cd"), double) == bound((1, 0), b"abab", b"cd")
     assert wire.bind_values(bound((1,), b"a", None, b""), double) == bound((1,), b"aa", None, b"")
     assert wire.bind_values(bound((), b"a"), double) == bound((), b"a")
+
+
+READERS: tuple[Callable[[bytes], object], ...] = (
+    wire.read_query,
+    wire.read_parse,
+    wire.read_bind,
+    wire.read_execute,
+    wire.read_target,
+    wire.read_empty,
+    wire.read_password,
+    wire.read_sasl_initial,
+    wire.read_digest,
+    wire.read_row,
+    wire.read_fields,
+    wire.read_status,
+    wire.startup_length,
+    wire.read_startup,
+    lambda data: wire.frame(data, 0),
+    lambda data: wire.skip_rows(data, 0),
+    lambda data: wire.bind_values(wire.message(b"B", data), lambda _, value: value),
+    lambda data: list(wire.messages(data)),
+)
+GOOD = (
+    b"select 1\0",
+    b"name\0select $1\0\0\1\0\0\0\x17",
+    b"portal\0name\0\0\1\0\1\0\2\0\0\0\1x\xff\xff\xff\xff\0\1\0\0",
+    b"portal\0\0\0\0\0",
+    b"Sname\0",
+    b"SCRAM-SHA-256\0\0\0\0\5n,,n=",
+    b"\0\2\0\0\0\1x\xff\xff\xff\xff",
+    b"SERROR\0C42601\0Mtext\0\0",
+    wire.startup({"user": "u", "database": "d"}),
+    wire.query("select 1") + wire.SYNC,
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A good body cut, or with a few of its bytes exchanged, left out or put in."""
+    data = draw(st.sampled_from(GOOD))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        gone = draw(st.integers(0, 4))
+        data = data[:at] + draw(st.binary(max_size=4)) + data[at + gone :]
+    return data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data
+
+
+@settings(max_examples=1000)
+@given(st.one_of(damaged(), st.binary(max_size=80)))
+def test_no_reader_raises_anything_but_a_protocol_error(data: bytes) -> None:
+    for read in READERS:
+        with contextlib.suppress(wire.ProtocolError):
+            read(data)

@@ -54,10 +54,17 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     earlier text[] := (SELECT column_names FROM velodrome.table_notes WHERE relid = relation);
     now_ text[] := velodrome.column_names(relation);
+    key text;
 BEGIN
     FOR i IN 1 .. coalesce(cardinality(earlier), 0) LOOP
         CONTINUE WHEN earlier[i] IS NULL OR now_[i] IS NOT DISTINCT FROM earlier[i];
         IF now_[i] IS NULL THEN
+            -- https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_TABLE.html
+            SELECT CASE WHEN distkey = earlier[i] THEN 'distkey' WHEN earlier[i] = ANY (sortkey_columns) THEN 'sortkey' END
+                INTO key FROM velodrome.table_notes WHERE relid = relation;
+            IF key IS NOT NULL THEN
+                RAISE EXCEPTION 'cannot drop % column "%"', key, earlier[i] USING ERRCODE = '0A000';
+            END IF;
             DELETE FROM velodrome.constraint_notes WHERE relid = relation AND earlier[i] = ANY (columns);
             DELETE FROM velodrome.constraint_notes WHERE referenced = relation AND earlier[i] = ANY (referenced_columns);
         ELSE
@@ -76,6 +83,43 @@ BEGIN
         WHERE relid = relation;
     END LOOP;
     UPDATE velodrome.table_notes SET column_names = now_ WHERE relid = relation AND column_names IS DISTINCT FROM now_;
+END $$;
+
+-- Types that an encoding is for: https://docs.aws.amazon.com/redshift/latest/dg/c_Compression_encodings.html
+CREATE OR REPLACE FUNCTION velodrome.encoding_fits(encoding text, type oid) RETURNS boolean LANGUAGE sql IMMUTABLE
+RETURN type = ANY (CASE encoding
+    WHEN 'az64' THEN '{int2,int4,int8,numeric,date,timestamp,timestamptz,time,timetz}'::regtype[]
+    WHEN 'bytedict' THEN '{int2,int4,int8,numeric,float4,float8,bpchar,varchar,text,date,timestamp,timestamptz,time,timetz}'::regtype[]
+    WHEN 'delta' THEN '{int2,int4,int8,numeric,date,timestamp}'::regtype[]
+    WHEN 'delta32k' THEN '{int4,int8,numeric,date,timestamp}'::regtype[]
+    WHEN 'lzo' THEN '{int2,int4,int8,numeric,bpchar,varchar,text,date,timestamp,timestamptz,time,timetz}'::regtype[]
+    WHEN 'mostly8' THEN '{int2,int4,int8,numeric}'::regtype[]
+    WHEN 'mostly16' THEN '{int4,int8,numeric}'::regtype[]
+    WHEN 'mostly32' THEN '{int8,numeric}'::regtype[]
+    WHEN 'text255' THEN '{varchar,text}'::regtype[]
+    WHEN 'text32k' THEN '{varchar,text}'::regtype[]
+    ELSE ARRAY[type]
+END);
+
+-- Refuses a layout that names what the table has not.
+CREATE OR REPLACE FUNCTION velodrome.check_layout(relation oid) RETURNS void LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    notes velodrome.table_notes := (SELECT n FROM velodrome.table_notes n WHERE relid = relation);
+    wrong text := (
+        SELECT k FROM unnest(notes.sortkey_columns || notes.distkey) k
+        WHERE k IS NOT NULL AND k <> ALL (array_remove(notes.column_names, NULL)) LIMIT 1
+    );
+BEGIN
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'column "%" named in % does not exist', wrong,
+            CASE wrong WHEN notes.distkey THEN 'DISTKEY' ELSE 'SORTKEY' END USING ERRCODE = '42703';
+    END IF;
+    SELECT e ->> 0 INTO wrong FROM jsonb_array_elements(notes.encodings) e
+        JOIN pg_attribute a ON a.attrelid = relation AND a.attname = e ->> 0 AND NOT velodrome.encoding_fits(e ->> 1, a.atttypid) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'invalid encoding type specified for column "%"', wrong USING ERRCODE = '0A000';
+    END IF;
 END $$;
 
 -- A constraint's name if it was given none: t_pkey, t_column_key, t_column_fkey, with a number where that is taken.
@@ -183,6 +227,7 @@ BEGIN
                 encodings = coalesce(t.encodings, '[]') || coalesce(note -> 'encode', '[]'),
                 backup = coalesce(note ->> 'backup' <> 'no', t.backup)
             WHERE t.relid = command.objid;
+            PERFORM velodrome.check_layout(command.objid);
             PERFORM velodrome.note_constraint(command.objid, c, schemas) FROM jsonb_array_elements(note -> 'constraints') c;
             IF note ? 'drop_constraint' THEN
                 DELETE FROM velodrome.constraint_notes WHERE relid = command.objid AND name = note ->> 'drop_constraint';

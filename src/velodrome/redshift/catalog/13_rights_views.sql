@@ -1,13 +1,15 @@
 -- Who there is and who may do what, as Redshift's views show it; their columns and types are those of their pages.
 -- PostgreSQL's own views of these names have other columns.
 DO $$
+DECLARE
+    own name;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pg_catalog.pg_user'::regclass AND attname = 'usecatupd') THEN
-        DROP VIEW pg_catalog.pg_user CASCADE;
-    END IF;
-    IF (SELECT atttypid FROM pg_attribute WHERE attrelid = 'pg_catalog.pg_group'::regclass AND attname = 'grosysid') = 'oid'::regtype THEN
-        DROP VIEW pg_catalog.pg_group CASCADE;
-    END IF;
+    FOR own IN
+        SELECT relname FROM pg_class
+        WHERE relname IN ('pg_user', 'pg_group') AND relnamespace = 'pg_catalog'::regnamespace AND oid < 16384
+    LOOP
+        EXECUTE format('DROP VIEW pg_catalog.%I CASCADE', own);
+    END LOOP;
 END $$;
 
 -- Users, roles and groups by their number: 0 is PUBLIC, which is no role inside.

@@ -6,17 +6,16 @@ GRANT SELECT ON velodrome.routine_notes TO PUBLIC;
 CREATE OR REPLACE FUNCTION velodrome.note_routine() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
-    sent text := substring(current_query() FROM '/\*velodrome-routine:(.*):velodrome\*/');
+    notes jsonb[] := ARRAY(SELECT m[1]::jsonb FROM regexp_matches(current_query(), '/\*velodrome-routine:(.*?):velodrome\*/', 'g') m);
     routine record;
 BEGIN
     FOR routine IN
         SELECT p.oid, p.proname, p.prokind, p.proacl FROM pg_event_trigger_ddl_commands() c JOIN pg_proc p ON p.oid = c.objid
         WHERE c.classid = 'pg_proc'::regclass AND p.pronamespace <> 'velodrome'::regnamespace
     LOOP
-        IF sent IS NOT NULL AND sent::jsonb -> 'name' ->> -1 = routine.proname THEN
-            INSERT INTO velodrome.routine_notes VALUES (routine.oid, sent::jsonb ->> 'text')
+        INSERT INTO velodrome.routine_notes
+            SELECT routine.oid, n ->> 'text' FROM unnest(notes) n WHERE n -> 'name' ->> -1 = routine.proname LIMIT 1
             ON CONFLICT ON CONSTRAINT routine_notes_pkey DO UPDATE SET body = excluded.body;
-        END IF;
         -- A new procedure is its owner's alone, unlike a function: stored-procedure-security-and-privileges.html
         IF routine.prokind = 'p' AND routine.proacl IS NULL THEN
             EXECUTE format('REVOKE EXECUTE ON PROCEDURE %s FROM PUBLIC', routine.oid::regprocedure);

@@ -105,7 +105,8 @@ BEGIN
     END IF;
     columns := (SELECT '(' || string_agg(quote_ident(name), ', ') || ')' FROM unnest(late.columns) name);
     BEGIN
-        PERFORM set_config('search_path', late.path, true);
+        -- In front and behind, so that nothing of a client's takes the place of what the event triggers call.
+        PERFORM set_config('search_path', concat_ws(', ', 'pg_catalog', nullif(late.path, ''), 'pg_temp'), true);
         EXECUTE format('CREATE VIEW %s %s AS ', made, columns) || late.query;
         PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
         read := velodrome.take_over_view(view, made::regclass);
@@ -175,11 +176,16 @@ BEGIN
     END IF;
 END $$;
 
+-- Whether the functions of this file are at work themselves; nobody else can make it so.
+CREATE OR REPLACE FUNCTION velodrome.at_work() RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(current_setting('velodrome.binding', true) = 'on', false) AND rolsuper FROM pg_roles WHERE rolname = current_user
+$$;
+
 CREATE OR REPLACE FUNCTION velodrome.before_create_view() RETURNS event_trigger LANGUAGE plpgsql AS $$
 DECLARE
     note jsonb;
 BEGIN
-    IF current_setting('velodrome.binding', true) IS DISTINCT FROM 'on' THEN
+    IF NOT velodrome.at_work() THEN
         PERFORM set_config('velodrome.replaced', '', true);
         FOR note IN SELECT n FROM velodrome.view_notes() n WHERE n ? 'replace' LOOP
             -- Found by the search path of the session; a name without a schema is the first one's.
@@ -225,7 +231,7 @@ DECLARE
     changed oid[] := '{}';
     names text[] := '{}';
 BEGIN
-    IF current_setting('velodrome.binding', true) = 'on' THEN
+    IF velodrome.at_work() THEN
         RETURN;
     END IF;
     FOR command IN SELECT objid, object_type, command_tag FROM pg_event_trigger_ddl_commands() LOOP
@@ -255,21 +261,18 @@ END $$;
 CREATE OR REPLACE FUNCTION velodrome.bind_readers_of(changed oid[], names text[]) RETURNS void LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$ SELECT velodrome.bind_readers(changed, names) $$;
 
-CREATE OR REPLACE FUNCTION velodrome.after_drop() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    dropped oid[];
-    names text[];
+CREATE OR REPLACE FUNCTION velodrome.forget_dropped_views() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM velodrome.late_binding_views l WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relid)
+$$;
+
+CREATE OR REPLACE FUNCTION velodrome.after_drop() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF current_setting('velodrome.binding', true) = 'on' THEN
+    IF velodrome.at_work() OR NOT EXISTS (SELECT FROM velodrome.late_binding_views) THEN
         RETURN;
     END IF;
-    SELECT array_agg(objid), array_agg(schema_name || '.' || object_name) INTO dropped, names
-        FROM pg_event_trigger_dropped_objects() WHERE objsubid = 0;
-    DELETE FROM velodrome.late_binding_views WHERE relid = ANY (dropped);
-    IF EXISTS (SELECT FROM velodrome.late_binding_views) THEN
-        PERFORM velodrome.bind_readers(dropped, array_remove(names, NULL));
-    END IF;
+    PERFORM velodrome.forget_dropped_views();
+    PERFORM velodrome.bind_readers_of(array_agg(objid), coalesce(array_agg(schema_name || '.' || object_name) FILTER (WHERE schema_name IS NOT NULL), '{}'))
+        FROM pg_event_trigger_dropped_objects() WHERE objsubid = 0 HAVING count(*) > 0;
 END $$;
 
 DROP EVENT TRIGGER IF EXISTS velodrome_before_create_view;

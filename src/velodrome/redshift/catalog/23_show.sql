@@ -25,7 +25,7 @@ BEGIN
     RETURN current_database();
 END $$;
 
-CREATE OR REPLACE FUNCTION velodrome.acl_text(list aclitem[]) RETURNS varchar LANGUAGE sql IMMUTABLE RETURN array_to_string(list, '~')::varchar;
+CREATE OR REPLACE FUNCTION velodrome.acl_text(acl aclitem[]) RETURNS varchar LANGUAGE sql IMMUTABLE RETURN array_to_string(acl, '~')::varchar;
 
 CREATE OR REPLACE FUNCTION velodrome.show_databases()
 RETURNS TABLE (database_name varchar, database_owner int, database_type varchar, database_acl varchar, parameters varchar, database_isolation_level varchar)
@@ -97,20 +97,14 @@ BEGIN
     RETURN found;
 END $$;
 
--- The encoding a column was given last, else the one that Redshift takes:
--- https://docs.aws.amazon.com/redshift/latest/dg/c_Compression_encodings.html
-CREATE OR REPLACE FUNCTION velodrome.shown_encoding(relation oid, name text, type oid) RETURNS varchar LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(
-        (SELECT CASE e ->> 1 WHEN 'raw' THEN 'none' ELSE e ->> 1 END FROM velodrome.table_notes t, jsonb_array_elements(t.encodings) WITH ORDINALITY AS l (e, place)
-            WHERE t.relid = relation AND e ->> 0 = name AND e ->> 1 <> 'auto' ORDER BY place DESC LIMIT 1),
-        CASE
-            WHEN name = ANY ((SELECT t.sortkey_columns FROM velodrome.table_notes t WHERE t.relid = relation)::text[]) THEN 'none'
-            WHEN type IN ('varchar'::regtype, 'text'::regtype, 'bpchar'::regtype) THEN 'lzo'
-            WHEN type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'date'::regtype, 'timestamp'::regtype,
-                'timestamptz'::regtype, 'time'::regtype, 'timetz'::regtype) THEN 'az64'
-            ELSE 'none'
-        END)::varchar
-$$;
+CREATE OR REPLACE FUNCTION velodrome.shown_encoding(relation oid, name text, type oid) RETURNS varchar LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    note velodrome.table_notes;
+BEGIN
+    SELECT * INTO note FROM velodrome.table_notes t WHERE t.relid = relation;
+    RETURN velodrome.encoding(note.encodings, coalesce(name = ANY (note.sortkey_columns), false), name, type);
+END $$;
 
 CREATE OR REPLACE FUNCTION velodrome.show_all_columns(database text, only_relation oid DEFAULT NULL)
 RETURNS TABLE (database_name varchar, schema_name varchar, table_name varchar, column_name varchar, ordinal_position int, column_default varchar,

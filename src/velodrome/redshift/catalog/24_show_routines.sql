@@ -1,18 +1,25 @@
 -- SHOW of procedures, functions, grants and definitions; see 23_show.sql.
 
+-- Arguments as they were declared: OUT parameters of procedures are INOUT ones with a default inside (14_routines.sql).
+CREATE OR REPLACE FUNCTION velodrome.routine_arguments(routine oid) RETURNS TABLE (place int, name text, mode text, type oid) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT u.place::int, coalesce(u.name, ''), CASE
+        WHEN u.mode = 'o' OR (p.prokind = 'p' AND u.mode = 'b' AND u.place > p.pronargs - p.pronargdefaults) THEN 'OUT'
+        WHEN u.mode = 'b' THEN 'INOUT' WHEN u.mode = 't' THEN 'TABLE' ELSE 'IN' END, u.type
+    FROM pg_proc p, unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes, p.proargnames) WITH ORDINALITY u (type, mode, name, place)
+    WHERE p.oid = routine
+$$;
 CREATE OR REPLACE FUNCTION velodrome.shown_routines(of_kind "char", schema text)
 RETURNS TABLE (routine oid, schema_name varchar, routine_name varchar, arguments int, argument_list varchar, return_type varchar, remarks varchar)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT p.oid, n.nspname::varchar, p.proname::varchar, cardinality(coalesce(i.types, '{}')), coalesce(array_to_string(i.types, ', '), '')::varchar,
-        (CASE WHEN p.prokind = 'p' THEN array_to_string(o.types, ', ') ELSE format_type(p.prorettype, NULL) END)::varchar,
-        obj_description(p.oid, 'pg_proc')::varchar
-    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-    LEFT JOIN LATERAL (SELECT array_agg(format_type(t, NULL) ORDER BY place) AS types FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY u (t, place)
-        WHERE p.proargmodes IS NULL OR p.prokind <> 'p') a ON true
-    LEFT JOIN LATERAL (SELECT array_agg(format_type(t, NULL) ORDER BY place) AS types FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes)
-        WITH ORDINALITY u (t, mode, place) WHERE coalesce(mode, 'i') IN ('i', 'b', 'v')) i ON true
-    LEFT JOIN LATERAL (SELECT array_agg(format_type(t, NULL) ORDER BY place) AS types FROM unnest(p.proallargtypes, p.proargmodes)
-        WITH ORDINALITY u (t, mode, place) WHERE mode IN ('o', 'b', 't')) o ON true
+    SELECT p.oid, n.nspname::varchar, p.proname::varchar, a.count::int, coalesce(a.given, '')::varchar,
+        (CASE WHEN p.prokind = 'p' THEN a.taken ELSE format_type(p.prorettype, NULL) END)::varchar, obj_description(p.oid, 'pg_proc')::varchar
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, LATERAL (
+        SELECT count(*) FILTER (WHERE mode IN ('IN', 'INOUT')),
+            string_agg(format_type(type, NULL), ', ' ORDER BY place) FILTER (WHERE mode IN ('IN', 'INOUT')) AS given,
+            string_agg(format_type(type, NULL), ', ' ORDER BY place) FILTER (WHERE mode IN ('OUT', 'INOUT')) AS taken
+        FROM velodrome.routine_arguments(p.oid)
+    ) a
     WHERE p.prokind = of_kind AND (schema IS NULL OR n.nspname = schema) AND n.nspname NOT IN ('velodrome', 'information_schema', 'pg_catalog')
     AND (velodrome.is_superuser() OR pg_has_role(p.proowner, 'USAGE') OR (has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')))
     ORDER BY 2, 3, 5
@@ -47,11 +54,9 @@ CREATE OR REPLACE FUNCTION velodrome.routine_parameters(routine oid)
 RETURNS TABLE (database_name varchar, schema_name varchar, routine_name varchar, parameter_name varchar, ordinal_position int, parameter_type varchar,
     data_type varchar, character_maximum_length int, numeric_precision int, numeric_scale int)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT current_database()::varchar, n.nspname::varchar, p.proname::varchar, coalesce(u.name, '')::varchar, u.place::int,
-        (CASE u.mode WHEN 'o' THEN 'OUT' WHEN 'b' THEN 'INOUT' WHEN 't' THEN 'TABLE' ELSE 'IN' END)::varchar, format_type(u.type, NULL)::varchar,
-        NULL::int, information_schema._pg_numeric_precision(u.type, -1)::int, information_schema._pg_numeric_scale(u.type, -1)::int
-    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace,
-    unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes, p.proargnames) WITH ORDINALITY u (type, mode, name, place)
+    SELECT current_database()::varchar, n.nspname::varchar, p.proname::varchar, a.name::varchar, a.place, a.mode::varchar, format_type(a.type, NULL)::varchar,
+        NULL::int, information_schema._pg_numeric_precision(a.type, -1)::int, information_schema._pg_numeric_scale(a.type, -1)::int
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, velodrome.routine_arguments(p.oid) a
     WHERE p.oid = routine
     UNION ALL
     SELECT current_database()::varchar, n.nspname::varchar, p.proname::varchar, ''::varchar, 0, 'RETURN'::varchar, format_type(p.prorettype, NULL)::varchar,
@@ -132,6 +137,10 @@ LANGUAGE sql STABLE AS $$
     velodrome.grants(a.attacl, 'COLUMN', 'COLUMN') g WHERE c.oid = velodrome.shown_relation(database, schema, relation) ORDER BY a.attnum
 $$;
 
+-- What a constraint is called that was given no name.
+CREATE OR REPLACE FUNCTION velodrome.usual_constraint_name(relation name, kind text, columns text[]) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN CASE kind WHEN 'primary key' THEN relation || '_pkey' WHEN 'foreign key' THEN relation || '_' || columns[1] || '_fkey'
+    ELSE relation || '_' || array_to_string(columns, '_') || '_key' END;
 CREATE OR REPLACE FUNCTION velodrome.table_definition(relation oid) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format(E'CREATE TABLE %s (\n    %s\n)\nDISTSTYLE %s%s;', velodrome.relation_name(c.oid),
         (SELECT string_agg(line, E',\n    ' ORDER BY rank, place) FROM (
@@ -146,7 +155,7 @@ CREATE OR REPLACE FUNCTION velodrome.table_definition(relation oid) RETURNS text
             FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
             UNION ALL
-            SELECT 1, row_number() OVER ()::int, concat_ws(' ', 'CONSTRAINT ' || quote_ident(k.name), upper(k.kind), '(' || array_to_string(k.columns, ', ') || ')',
+            SELECT 1, row_number() OVER ()::int, concat_ws(' ', 'CONSTRAINT ' || quote_ident(nullif(k.name, velodrome.usual_constraint_name(c.relname, k.kind, k.columns))), upper(k.kind), '(' || array_to_string(k.columns, ', ') || ')',
                 'REFERENCES ' || array_to_string(k.referenced_table, '.') || coalesce('(' || nullif(array_to_string(k.referenced_columns, ', '), '') || ')', ''))
             FROM velodrome.constraint_notes k WHERE k.relid = c.oid
         ) lines),
@@ -179,4 +188,12 @@ BEGIN
         ELSE format(E'CREATE %s %s AS\n%s', CASE kind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'OR REPLACE VIEW' END, velodrome.relation_name(found), ltrim(text)) END)::varchar;
 END $$;
 CREATE OR REPLACE FUNCTION velodrome.show_procedure(database text, schema text, name text, types text[]) RETURNS TABLE ("Stored Procedure Definition" varchar)
-LANGUAGE sql STABLE AS $$ SELECT replace(pg_catalog.pg_get_functiondef(velodrome.shown_routine('p', database, schema, name, types)), 'velodrome.', '')::varchar $$;
+LANGUAGE sql STABLE SET standard_conforming_strings = on AS $$
+    SELECT pg_catalog.format(E'CREATE OR REPLACE PROCEDURE %I.%I(%s)\nLANGUAGE %s%s\nAS $_$%s$_$', n.nspname, p.proname,
+        (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', nullif(a.mode, 'IN'), nullif(pg_catalog.quote_ident(a.name), '""'), pg_catalog.format_type(a.type, NULL)), ', ' ORDER BY place)
+            FROM velodrome.routine_arguments(p.oid) a),
+        l.lanname, CASE WHEN p.prosecdef THEN ' SECURITY DEFINER' END, coalesce(r.body, p.prosrc))::varchar
+    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    LEFT JOIN velodrome.routine_notes r ON r.routine = p.oid
+    WHERE p.oid = velodrome.shown_routine('p', database, schema, name, types)
+$$;

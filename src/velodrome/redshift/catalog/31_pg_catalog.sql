@@ -139,7 +139,8 @@ JOIN pg_catalog.pg_depend p ON p.refclassid = 'pg_class'::regclass AND p.refobji
 JOIN pg_catalog.pg_sequence s ON s.seqrelid = p.objid
 WHERE a.attidentity <> '';
 
--- Of later PostgreSQL, and used by this warehouse alone.
+-- Of later PostgreSQL, and used by this warehouse alone: none of these is in
+-- https://www.postgresql.org/docs/8.0/catalogs.html
 CREATE VIEW velodrome.pg_foreign_server AS SELECT * FROM pg_catalog.pg_foreign_server WHERE false;
 CREATE VIEW velodrome.pg_foreign_data_wrapper AS SELECT * FROM pg_catalog.pg_foreign_data_wrapper WHERE false;
 CREATE VIEW velodrome.pg_foreign_table AS SELECT * FROM pg_catalog.pg_foreign_table WHERE false;

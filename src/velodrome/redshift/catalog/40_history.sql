@@ -1,5 +1,5 @@
 -- What happened, as the gateway has written it (history.py): one line a record, in files that all databases read. The
--- views over them show a user's own records; superusers see all:
+-- views over them show a user's own records, and all of them to who may see that:
 -- https://docs.aws.amazon.com/redshift/latest/dg/cm_chap_system-tables.html#c_visibility-of-data
 CREATE EXTENSION IF NOT EXISTS file_fdw SCHEMA velodrome;
 DO $$
@@ -20,15 +20,16 @@ BEGIN
     END LOOP;
 END $$;
 
--- Redshift's superusers are the administrator, who owns the database, and who has been given the administrator's role,
--- unless the users' own files know better: https://docs.aws.amazon.com/redshift/latest/dg/r_superusers.html
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_proc WHERE proname = 'is_superuser' AND pronamespace = 'velodrome'::regnamespace) THEN
-        CREATE FUNCTION velodrome.is_superuser() RETURNS boolean LANGUAGE sql STABLE
-        RETURN pg_catalog.pg_has_role('pg_database_owner', 'USAGE');
-    END IF;
-END $$;
+-- Who sees what only superusers see: superusers, and who has the system permission (sys:monitor has it).
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_roles-system-privileges.html
+CREATE OR REPLACE FUNCTION velodrome.sees_system() RETURNS boolean LANGUAGE sql STABLE
+RETURN velodrome.is_superuser() OR velodrome.has_system_privilege('ACCESS SYSTEM TABLE');
+-- Who sees others' rows, too, where all see their own: https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_USER.html,
+-- SYSLOG ACCESS UNRESTRICTED.
+CREATE OR REPLACE FUNCTION velodrome.sees_all() RETURNS boolean LANGUAGE sql STABLE
+RETURN velodrome.sees_system() OR coalesce((
+    SELECT velodrome.kept(rolconfig, 'syslog_access') = 'UNRESTRICTED' FROM pg_catalog.pg_roles WHERE oid = velodrome.caller()
+), false);
 
 CREATE OR REPLACE FUNCTION velodrome.micros(value text) RETURNS timestamp LANGUAGE sql IMMUTABLE STRICT
 RETURN timestamp '1970-01-01' + value::bigint * interval '1 microsecond';
@@ -59,7 +60,7 @@ FROM (
     ) all_lines OFFSET 0
 ) fields
 LEFT JOIN velodrome.visible_users u ON u.name = f[2]
-WHERE array_length(f, 1) = 14 AND (f[2] = current_user OR (SELECT velodrome.is_superuser()));
+WHERE array_length(f, 1) = 14 AND (f[2] = current_user OR (SELECT velodrome.sees_all()));
 
 -- One row per event of a session: 'initiating session', 'authenticated', 'disconnecting session', …
 CREATE OR REPLACE VIEW velodrome.session_events WITH (security_barrier) AS
@@ -72,7 +73,7 @@ FROM (
     ) all_lines OFFSET 0
 ) fields
 LEFT JOIN velodrome.visible_users u ON u.name = f[4]
-WHERE array_length(f, 1) = 16 AND (f[4] = current_user OR (SELECT velodrome.is_superuser()));
+WHERE array_length(f, 1) = 16 AND (f[4] = current_user OR (SELECT velodrome.sees_all()));
 
 -- One row per file that a COPY has read, one per row or file that it could not load.
 CREATE OR REPLACE VIEW velodrome.load_files WITH (security_barrier) AS
@@ -85,7 +86,7 @@ FROM (
     ) all_lines OFFSET 0
 ) fields
 LEFT JOIN velodrome.visible_users u ON u.name = f[2]
-WHERE array_length(f, 1) = 15 AND (f[2] = current_user OR (SELECT velodrome.is_superuser()));
+WHERE array_length(f, 1) = 15 AND (f[2] = current_user OR (SELECT velodrome.sees_all()));
 CREATE OR REPLACE VIEW velodrome.load_errors WITH (security_barrier) AS
 SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, f[3] AS database, f[4]::int AS pid, f[5]::bigint AS xid,
     f[6] AS "table", coalesce(CASE WHEN f[3] = current_database() THEN to_regclass(f[7]) END::oid::bigint::int, 0) AS relation, f[8] AS format, f[9] AS source, velodrome.micros(f[10]) AS happened,
@@ -98,7 +99,7 @@ FROM (
     ) all_lines OFFSET 0
 ) fields
 LEFT JOIN velodrome.visible_users u ON u.name = f[2]
-WHERE array_length(f, 1) = 20 AND (f[2] = current_user OR (SELECT velodrome.is_superuser()));
+WHERE array_length(f, 1) = 20 AND (f[2] = current_user OR (SELECT velodrome.sees_all()));
 
 -- Texts in pieces, as the views of texts have them; a line's end is written as \n there.
 CREATE OR REPLACE FUNCTION velodrome.pieces(value text, size int) RETURNS TABLE (sequence int, piece text)
@@ -120,12 +121,12 @@ WHERE q.ended IS NOT NULL AND q.code = '' AND q.pid = pg_backend_pid()
     AND q.started >= (SELECT backend_start AT TIME ZONE 'UTC' - interval '1 second' FROM pg_stat_activity WHERE pid = pg_backend_pid());
 GRANT SELECT ON velodrome.own_queries TO PUBLIC;
 CREATE OR REPLACE FUNCTION pg_catalog.pg_last_query_id() RETURNS bigint LANGUAGE sql VOLATILE
-RETURN (SELECT coalesce(max(query), -1) FROM velodrome.own_queries WHERE velodrome.is_query(kind));
+AS $$ SELECT (SELECT coalesce(max(query), -1) FROM velodrome.own_queries WHERE velodrome.is_query(kind)) $$;
 CREATE OR REPLACE FUNCTION pg_catalog.pg_last_copy_id() RETURNS bigint LANGUAGE sql VOLATILE
-RETURN (SELECT coalesce(max(query), -1) FROM velodrome.own_queries WHERE kind = 'COPY');
+AS $$ SELECT (SELECT coalesce(max(query), -1) FROM velodrome.own_queries WHERE kind = 'COPY') $$;
 CREATE OR REPLACE FUNCTION pg_catalog.pg_last_copy_count() RETURNS bigint LANGUAGE sql VOLATILE
-RETURN coalesce((SELECT rows FROM velodrome.own_queries WHERE kind = 'COPY' ORDER BY query DESC LIMIT 1), 0);
+AS $$ SELECT coalesce((SELECT rows FROM velodrome.own_queries WHERE kind = 'COPY' ORDER BY query DESC LIMIT 1), 0) $$;
 CREATE OR REPLACE FUNCTION pg_catalog.pg_last_unload_id() RETURNS bigint LANGUAGE sql VOLATILE
-RETURN (SELECT coalesce(max(query), -1) FROM velodrome.own_queries WHERE kind = 'UNLOAD');
+AS $$ SELECT (SELECT coalesce(max(query), -1) FROM velodrome.own_queries WHERE kind = 'UNLOAD') $$;
 CREATE OR REPLACE FUNCTION pg_catalog.pg_last_unload_count() RETURNS bigint LANGUAGE sql VOLATILE
-RETURN coalesce((SELECT rows FROM velodrome.own_queries WHERE kind = 'UNLOAD' ORDER BY query DESC LIMIT 1), 0);
+AS $$ SELECT coalesce((SELECT rows FROM velodrome.own_queries WHERE kind = 'UNLOAD' ORDER BY query DESC LIMIT 1), 0) $$;

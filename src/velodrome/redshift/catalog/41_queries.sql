@@ -34,7 +34,7 @@ SELECT userid AS user_id, xid AS transaction_id, 'Snapshot Isolation'::text AS i
     first AS transaction_start_time, last_started AS commit_start_time, last AS commit_end_time, 0::bigint AS blocks_committed,
     CASE WHEN failed OR last_tag = 'ROLLBACK' THEN xid ELSE -1 END AS undo_transaction_id
 FROM statements
-WHERE NOT open AND (NOT explicit OR last_tag IN ('COMMIT', 'ROLLBACK', 'TRUNCATE TABLE')) AND velodrome.is_superuser();
+WHERE NOT open AND (NOT explicit OR last_tag IN ('COMMIT', 'ROLLBACK', 'TRUNCATE TABLE')) AND velodrome.sees_system();
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_STL_QUERY.html
 CREATE OR REPLACE VIEW pg_catalog.stl_query WITH (security_barrier) AS
@@ -85,11 +85,11 @@ FROM velodrome.queries WHERE ended IS NOT NULL AND velodrome.is_query(kind);
 CREATE OR REPLACE VIEW pg_catalog.stl_error WITH (security_barrier) AS
 SELECT userid, 'padbmaster'::char(12) AS process, ended AS recordtime, pid, 1 AS errcode, ''::char(90) AS file, 0 AS linenum,
     'Internal error'::char(100) AS context, error::char(512) AS error
-FROM velodrome.queries WHERE left(code, 2) IN ('XX', '53', '58') AND ended IS NOT NULL AND velodrome.is_superuser();
+FROM velodrome.queries WHERE left(code, 2) IN ('XX', '53', '58') AND ended IS NOT NULL AND velodrome.sees_system();
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_STL_TR_CONFLICT.html: transactions ended for another's sake
 CREATE OR REPLACE VIEW pg_catalog.stl_tr_conflict WITH (security_barrier) AS
 SELECT xid AS xact_id, pid::bigint AS process_id, started AS xact_start_ts, ended AS abort_time, 0::bigint AS table_id
-FROM velodrome.queries WHERE code IN ('40001', '40P01') AND velodrome.is_superuser();
+FROM velodrome.queries WHERE code IN ('40001', '40P01') AND velodrome.sees_system();
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_STL_UNDONE.html
 CREATE OR REPLACE VIEW pg_catalog.stl_undone WITH (security_barrier) AS
 SELECT userid, xid AS xact_id, xid AS xact_id_undone, min(ended) AS undo_start_ts, max(ended) AS undo_end_ts, 0::bigint AS table_id
@@ -123,4 +123,4 @@ SELECT 100 AS service_class, 'Fixed pool queue'::char(32) AS queueing_strategy, 
     -1 AS target_query_working_mem, 5 AS min_step_mem, 'Default queue'::char(64) AS name, 0::bigint AS max_execution_time,
     false AS user_group_wild_card, false AS query_group_wild_card, 'off'::char(20) AS concurrency_scaling,
     'Normal'::char(20) AS query_priority, false AS user_role_wild_card
-WHERE velodrome.is_superuser();
+WHERE velodrome.sees_system();

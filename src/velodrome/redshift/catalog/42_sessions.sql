@@ -7,7 +7,7 @@ SELECT event::char(50) AS event, happened AS record_time, host::char(45) AS remo
     ''::char(64) AS ssl_compression, ''::char(64) AS ssl_expansion, ''::char(36) AS iam_auth_guid,
     application::char(250) AS application_name, driver::char(64) AS driver_version, platform::char(64) AS os_version,
     ''::char(32) AS plugin_name, protocol AS protocol_version
-FROM velodrome.session_events WHERE velodrome.is_superuser();
+FROM velodrome.session_events WHERE velodrome.sees_system();
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_STL_CONNECTION_LOG.html
 CREATE OR REPLACE VIEW pg_catalog.stl_connection_log WITH (security_barrier) AS
 SELECT event::char(50) AS event, happened AS recordtime, host::char(45) AS remotehost, port::char(32) AS remoteport, pid,
@@ -16,7 +16,7 @@ SELECT event::char(50) AS event, happened AS recordtime, host::char(45) AS remot
     ''::char(64) AS sslcompression, ''::char(64) AS sslexpansion, ''::char(36) AS iamauthguid,
     application::char(250) AS application_name, platform::char(64) AS os_version, driver::char(64) AS driver_version,
     ''::char(32) AS plugin_name, protocol AS protocol_version
-FROM velodrome.session_events WHERE velodrome.is_superuser();
+FROM velodrome.session_events WHERE velodrome.sees_system();
 
 -- A session's first and last event. One whose process is gone without a last event was ended with the warehouse.
 CREATE OR REPLACE VIEW velodrome.sessions WITH (security_barrier) AS
@@ -54,7 +54,7 @@ SELECT a.usename::text AS txn_owner, a.datname::text AS txn_db,
     l.relation::bigint::int AS relation, l.granted
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE a.backend_type = 'client backend' AND l.locktype IN ('relation', 'tuple', 'transactionid', 'virtualxid')
-    AND a.usename <> 'rdsdb' AND (a.usename = current_user OR velodrome.is_superuser());
+    AND a.usename <> 'rdsdb' AND (a.usename = current_user OR velodrome.sees_all());
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_STV_LOCKS.html: locks that hold others' writes off; to superusers
 CREATE OR REPLACE VIEW pg_catalog.stv_locks WITH (security_barrier) AS
 SELECT l.relation::bigint AS table_id, NULL::timestamp AS last_commit, NULL::timestamp AS last_update,
@@ -63,7 +63,7 @@ SELECT l.relation::bigint AS table_id, NULL::timestamp AS last_commit, NULL::tim
     (CASE WHEN NOT l.granted THEN 'Waiting on lock' WHEN l.mode = 'AccessExclusiveLock' THEN 'Holding delete lock'
         ELSE 'Holding write lock' END)::char(22) AS lock_status
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.locktype = 'relation' AND l.mode <> 'AccessShareLock' AND a.usename <> 'rdsdb' AND velodrome.is_superuser();
+WHERE l.locktype = 'relation' AND l.mode <> 'AccessShareLock' AND a.usename <> 'rdsdb' AND velodrome.sees_system();
 
 -- Changes of users, read from the statements that made them.
 CREATE OR REPLACE VIEW velodrome.user_changes WITH (security_barrier) AS
@@ -79,13 +79,13 @@ WHERE q.kind = 'DDL' AND q.status = 'success' AND found IS NOT NULL;
 CREATE OR REPLACE VIEW pg_catalog.stl_userlog WITH (security_barrier) AS
 SELECT userid, username::char(50) AS username, oldusername::char(50) AS oldusername, action::char(10) AS action, usecreatedb, usesuper,
     0 AS usecatupd, NULL::timestamp AS valuntil, pid, xid, started AS recordtime
-FROM velodrome.user_changes WHERE velodrome.is_superuser();
+FROM velodrome.user_changes WHERE velodrome.sees_system();
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_USERLOG.html: to superusers
 CREATE OR REPLACE VIEW pg_catalog.sys_userlog WITH (security_barrier) AS
 SELECT userid AS user_id, username::char(50) AS user_name, oldusername::char(50) AS original_user_name, action::char(10) AS action,
     usecreatedb AS has_create_db_privs, usesuper AS is_superuser, 0 AS has_update_catalog_privs, NULL::timestamp AS password_expiration,
     pid AS session_id, xid AS transaction_id, started AS record_time
-FROM velodrome.user_changes WHERE velodrome.is_superuser();
+FROM velodrome.user_changes WHERE velodrome.sees_system();
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_SERVERLESS_USAGE.html: minutes in which statements ran, at the
 -- smallest base capacity (8 RPU); nothing is charged. To superusers
@@ -96,5 +96,5 @@ SELECT minute AS start_time, minute + interval '1 minute' AS end_time,
     (SELECT sum(pg_database_size(oid)) / 1048576 FROM pg_database WHERE has_database_privilege(oid, 'CONNECT'))::int AS data_storage,
     0 AS cross_region_transferred_data, 0 AS charged_seconds
 FROM (SELECT date_trunc('minute', started) AS minute, started, ended FROM velodrome.queries WHERE ended IS NOT NULL) busy
-WHERE velodrome.is_superuser()
+WHERE velodrome.sees_system()
 GROUP BY minute;

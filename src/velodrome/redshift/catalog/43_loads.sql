@@ -77,7 +77,7 @@ SELECT m.userid AS user_id, m.xid AS transaction_id, m.database::char(30) AS dat
     c.reltuples::double precision AS rows, 0::double precision AS modified_rows, 10 AS analyze_threshold_percent,
     NULL::timestamp AS last_analyze_time
 FROM velodrome.maintenance m LEFT JOIN pg_class c ON c.oid = m.relation LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE m.command <> 'vacuum' AND m.ended IS NOT NULL AND velodrome.is_superuser();
+WHERE m.command <> 'vacuum' AND m.ended IS NOT NULL AND velodrome.sees_system();
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_STL_ANALYZE.html
 CREATE OR REPLACE VIEW pg_catalog.stl_analyze WITH (security_barrier) AS
 SELECT user_id AS userid, transaction_id AS xid, database_name AS database, table_id, status, rows, modified_rows,
@@ -106,7 +106,7 @@ CROSS JOIN LATERAL (
     VALUES ('Started' || CASE v.vacuum_type WHEN 'Full' THEN '' ELSE ' ' || rtrim(v.vacuum_type) || ' Only' END, v.start_time),
         (rtrim(v.status), v.end_time)
 ) s (status, eventtime)
-WHERE s.eventtime IS NOT NULL AND velodrome.is_superuser();
+WHERE s.eventtime IS NOT NULL AND velodrome.sees_system();
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_PROCEDURE_CALL.html
 CREATE OR REPLACE VIEW pg_catalog.sys_procedure_call WITH (security_barrier) AS

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from velodrome.redshift.sql import refuse
+from velodrome.redshift.sql import foreign, refuse
 from velodrome.redshift.sql.tokens import (
     NUMBER,
     STRING,
@@ -174,9 +174,9 @@ def column(sql: str, tokens: Sequence[Token], first: int, end: int, notes: Notes
 def column_type(sql: str, tokens: Sequence[Token], name: str, start: int, end: int) -> list[Edit]:
     """Gives a type the length that Redshift would give it; refuses what is no type there or here."""
     token = tokens[start]
-    if token.word in refuse.FOREIGN_TYPES or any(tokens[i].text == "[" for i in range(start, end)):
+    if token.word in foreign.FOREIGN_TYPES or any(tokens[i].text == "[" for i in range(start, end)):
         raise refuse.unsupported_type(name, token)
-    if token.word in refuse.MISSING_TYPES:
+    if token.word in foreign.MISSING_TYPES:
         raise refuse.not_here(sql, token, f"type {token.word}")
     single = end == start + 1
     if token.word in _CHARACTER_TYPES and single:

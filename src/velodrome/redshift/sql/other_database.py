@@ -45,7 +45,7 @@ def references(tokens: Sequence[Token], database: str) -> tuple[list[Edit], str]
         local = local_name(name)
         alias = "" if _has_alias(tokens, at + 5) else f" AS {identifier(name[2])}"
         edits.append(Edit(tokens[at].start, tokens[at + 4].end, f"velodrome.{identifier(local)}{alias}"))
-        calls[f"velodrome.reach({', '.join(literal(part) for part in (*name, local))})"] = None
+        calls[f"velodrome.reach({', '.join(literal(part) for part in name)})"] = None
         read |= {name, name[1:]}
     for at in range(len(tokens)):  # columns named with the database or the schema in front
         parts = _parts(tokens, at)

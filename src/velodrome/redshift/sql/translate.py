@@ -26,6 +26,7 @@ from velodrome.redshift.sql import (
     refuse,
     roles,
     routine,
+    row_security,
     settings,
     show,
     system_catalog,
@@ -125,6 +126,7 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         found = rewriter(sql, tokens)
         if found is not None:
             return found
+    refuse.not_carried(sql, tokens)
     if refuse.reads_catalog(tokens):
         return Statement(system_catalog.rewrite(sql, tokens))
     refuse.pieces(sql, tokens)
@@ -171,6 +173,8 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "ALTER": (
         users.rewrite,
         roles.rewrite,
+        row_security.rewrite,
+        row_security.alter_table,
         grants.default_privileges,
         materialized_view.alter,
         append.rewrite,
@@ -178,18 +182,21 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     ),
     "ANALYZE": (maintenance.analyze,),
     "ANALYSE": (maintenance.analyze,),
+    "ATTACH": (row_security.rewrite,),
     "CANCEL": (cancel.rewrite,),
     "COPY": (_copy,),
     "CREATE": (
         users.rewrite,
         roles.rewrite,
+        row_security.rewrite,
         routine.create,
         view.rewrite,
         materialized_view.create,
         _create_table,
     ),
     "DELETE": (_delete,),
-    "DROP": (users.rewrite, roles.rewrite, routine.drop),
+    "DETACH": (row_security.rewrite,),
+    "DROP": (row_security.rewrite, users.rewrite, roles.rewrite, routine.drop),
     "GRANT": (grants.rewrite,),
     "REFRESH": (materialized_view.refresh,),
     "RESET": (read_only.rewrite, settings.rewrite),
