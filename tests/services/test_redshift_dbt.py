@@ -65,7 +65,7 @@ def project(redshift: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=300,
     )
     lines = [line for line in result.stdout.splitlines() if line.startswith("RESULT ")]
     assert lines, result.stdout[-4000:] + result.stderr[-4000:]
@@ -74,7 +74,10 @@ def project(redshift: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield Project(outcomes, target, connection)
 
 
-COMMANDS = ("debug", "first", "freshness", "second", "new column", "full", "docs", "show", "inline", "operation")
+COMMANDS = (
+    *("debug", "first", "freshness", "second", "new column", "full", "shared"),
+    *("docs", "shared docs", "show", "inline", "operation"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -162,7 +165,7 @@ def test_grants(project: Project) -> None:
 
 def test_hooks(project: Project) -> None:
     said = Counter(row[0] for row in project.rows("select said from workshop_log.runs"))
-    assert said["before repairs"] == 3 and said["end"] >= 4
+    assert said["before repairs"] == 4 and said["end"] >= 4
 
 
 def test_the_materialized_view(project: Project) -> None:
@@ -187,8 +190,10 @@ def test_a_function(project: Project) -> None:
     assert project.rows("select workshop.hours(90)") == [(1.5,)]
 
 
-def test_the_catalog_of_the_docs(project: Project) -> None:
-    catalog = project.artifact("catalog.json")
+@pytest.mark.parametrize("command", ["docs", "shared docs"])
+def test_the_catalog_of_the_docs(project: Project, command: str) -> None:
+    """By queries of the system catalog, and by SHOW commands."""
+    catalog = project.artifact(f"{command}.json")
     assert catalog["errors"] is None
     nodes, sources = catalog["nodes"], catalog["sources"]
     assert len(nodes) == 14 and len(sources) == 2
