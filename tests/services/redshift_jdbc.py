@@ -310,11 +310,11 @@ def a_procedure() -> Any:
     with connect() as connection:
         call = connection.prepareCall("{call jdbc_shop.double(?, ?, ?)}")
         call.setInt(1, 21)
-        call.registerOutParameter(2, Types.INTEGER)
-        call.setString(3, "hi")
-        call.registerOutParameter(3, Types.VARCHAR)
+        call.setString(2, "hi")
+        call.registerOutParameter(2, Types.VARCHAR)
+        call.registerOutParameter(3, Types.INTEGER)
         call.execute()
-        return [int(call.getInt(2)), str(call.getString(3))]
+        return [int(call.getInt(3)), str(call.getString(2))]
 
 
 @case
@@ -406,7 +406,7 @@ def main() -> None:
             "create table jdbc_shop.orders (id bigint, item int references jdbc_shop.items (id), made timestamp)",
             "create view jdbc_shop.cheap as select id, name from jdbc_shop.items where price < 5",
             "create function jdbc_shop.f_add(int, int) returns int stable as $$ select $1 + $2 $$ language sql",
-            "create procedure jdbc_shop.double(a in int, b out int, c inout varchar(20))"
+            "create procedure jdbc_shop.double(a in int, c inout varchar(20), b out int)"
             " as $$ begin b := a * 2; c := c || '!'; end; $$ language plpgsql",
         )
     print(json.dumps({name: attempt(function) for name, function in CASES.items()}))

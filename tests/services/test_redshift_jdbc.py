@@ -201,7 +201,7 @@ class TestMetadata:
             ("best row", "COLUMN_NAME", ["id"]),
             ("procedures", "PROCEDURE_NAME", ["double"]),
             ("procedure columns", "PROCEDURE_NAME COLUMN_NAME COLUMN_TYPE TYPE_NAME", [
-                "double a 1 int4", "double b 4 int4", "double c 2 varchar",
+                "double a 1 int4", "double c 2 varchar", "double b 4 int4",
             ]),
             ("functions", "FUNCTION_SCHEM FUNCTION_NAME", ["jdbc_shop f_add"]),
             ("user types", "TYPE_NAME", []),

@@ -118,6 +118,7 @@ class Client(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.lost()
         self._wake()
+        self.transport = None
 
     def to_client(self, data: bytes) -> None:
         if self.transport is not None and not self.transport.is_closing():

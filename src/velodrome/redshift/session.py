@@ -156,3 +156,6 @@ class Session(Conversation):
                 # A backend that computes does not look at its socket: it is told to stop.
                 self.loop.create_task(deliver_cancel(self.place.socket, self.backend_key))
             self.backend.close()
+        # Breaks circles: what a load or a result holds is given back at once, not when Python next looks for them.
+        self.backend = self.loading = self._task = None
+        self.steps.clear()

@@ -189,18 +189,20 @@ END $$;
 DROP EVENT TRIGGER IF EXISTS velodrome_keep_rls_policies;
 CREATE EVENT TRIGGER velodrome_keep_rls_policies ON sql_drop EXECUTE FUNCTION velodrome.keep_rls_policies();
 
--- Only sys:secadmin and superusers see them: …/r_SVV_RLS_POLICY.html, …/r_SVV_RLS_ATTACHED_POLICY.html, …/r_SVV_RLS_RELATION.html
+-- Only sys:secadmin and superusers see them: https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_RLS_POLICY.html
 CREATE OR REPLACE VIEW pg_catalog.svv_rls_policy AS
 SELECT current_database()::text AS poldb, name AS polname, alias AS polalias,
     (SELECT json_agg(json_build_object('colname', c ->> 0, 'type', c ->> 1))::text FROM jsonb_array_elements(columns) c) AS polatts,
     written AS polqual, true AS polenabled, modified_by AS polmodifiedby, modified_time AS polmodifiedtime
 FROM velodrome.rls_policies WHERE velodrome.ignores_rls();
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_RLS_ATTACHED_POLICY.html
 CREATE OR REPLACE VIEW pg_catalog.svv_rls_attached_policy AS
 SELECT n.nspname::text AS relschema, c.relname::text AS relname, 'table'::text AS relkind, a.policy AS polname, a.grantor,
     i.name AS grantee, i.type AS granteekind, true AS is_pol_on, c.relrowsecurity AS is_rls_on,
     coalesce(r.conjunction, 'and')::character(3) AS rls_conjunction_type
 FROM velodrome.rls_attachments a JOIN pg_class c ON c.oid = a.relid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN velodrome.identities i ON i.oid = a.grantee LEFT JOIN velodrome.rls_relations r ON r.relid = a.relid WHERE velodrome.ignores_rls();
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_RLS_RELATION.html
 CREATE OR REPLACE VIEW pg_catalog.svv_rls_relation AS
 SELECT current_database()::text AS datname, n.nspname::text AS relschema, c.relname::text AS relname, 'table'::text AS relkind,
     c.relrowsecurity AS is_rls_on, false AS is_rls_datashare_on, r.conjunction::character(3) AS rls_conjunction_type,

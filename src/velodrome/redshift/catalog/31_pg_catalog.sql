@@ -18,9 +18,22 @@ CREATE VIEW velodrome.pg_database AS
 SELECT d.*, 0::oid AS datlastsysoid, '0'::xid AS datvacuumxid, NULL::text[] AS datconfig
 FROM pg_catalog.pg_database d WHERE d.datname <> 'postgres';
 
+-- A procedure's OUT arguments are INOUT ones with a default inside (sql/routine.py).
+CREATE OR REPLACE FUNCTION velodrome.argument_modes(modes "char"[], of_procedure boolean, defaults int) RETURNS "char"[]
+LANGUAGE sql IMMUTABLE
+RETURN CASE
+    WHEN NOT of_procedure OR defaults = 0 THEN modes
+    ELSE modes[:cardinality(modes) - defaults] || array_fill('o'::"char", ARRAY[defaults])
+END;
+
 -- https://www.postgresql.org/docs/8.0/catalog-pg-proc.html
 CREATE VIEW velodrome.pg_proc AS
-SELECT p.*, p.prokind = 'a' AS proisagg, p.prokind = 'w' AS proiswindow FROM pg_catalog.pg_proc p
+SELECT oid, proname, pronamespace, proowner, prolang, procost, prorows, provariadic, prosupport, prokind, prosecdef,
+    proleakproof, proisstrict, proretset, provolatile, proparallel, pronargs, pronargdefaults, prorettype, proargtypes,
+    proallargtypes, velodrome.argument_modes(proargmodes, prokind = 'p', pronargdefaults) AS proargmodes, proargnames,
+    proargdefaults, protrftypes, prosrc, probin, prosqlbody, proconfig, proacl,
+    prokind = 'a' AS proisagg, prokind = 'w' AS proiswindow
+FROM pg_catalog.pg_proc p
 WHERE p.pronamespace NOT IN ('velodrome'::regnamespace, 'velodrome_standard'::regnamespace);
 
 -- Keys that are noted only, with the columns' numbers.

@@ -58,7 +58,7 @@ def query(sql: str, tokens: Sequence[Token], edits: Sequence[Edit] = ()) -> str:
 
 def rewrites(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     """Edits of single tokens, wherever they stand."""
-    edits: list[Edit] = []
+    edits = column_lists.without_types(tokens)
     for at, token in enumerate(tokens):
         if token.kind == QUOTED and token.text[1:-1] != token.text[1:-1].lower() and not federated(token.text[1:]):
             # Quoted or not, names are stored in lower case: r_names.html

@@ -295,10 +295,7 @@ ALTER TABLE t VALIDATE CONSTRAINT c
 -- 42601 30 syntax error at or near ","
 ALTER TABLE t ADD COLUMN a INT, ADD COLUMN b INT
 
--- 0A000 0 ATTACH is not supported by this local warehouse (line 1, column 1: near 'ATTACH')
-ATTACH RLS POLICY p ON t TO ROLE r
-
--- 0A000 0 DETACH is not supported by this local warehouse (line 1, column 1: near 'DETACH')
+-- 0A000 7 DETACH MASKING POLICY is not supported by this local warehouse (line 1, column 8: near 'MASKING')
 DETACH MASKING POLICY p ON t (a) FROM PUBLIC
 
 -- 42601 8 syntax error at or near "ANALYZE"
