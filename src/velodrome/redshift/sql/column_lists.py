@@ -10,22 +10,22 @@ from collections.abc import Sequence
 
 from velodrome.redshift.sql.tokens import Edit, Token, closing, split_list, vocabulary, words
 
-FUNCTIONS = vocabulary(
+_FUNCTIONS = vocabulary(
     "PG_GET_COLS PG_GET_LATE_BINDING_VIEW_COLS PG_GET_GRANTEE_BY_IAM_ROLE PG_GET_IAM_ROLE_BY_USER PG_GET_SESSION_ROLES"
 )
 
 
-def without_types(tokens: Sequence[Token], at: int) -> list[Edit]:
-    """Edits that leave the names of the list behind a call of one of these functions, if it has one."""
-    if not words(tokens, at + 1, "("):
-        return []
-    alias = closing(tokens, at + 1) + 1
-    if words(tokens, alias, "AS"):
-        alias += 1
-    if not words(tokens, alias + 1, "("):
-        return []
-    return [
-        Edit(tokens[first].end, tokens[past - 1].end, "")
-        for first, past in split_list(tokens, alias + 2, closing(tokens, alias + 1))
-        if past - first > 1
-    ]
+def without_types(tokens: Sequence[Token]) -> list[Edit]:
+    """Edits that leave the names of such lists."""
+    edits: list[Edit] = []
+    for at, token in enumerate(tokens):
+        if token.word not in _FUNCTIONS or not words(tokens, at + 1, "("):
+            continue
+        alias = closing(tokens, at + 1) + 1
+        if words(tokens, alias, "AS"):
+            alias += 1
+        if words(tokens, alias + 1, "("):
+            for first, past in split_list(tokens, alias + 2, closing(tokens, alias + 1)):
+                if past - first > 1:
+                    edits.append(Edit(tokens[first].end, tokens[past - 1].end, ""))
+    return edits

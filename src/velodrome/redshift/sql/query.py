@@ -81,8 +81,6 @@ def word(tokens: Sequence[Token], at: int) -> list[Edit]:
     token = tokens[at]
     edits: list[Edit] = []
     if words(tokens, at + 1, "("):
-        if token.word in column_lists.FUNCTIONS:
-            edits += column_lists.without_types(tokens, at)
         if token.word in _FUNCTIONS:
             edits.append(Edit(token.start, token.end, _FUNCTIONS[token.word]))
         if token.word in _DATE_PART_FUNCTIONS and at + 3 < len(tokens) and words(tokens, at + 3, ","):

@@ -40,7 +40,7 @@ _XMIN = "(SELECT hidden.xmin FROM {table} AS hidden WHERE {same})"
 
 
 def rewrite(sql: str, tokens: Sequence[Token]) -> str:
-    edits = [*aliases.in_where(sql, tokens), *_hidden_columns(tokens)]
+    edits = [*aliases.in_where(sql, tokens), *column_lists.without_types(tokens), *_hidden_columns(tokens)]
     for at, token in enumerate(tokens):
         if token.kind == WORD:
             edits += query.apart(tokens, at)
@@ -48,8 +48,6 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> str:
             edits += _table(tokens, at)
         elif token.word == "PG_GET_EXPR":
             edits += _default(tokens, at)
-        elif token.word in column_lists.FUNCTIONS:
-            edits += column_lists.without_types(tokens, at)
         elif token.word == "SYSDATE" or (token.word in _FUNCTIONS and words(tokens, at + 1, "(")):
             edits += [] if words(tokens, at - 1, ".") else query.word(tokens, at)
         elif token.word == "SELECT":
