@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS velodrome.materialized_views (
     refreshed_in xid8,
     last_change bigint
 );
+ALTER TABLE velodrome.materialized_views ADD COLUMN IF NOT EXISTS source text;  -- the statement that made it
 CREATE TABLE IF NOT EXISTS velodrome.changes (relid oid, xid xid8, number bigint NOT NULL, PRIMARY KEY (relid, xid));
 CREATE SEQUENCE IF NOT EXISTS velodrome.change_number;
 CREATE TABLE IF NOT EXISTS velodrome.refreshes (
@@ -144,8 +145,8 @@ DECLARE
     layout jsonb := coalesce(note -> 'layout', '{}');
 BEGIN
     PERFORM velodrome.check_owner(view);
-    INSERT INTO velodrome.materialized_views (relid, auto_refresh, incremental) VALUES (
-        view, coalesce((note ->> 'auto')::boolean, false), coalesce((note ->> 'incremental')::boolean, false)
+    INSERT INTO velodrome.materialized_views (relid, auto_refresh, incremental, source) VALUES (
+        view, coalesce((note ->> 'auto')::boolean, false), coalesce((note ->> 'incremental')::boolean, false), note ->> 'source'
     ) ON CONFLICT (relid) DO UPDATE SET auto_refresh = coalesce((note ->> 'auto')::boolean, materialized_views.auto_refresh);
     INSERT INTO velodrome.table_notes AS t (relid, diststyle, distkey, sortkey_style, sortkey_columns, backup) VALUES (
         view, layout ->> 'diststyle', layout ->> 'distkey', layout -> 'sortkey' ->> 'style',

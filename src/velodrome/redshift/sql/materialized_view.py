@@ -43,6 +43,7 @@ def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
         "auto": auto or False,
         "incremental": not several and not any(token.word in _RECOMPUTED for token in inner),
         "layout": notes.values,
+        "source": sql[tokens[0].start : tokens[-1].end] + ";",
     }
     made = f"CREATE MATERIALIZED VIEW {ddl.quoted_name(notes.table)} AS {view.translated(sql, inner)}"
     return Statement(f"{made}\nWITH NO DATA {view.comment(note)}")
