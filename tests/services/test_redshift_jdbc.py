@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from velodrome.certificates import AUTHORITY, server_certificate
 from velodrome.emr_serverless.spark.install import install_jars
 from velodrome.emr_serverless.spark.jvm import SparkInstall
 from velodrome.runtime import install
@@ -33,35 +34,18 @@ def driver(redshift: Settings, tmp_path_factory: pytest.TempPathFactory) -> Met:
         install.ensure(name, redshift, lambda text: print(text, file=sys.stderr))
     spark, jars = installs / "spark", installs / "redshift-jdbc-jars"
     install_jars(spark, SCRIPT.parents[1] / "redshift-jdbc" / "jars.txt", jars, print)
-    other = tmp_path_factory.mktemp("other") / "authority.pem"
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-subj",
-            "/CN=other",
-            "-keyout",
-            "/dev/null",
-            "-out",
-            other,
-        ],
-        check=True,
-        capture_output=True,
-    )
+    other = tmp_path_factory.mktemp("other")
+    server_certificate(other, ["localhost"])
     given = {
         "jvm": str(SparkInstall(spark, jars).java_home / "lib" / "server" / "libjvm.so"),
         "jars": [str(jar) for jar in jars.glob("*.jar")],
         "address": f"{redshift['REDSHIFT_HOST']}:{redshift['REDSHIFT_PORT']}",
-        "other_authority": str(other),
+        "other_authority": str(other / AUTHORITY),
         "properties": {
             "user": redshift["REDSHIFT_USER"],
             "password": redshift["REDSHIFT_PASSWORD"],
             "sslmode": "verify-full",
-            "sslrootcert": str(redshift.certificates / "authority.pem"),
+            "sslrootcert": str(redshift.certificates / AUTHORITY),
         },
     }
     done = subprocess.run(
