@@ -101,6 +101,8 @@ SELECT a.attrelid, a.attname, a.atttypid, a.attlen, a.attnum, a.atttypmod, a.att
     END::smallint AS attencodingtype,
     0::smallint AS attencrypttype
 FROM pg_catalog.pg_attribute a LEFT JOIN velodrome.table_notes t ON t.relid = a.attrelid
+-- A late-binding view's are not known: https://docs.aws.amazon.com/redshift/latest/dg/PG_GET_LATE_BINDING_VIEW_COLS.html
+WHERE NOT EXISTS (SELECT FROM velodrome.late_binding_views l WHERE l.relid = a.attrelid)
 UNION ALL
 SELECT k.index, a.attname, a.atttypid, a.attlen, u.place::smallint, a.atttypmod, a.attndims, a.attbyval, a.attalign, a.attstorage,
     a.attcompression, false, false, false, ''::"char", ''::"char",
