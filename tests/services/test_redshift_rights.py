@@ -219,9 +219,9 @@ class TestGroupsAndRoles:
         admin.execute(f"CREATE USER u_sly PASSWORD '{PASSWORD}'")
         session = login("u_sly")
         session.execute(
-            "CREATE PROCEDURE sly() AS $$ BEGIN"
-            " EXECUTE 'ALTER ROLE u_sly SET velodrome.system_privileges TO ''CREATE USER''';"
-            " EXECUTE 'ALTER ROLE u_sly SET velodrome.administrator TO true'; END $$ LANGUAGE plpgsql"
+            "CREATE PROCEDURE sly() AS $$ DECLARE"
+            " command varchar(100) := 'ALTER ROLE u_sly SET velodrome.system_privileges TO ''CREATE USER''';"
+            " BEGIN EXECUTE command; END $$ LANGUAGE plpgsql"
         )
         assert refused(session, "CALL sly()")[0] == "42501"
         assert refused(session, f"CREATE USER u_new PASSWORD '{PASSWORD}'")[0] == "42501"
