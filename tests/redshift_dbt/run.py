@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -44,8 +45,10 @@ COMMANDS: dict[str, Sequence[str]] = {
     "second": ("build",),
     "new column": ("run", "--select", "bike_state", "mechanic_hours"),
     "full": ("build", "--full-refresh"),
+    "shared": ("run", "--target", "shared"),
     "docs": ("docs", "generate"),
-    "show": ("show", "--select", "bike_totals", "--limit", "2", "--output", "json"),
+    "shared docs": ("docs", "generate", "--target", "shared"),
+    "show": ("show", "--select", "bikes", "--limit", "2", "--output", "json"),
     "inline": (
         "show",
         "--inline",
@@ -53,8 +56,7 @@ COMMANDS: dict[str, Sequence[str]] = {
         "--limit",
         "20",
     ),
-    "list": ("ls", "--resource-type", "model", "--output", "name"),
-    "retry": ("run-operation", "tidy", "--args", "{schema: workshop_spare}"),
+    "operation": ("run-operation", "tidy", "--args", "{schema: workshop_spare}"),
 }
 
 
@@ -97,6 +99,8 @@ def main(target: str) -> None:
         variables = VARIABLES | ({"with_note": True, "auto_refresh": False} if name == "new column" else {})
         more = ["--vars", json.dumps(variables), "--target-path", target] if command[0] != "debug" else []
         found[name] = outcome(runner.invoke([*command, "--quiet", *more]))
+        if command[0] == "docs":  # the next one writes over it
+            shutil.copy(f"{target}/catalog.json", f"{target}/{name}.json")
     print("RESULT", json.dumps(found))
 
 

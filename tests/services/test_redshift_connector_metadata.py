@@ -1,4 +1,4 @@
-"""redshift_connector's metadata calls, each with the queries that it has for a Redshift of before SHOW discovery.
+"""redshift_connector's metadata calls, which it answers by SHOW commands once the server has said that it knows them.
 
 https://github.com/aws/amazon-redshift-python-driver: the methods get_… of its cursors.
 """
@@ -68,15 +68,14 @@ class TestMetadata:
         assert DATABASE in [row["table_cat"] for row in rows(cursor, cursor.get_catalogs())]
 
     def test_tables(self, cursor: redshift_connector.Cursor) -> None:
-        # Without SHOW discovery the driver asks for every type, whatever it is told; keys have indexes there.
         found = rows(cursor, cursor.get_tables(schema_pattern=SCHEMA))
-        assert sorted((row["table_name"], row["table_type"]) for row in found if row["table_type"] != "INDEX") == [
+        assert sorted((row["table_name"], row["table_type"]) for row in found) == [
             ("bikes", "TABLE"),
             ("cheap", "VIEW"),
             ("makers", "TABLE"),
         ]
-        found = rows(cursor, cursor.get_tables(schema_pattern=SCHEMA, table_name_pattern="c%"))
-        assert [row["table_name"] for row in found] == ["cheap"]
+        found = rows(cursor, cursor.get_tables(schema_pattern=SCHEMA, table_name_pattern="%s", types=["TABLE"]))
+        assert [row["table_name"] for row in found] == ["bikes", "makers"]
 
     def test_columns(self, cursor: redshift_connector.Cursor) -> None:
         found = rows(cursor, cursor.get_columns(schema_pattern=SCHEMA, tablename_pattern="bikes"))
@@ -94,6 +93,35 @@ class TestMetadata:
         found = rows(cursor, cursor.get_primary_keys(schema=SCHEMA, table="bikes"))
         assert [(row["column_name"], row["key_seq"]) for row in found] == [("bike_id", 1)]
 
+    def test_foreign_keys(self, cursor: redshift_connector.Cursor) -> None:
+        pair = ("makers", "maker_id", "bikes", "maker_id", 1)
+        names = ("pktable_name", "pkcolumn_name", "fktable_name", "fkcolumn_name", "key_seq")
+        for found in (
+            cursor.get_imported_keys(schema=SCHEMA, table="bikes"),
+            cursor.get_exported_keys(schema=SCHEMA, table="makers"),
+        ):
+            assert [tuple(row[name] for name in names) for row in rows(cursor, found)] == [pair]
+
+    def test_best_row_identifier(self, cursor: redshift_connector.Cursor) -> None:
+        found = rows(cursor, cursor.get_best_row_identifier(schema=SCHEMA, table="bikes", scope=1, nullable=True))
+        assert [(row["column_name"], row["type_name"]) for row in found] == [("bike_id", "int4")]
+
     def test_procedures(self, cursor: redshift_connector.Cursor) -> None:
         found = rows(cursor, cursor.get_procedures(schema_pattern=SCHEMA))
-        assert [row["procedure_name"] for row in found if row["procedure_type"] == 1] == ["rename"]
+        assert [row["procedure_name"] for row in found] == ["rename"]
+        found = rows(cursor, cursor.get_procedure_columns(schema_pattern=SCHEMA, procedure_name_pattern="rename"))
+        assert [row["column_name"] for row in found] == ["n", "label"]
+
+    def test_functions(self, cursor: redshift_connector.Cursor) -> None:
+        found = rows(cursor, cursor.get_functions(schema_pattern=SCHEMA))
+        assert [row["function_name"] for row in found] == ["twice"]
+        found = rows(cursor, cursor.get_function_columns(schema_pattern=SCHEMA, function_name_pattern="twice"))
+        assert {row["type_name"] for row in found} == {"int4"}
+
+    def test_privileges(self, cursor: redshift_connector.Cursor) -> None:
+        cursor.execute(f"grant select on {SCHEMA}.makers to public")
+        found = rows(cursor, cursor.get_table_privileges(schema_pattern=SCHEMA, table_name_pattern="makers"))
+        assert ("public", "SELECT") in {(row["grantee"].lower(), row["privilege"].upper()) for row in found}
+
+    def test_table_types(self, cursor: redshift_connector.Cursor) -> None:
+        assert {"TABLE", "VIEW"} <= {row["table_type"] for row in rows(cursor, cursor.get_table_types())}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from velodrome.redshift.sql import ddl, refuse
+from velodrome.redshift.sql import ddl, materialized_view, refuse
 from velodrome.redshift.sql.query import needs_tree, query, rewrites
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import (
@@ -25,7 +25,7 @@ from velodrome.redshift.sql.tokens import (
 
 # Redshift puts a variable where a name could be a column's too, as the PL/pgSQL of PostgreSQL 8.0 did.
 _CONFLICTS = "#variable_conflict use_variable "
-_NOT_IN_A_BODY = ("COPY", "UNLOAD", "VACUUM", "REFRESH", "ATTACH", "DETACH")
+_NOT_IN_A_BODY = ("COPY", "UNLOAD", "VACUUM", "ATTACH", "DETACH")
 # By their own names only: what outside becomes a call of the warehouse's procedures.
 _RIGHTS = ("USER", "GROUP", "ROLE")
 
@@ -109,6 +109,8 @@ def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
         raise refuse.not_here(sql, part[0], f"{first} inside a procedure")
     if first in ("CREATE", "ALTER", "DROP") and len(part) > 1 and part[1].word in _RIGHTS:
         raise refuse.not_here(sql, part[0], f"{first} {part[1].word} inside a procedure")
+    if first == "REFRESH" or (first == "CREATE" and words(part, 1, "MATERIALIZED")):
+        return materialized_view.inside(sql, part)
     if first == "CREATE" and any(words(part, i, "TABLE") for i in range(1, min(4, len(part)))):
         # Their attributes are informational; nothing of them is noted in the catalog.
         return ddl.create_table(sql, part)[0] or _tree(sql, part)

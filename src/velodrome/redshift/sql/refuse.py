@@ -218,7 +218,7 @@ def pieces(sql: str, tokens: Sequence[Token]) -> None:
             _call(sql, tokens, index)
         elif token.kind == SYMBOL:
             _symbol(sql, tokens, index)
-        elif token.kind == DOLLAR and tokens[0].word not in ("CREATE", "SELECT", "INSERT", "UPDATE"):
+        elif token.kind == DOLLAR and tokens[0].word not in ("COMMENT", "CREATE", "SELECT", "INSERT", "UPDATE"):
             raise syntax_error(token)
 
 

@@ -34,7 +34,7 @@ from velodrome.redshift.sql import (
     view,
 )
 from velodrome.redshift.sql.copy_statement import Copy
-from velodrome.redshift.sql.history_views import reads_history
+from velodrome.redshift.sql.history_views import missing, reads_history
 from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
@@ -104,6 +104,8 @@ def _translate(sql: str, database: str) -> tuple[Statement, ...]:
     found: list[Statement] = []
     for part in parts:
         source = sql[part[0].start : part[-1].end]
+        if history:
+            missing(sql, part)
         made = _read_elsewhere(sql, part, database) if database else None
         found.append(replace(made or _statement(sql, part), source=source, reads_history=history))
     if len(found) == 1 and found[0].is_all_of(found[0].source):

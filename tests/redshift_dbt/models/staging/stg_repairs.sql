@@ -7,5 +7,5 @@ select
     minutes,
     repaired_at,
     date_trunc('day', repaired_at)::date as repaired_on,
-    decode(status, 'd', 'done', 'w', 'waiting', 'unknown') as status
+    decode(status, 'd', 'done', 'w', 'waiting', 'unknown')::varchar(10) as status
 from {{ source('counter', 'repairs') }}

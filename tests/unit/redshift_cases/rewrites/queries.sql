@@ -274,3 +274,8 @@ COPY "s"."t" ("a", "b") FROM STDIN (FORMAT binary)
 SELECT CASE a WHEN 1THEN 2.5WHEN 3 THEN NVL(b, 4)END FROM t
 -- =>
 SELECT CASE a WHEN 1 THEN 2.5 WHEN 3 THEN COALESCE(b, 4)END FROM t
+
+-- unchanged: a comment in dollars, as dbt writes all of them
+COMMENT ON TABLE t IS $dbt_comment_literal_block$it's one$dbt_comment_literal_block$
+-- =>
+COMMENT ON TABLE t IS $dbt_comment_literal_block$it's one$dbt_comment_literal_block$

@@ -15,7 +15,7 @@ CREATE OR REPLACE VIEW "v" AS SELECT /*velodrome-view:{"name": "\"v\"", "schema"
 CREATE MATERIALIZED VIEW mv BACKUP NO DISTKEY (a) AUTO REFRESH YES AS SELECT a, NVL(b, 0) AS b FROM t
 -- =>
 CREATE MATERIALIZED VIEW "mv" AS SELECT a, COALESCE(b, 0) AS b FROM t
-WITH NO DATA /*velodrome-view:{"name": "\"mv\"", "schema": "", "relation": "mv", "auto": true, "incremental": true, "layout": {"backup": "no", "diststyle": "key", "distkey": "a"}}:velodrome*/
+WITH NO DATA /*velodrome-view:{"name": "\"mv\"", "schema": "", "relation": "mv", "auto": true, "incremental": true, "layout": {"backup": "no", "diststyle": "key", "distkey": "a"}, "source": "CREATE MATERIALIZED VIEW mv BACKUP NO DISTKEY (a) AUTO REFRESH YES AS SELECT a, NVL(b, 0) AS b FROM t;"}:velodrome*/
 
 -- a refresh says whether what the view reads is refreshed before it
 refresh materialized view s.mv cascade
