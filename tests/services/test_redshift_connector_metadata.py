@@ -96,4 +96,4 @@ class TestMetadata:
 
     def test_procedures(self, cursor: redshift_connector.Cursor) -> None:
         found = rows(cursor, cursor.get_procedures(schema_pattern=SCHEMA))
-        assert [row["procedure_name"] for row in found if row["procedure_type"] == 1] == ["rename"]
+        assert [row["procedure_name"] for row in found if row["procedure_type"] == 2] == ["rename"]
