@@ -121,7 +121,7 @@ class TestUsers:
         admin.execute("DROP USER u_owner")
 
     def test_no_superuser_of_the_server_inside(self, admin: Connection) -> None:
-        assert rows(admin, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [(False,)]
+        assert refused(admin, "SELECT * FROM pg_catalog.pg_authid")[0] == "42501"
         assert rows(admin, "SHOW is_superuser") == [("on",)]
 
     def test_a_user_has_parameters_of_his_own(self, admin: Connection, login: Login) -> None:
