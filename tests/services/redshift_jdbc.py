@@ -404,6 +404,8 @@ def main() -> None:
             "create table jdbc_shop.items (id int identity(1, 1) primary key, name varchar(10) not null default 'x',"
             " price decimal(8,2)) diststyle key distkey (id) sortkey (id)",
             "create table jdbc_shop.orders (id bigint, item int references jdbc_shop.items (id), made timestamp)",
+            "grant select, insert on jdbc_shop.items to public",
+            "grant update (name) on jdbc_shop.items to public",
             "create view jdbc_shop.cheap as select id, name from jdbc_shop.items where price < 5",
             "create function jdbc_shop.f_add(int, int) returns int stable as $$ select $1 + $2 $$ language sql",
             "create procedure jdbc_shop.double(a in int, c inout varchar(20), b out int)"

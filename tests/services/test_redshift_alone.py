@@ -84,6 +84,9 @@ def test_it_runs_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
             assert (urlsplit(url).hostname, urlsplit(url).port, urlsplit(url).path) == ("127.0.0.1", port, "/dev")
             with psycopg.connect(url, password=password(said)) as connection:
                 connection.execute(made)
+            authority = next(line for line in said if line.startswith("CA file for TLS: ")).rpartition(": ")[2]
+            with psycopg.connect(url, password=password(said), sslmode="verify-full", sslrootcert=authority) as secure:
+                assert secure.execute("SELECT 1").fetchone() == (1,)
     assert (tmp_path / "kept" / "data" / "redshift").is_dir()
     with running(command, tmp_path, plain_environ()) as (said, url):
         with psycopg.connect(url, password=password(said)) as connection:

@@ -18,6 +18,7 @@ USER, PASSWORD = "history_reader", "Readers0"
 
 
 COLUMNS = Path(__file__).with_name("redshift_history_columns.txt")
+QUESTIONS = Path(__file__).with_name("redshift_history_questions.sql")
 TYPES = {
     "i": "integer",
     "b": "bigint",
@@ -83,6 +84,17 @@ def test_columns_are_those_of_the_documentation(
         connection.execute(f"select * from {view}")
 
 
+def questions() -> dict[str, str]:
+    blocks = QUESTIONS.read_text(encoding="utf-8").strip().split("\n\n")[1:]
+    return {block.split("\n", 1)[0].removeprefix("-- "): block.split("\n", 1)[1] for block in blocks}
+
+
+@pytest.mark.parametrize("question", questions())
+def test_questions_are_answered(admin: psycopg.Connection[Any], question: str) -> None:
+    admin.execute("select 1")
+    admin.execute(questions()[question]).fetchall()
+
+
 def test_what_statements_wrote(admin: psycopg.Connection[Any]) -> None:
     admin.execute("create table history_written (a int)")
     for sql, view, rows in (
@@ -108,7 +120,7 @@ def test_what_statements_wrote(admin: psycopg.Connection[Any]) -> None:
 
 
 def test_a_statement_is_in_the_history_as_the_client_wrote_it(admin: psycopg.Connection[Any]) -> None:
-    text = "select\tnvl(1, 2) -- it's é\n, '\\\\n', 'history-text'"
+    text = "select\tnvl(1, 2) -- it's é 🚲\n, '\\\\n', 'history-text'"
     admin.execute(text)
     assert admin.execute(
         "select query_text::varchar(4000), trim(query_type), trim(status), returned_rows, elapsed_time > 0,"
@@ -245,7 +257,8 @@ def test_what_runs_and_is_cancelled(redshift: Settings, admin: psycopg.Connectio
         status = "select trim(status), end_time is null from sys_query_history where query_id = %s"
         assert admin.execute(status, [query]).fetchone() == ("running", True)
         assert admin.execute("select count(*) from stv_recents where pid = %s", [pid]).fetchone() == (1,)
-        admin.execute(end.format(pid))
+        answer = admin.execute(end.format(pid))
+        assert answer.statusmessage == ("CANCEL" if end.startswith("cancel") else "SELECT 1")
         result = busy.pgconn.get_result()
         assert result is not None and result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
         assert busy.pgconn.get_result() is None
@@ -259,6 +272,8 @@ def test_only_ones_own_queries_can_be_cancelled(
         reader.execute(f"cancel {admin.info.backend_pid}")
     with pytest.raises(psycopg.errors.SyntaxError):
         admin.execute("cancel 'x'")
+    with pytest.raises(psycopg.Error, match="Session 1 does not exist"):
+        admin.execute("cancel 1")
 
 
 def test_a_session_is_terminated(redshift: Settings, admin: psycopg.Connection[Any]) -> None:
@@ -280,6 +295,14 @@ def test_a_session_is_terminated(redshift: Settings, admin: psycopg.Connection[A
     ).fetchone()
     assert log == ("authenticated", "dev", redshift["REDSHIFT_USER"], "history-lost")
     lost.close()
+
+
+def test_a_wrong_password(redshift: Settings, admin: psycopg.Connection[Any]) -> None:
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(dbname="dev", **(address(redshift) | {"user": "history_stranger"}))
+    # Once with TLS, and once without, which psycopg tries after that.
+    refused = "select distinct trim(event) from sys_connection_log where user_name = 'history_stranger'"
+    wait_until("its event", lambda: admin.execute(refused).fetchall() == [("authentication failure",)])
 
 
 def test_transactions_and_locks(redshift: Settings, admin: psycopg.Connection[Any]) -> None:

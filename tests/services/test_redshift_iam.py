@@ -186,6 +186,9 @@ def test_a_user_of_a_cluster(redshift: Settings, clusters: Any) -> None:
         with connect(redshift, given["DbUser"], given["DbPassword"]) as connection:
             assert connection.execute("SELECT current_user").fetchone() == ("iam_ada",)
             connection.execute("CREATE TEMP TABLE own (a int)")
+    with administrator(redshift) as admin:
+        listed = admin.execute("SELECT usename FROM pg_user WHERE usename LIKE '%iam_ada%' ORDER BY 1").fetchall()
+    assert sorted(row[0] for row in listed) == ["IAM:iam_ada", "IAMA:iam_ada:no_such_group", "iam_ada"]
     with_iam = clusters.get_cluster_credentials_with_iam(ClusterIdentifier="default", DbName="dev")
     connect(redshift, with_iam["DbUser"], with_iam["DbPassword"]).close()
 

@@ -82,6 +82,12 @@ class TestProcedures:
         assert rows(session, "SELECT a FROM #scratch") == [(2,)]
         session.execute("DROP TABLE #scratch")
         assert rows(session, "CALL report(2, NULL)") == [(1, "b")]
+        session.execute("ALTER PROCEDURE report(int, varchar) RENAME TO report_later")
+        session.execute("ALTER PROCEDURE report_later(int, varchar) RENAME TO report")
+        session.execute("CREATE GROUP callers")
+        session.execute("GRANT EXECUTE ON PROCEDURE report(int, label varchar(20)) TO GROUP callers")
+        session.execute("REVOKE EXECUTE ON PROCEDURE report(int, varchar, OUT bigint, OUT varchar) FROM GROUP callers")
+        session.execute("DROP GROUP callers")
         session.execute("DROP PROCEDURE report(int, varchar(20))")
         with pytest.raises(psycopg.errors.UndefinedFunction):
             session.execute("DROP PROCEDURE report(int, varchar)")
@@ -141,6 +147,28 @@ class TestProcedures:
         )
         assert rows(session, "CALL shadows(3)") == [(3,)]
 
+    def test_dynamic_sql(self, session: Connection) -> None:
+        session.execute(
+            """
+            CREATE PROCEDURE makes(name varchar, OUT total int, OUT word varchar) AS $$
+            DECLARE
+                text varchar(200) := 'SELECT NVL(NULL, 5)';
+                added int;
+            BEGIN
+                EXECUTE 'CREATE TABLE #made (a int ENCODE az64, b varchar(20)) DISTKEY (a)';
+                EXECUTE 'INSERT INTO #made SELECT NVL(NULL, 7), ' || quote_literal('NVL(x)');
+                EXECUTE 'SELECT DATEDIFF(day, ' || quote_literal('2020-01-01') || '::date, $1)' INTO total
+                    USING '2020-01-08'::date;
+                EXECUTE text INTO added;
+                total := total + added;
+                EXECUTE 'SELECT LISTAGG(b) FROM #made' INTO word;
+            END
+            $$ LANGUAGE plpgsql
+            """
+        )
+        assert rows(session, "CALL makes('x')") == [(12, "NVL(x)")]
+        session.execute("DROP TABLE #made")
+
     def test_overloading_and_owners(self, session: Connection) -> None:
         for type_ in ("int", "varchar"):
             session.execute(f"CREATE PROCEDURE p(a {type_}) AS $$ BEGIN RAISE INFO '{type_}'; END $$ LANGUAGE plpgsql")
@@ -195,7 +223,7 @@ class TestParameters:
             ("wlm_query_slot_count", "1", "5", "5"),
             ("enable_result_cache_for_session", "on", "FALSE", "off"),
             ("enable_case_sensitive_identifier", "off", "off", "off"),
-            ("statement_timeout", "0", "1000", "1s"),
+            ("statement_timeout", "0", "60000", "60000"),
             ("extra_float_digits", "0", "2", "2"),
             ("datestyle", "ISO, MDY", "'SQL,DMY'", "SQL, DMY"),
             ("timezone", "UTC", "'America/New_York'", "America/New_York"),

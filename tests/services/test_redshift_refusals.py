@@ -16,7 +16,7 @@ from velodrome.settings import Settings
 # https://docs.aws.amazon.com/redshift/latest/dg/c_SQL_functions.html
 DOCUMENTED = (Path(__file__).parents[1] / "unit" / "redshift_functions.txt").read_text(encoding="utf-8").split()
 # Functions for PostgreSQL's grammar, not its catalog.
-SYNTAX = {"ARRAY", "COALESCE", "GREATEST", "LEAST", "NULLIF", "TRIM"}
+SYNTAX = {"ARRAY", "COALESCE", "CURRENT_USER_ID", "GREATEST", "LEAST", "NULLIF", "TRIM"}
 # Without an argument, or told apart from a column by more than a name and a parenthesis.
 NOT_TRIED = {"OBJECT", "SIZE"}
 

@@ -122,6 +122,7 @@ class TestUsers:
 
     def test_no_superuser_of_the_server_inside(self, admin: Connection) -> None:
         assert rows(admin, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [(False,)]
+        assert rows(admin, "SHOW is_superuser") == [("on",)]
 
     def test_a_user_has_parameters_of_his_own(self, admin: Connection, login: Login) -> None:
         admin.execute(f"CREATE USER u_param PASSWORD '{PASSWORD}'")
@@ -213,6 +214,20 @@ class TestGroupsAndRoles:
         assert refused(admin, "GRANT CREATE TABLE TO ROLE r_hr")[0] == "0A000"
         admin.execute("DROP ROLE r_hr FORCE")
         admin.execute("DROP USER u_hr")
+
+    def test_a_user_gives_himself_no_system_permission(self, admin: Connection, login: Login) -> None:
+        admin.execute(f"CREATE USER u_sly PASSWORD '{PASSWORD}'")
+        session = login("u_sly")
+        session.execute(
+            "CREATE PROCEDURE sly() AS $$ BEGIN"
+            " EXECUTE 'ALTER ROLE u_sly SET velodrome.system_privileges TO ''CREATE USER''';"
+            " EXECUTE 'ALTER ROLE u_sly SET velodrome.administrator TO true'; END $$ LANGUAGE plpgsql"
+        )
+        assert refused(session, "CALL sly()")[0] == "42501"
+        assert refused(session, f"CREATE USER u_new PASSWORD '{PASSWORD}'")[0] == "42501"
+        assert refused(session, "ALTER USER u_sly SET administrator TO 'true'")[0] == "42704"
+        session.execute("DROP PROCEDURE sly()")
+        admin.execute("DROP USER u_sly")
 
     def test_system_defined_roles(self, admin: Connection, login: Login) -> None:
         admin.execute(f"CREATE USER u_sys PASSWORD '{PASSWORD}'")

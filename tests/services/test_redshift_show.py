@@ -23,6 +23,8 @@ MADE = """
     CREATE PROCEDURE shown.run(x IN int, y OUT varchar) AS $$ BEGIN y := 'a'; END $$ LANGUAGE plpgsql;
     CREATE FUNCTION shown.add(int, int) RETURNS int STABLE AS $$ SELECT $1 + $2 $$ LANGUAGE sql;
     GRANT SELECT ON shown.parent TO PUBLIC;
+    CREATE ROLE shown_role;
+    GRANT INSERT ON shown.parent TO ROLE shown_role;
     GRANT UPDATE (b) ON shown.child TO PUBLIC
 """
 
@@ -42,6 +44,7 @@ def db(redshift: Settings) -> Iterator[psycopg.Connection[Any]]:
         connection.execute(MADE)
         yield connection
         connection.execute("DROP SCHEMA shown CASCADE")
+        connection.execute("DROP ROLE shown_role")
 
 
 AWSUSER = "awsuser"
@@ -239,6 +242,23 @@ CASES: list[tuple[str, list[str], list[tuple[Any, ...]]]] = [
         [("dev", "shown", "parent", "TABLE", "SELECT", 0, "public", "public", False, "TABLE", AWSUSER)],
     ),
     (
+        "SHOW GRANTS FOR ROLE shown_role",
+        [
+            "database_name",
+            "schema_name",
+            "object_name",
+            "object_type",
+            "privilege_type",
+            "identity_id",
+            "identity_name",
+            "identity_type",
+            "admin_option",
+            "privilege_scope",
+            "grantor_name",
+        ],
+        [("dev", "shown", "parent", "TABLE", "INSERT", ..., "shown_role", "role", False, "TABLE", AWSUSER)],
+    ),
+    (
         "SHOW COLUMN GRANTS ON TABLE dev.shown.child LIMIT 5",
         [
             "database_name",
@@ -364,4 +384,7 @@ class TestDriver:
         assert [row[2] for row in cursor.get_functions(schema_pattern="shown")] == ["add"]
         assert len(cursor.get_function_columns(schema_pattern="shown", function_name_pattern="add")) == 3
         granted = cursor.get_table_privileges(schema_pattern="shown", table_name_pattern="parent")
-        assert [(row[2], row[4], row[5]) for row in granted] == [("parent", "public", "SELECT")]
+        assert [(row[2], row[4], row[5]) for row in sorted(granted)] == [
+            ("parent", "public", "SELECT"),
+            ("parent", "shown_role", "INSERT"),
+        ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -116,6 +118,13 @@ class TestLateBinding:
             db.execute("DROP TABLE views.t")
         assert rows(db, "SELECT * FROM views.v") == [(1,)]
 
+    def test_nothing_in_a_view_stands_in_the_way_of_its_table(self, db: psycopg.Connection[Any]) -> None:
+        db.execute("CREATE VIEW views.v AS SELECT a FROM views.t WHERE b = 'x' WITH NO SCHEMA BINDING")
+        db.execute("DROP TABLE views.t")
+        db.execute("CREATE TABLE views.t AS SELECT 1 AS a, 2 AS b")
+        with pytest.raises(psycopg.Error, match="invalid input syntax for type integer"):
+            db.execute("SELECT * FROM views.v")
+
     def test_syntax_is_checked(self, db: psycopg.Connection[Any]) -> None:
         with pytest.raises(psycopg.errors.SyntaxError):
             db.execute("CREATE VIEW views.v AS SELECT a FRO views.t WITH NO SCHEMA BINDING")
@@ -126,6 +135,34 @@ class TestLateBinding:
         db.execute("CREATE VIEW views.v AS SELECT a, b FROM views.t WITH NO SCHEMA BINDING")
         plan = "\n".join(line for (line,) in rows(db, "EXPLAIN SELECT a FROM views.v WHERE b = 'x'"))
         assert "Seq Scan on t" in plan and "Function" not in plan
+
+    def test_readers_see_one_table_after_the_other(self, db: psycopg.Connection[Any], redshift: Settings) -> None:
+        """Its table is replaced again and again while two sessions read it through two views: nobody fails."""
+        db.execute("CREATE VIEW views.v AS SELECT * FROM views.t WITH NO SCHEMA BINDING")
+        db.execute("CREATE VIEW views.over AS SELECT a FROM views.v WITH NO SCHEMA BINDING")
+        ended = Event()
+
+        def read() -> int:
+            count = 0
+            with connect(redshift, prepare_threshold=None) as reader:
+                while not ended.is_set():
+                    reader.execute("SELECT a FROM views.over")
+                    count += 1
+            return count
+
+        with ThreadPoolExecutor(2) as pool:
+            readers = [pool.submit(read) for _ in range(2)]
+            try:
+                for number in range(20):
+                    with db.transaction():
+                        db.execute(f"CREATE TABLE views.next AS SELECT {number}::bigint AS a, 2 AS c".encode())
+                        db.execute("ALTER TABLE views.t RENAME TO old")
+                        db.execute("ALTER TABLE views.next RENAME TO t")
+                        db.execute("DROP TABLE views.old")
+            finally:
+                ended.set()
+            assert all(reader.result() > 0 for reader in readers)
+        assert rows(db, "SELECT * FROM views.over") == [(19,)]
 
     def test_who_owns_the_view_must_be_allowed_to_read(self, db: psycopg.Connection[Any], redshift: Settings) -> None:
         db.execute("CREATE USER late_reader PASSWORD 'Secret12'")
@@ -144,6 +181,23 @@ class TestLateBinding:
             db.execute("DROP SCHEMA views CASCADE")
             db.execute("DROP USER late_reader")
             db.execute("CREATE SCHEMA views")
+
+
+class TestPlain:
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            ("a", "cannot change number of columns in view"),
+            ("b, a", 'cannot change name of view column "a"'),
+            ("b AS a, b", 'cannot change data type of view column "a"'),
+        ],
+    )
+    def test_replaced_with_the_same_columns_only(self, db: psycopg.Connection[Any], columns: str, message: str) -> None:
+        db.execute("CREATE VIEW views.v AS SELECT a, b FROM views.t")
+        db.execute("CREATE OR REPLACE VIEW views.v AS SELECT a, b FROM views.t WHERE a > 0")
+        with pytest.raises(psycopg.Error) as caught:
+            db.execute(f"CREATE OR REPLACE VIEW views.v AS SELECT {columns} FROM views.t".encode())
+        assert caught.value.diag.message_primary == message
 
 
 def info(db: psycopg.Connection[Any]) -> dict[str, tuple[str, int, str]]:
@@ -224,6 +278,21 @@ class TestMaterialized:
         db.execute("INSERT INTO views.t VALUES (2, 'y')")
         db.execute("REFRESH MATERIALIZED VIEW views.m")
         assert said == ["INFO: Materialized view m was recomputed successfully."]
+
+    def test_in_a_procedure(self, db: psycopg.Connection[Any], said: list[str]) -> None:
+        db.execute("CREATE MATERIALIZED VIEW views.m AS SELECT a FROM views.t")
+        db.execute(
+            "CREATE PROCEDURE views.renew() AS $$ BEGIN INSERT INTO views.t VALUES (2, 'y');"
+            " REFRESH MATERIALIZED VIEW views.m; CREATE MATERIALIZED VIEW views.n BACKUP NO AS SELECT a FROM views.m;"
+            " INSERT INTO views.t VALUES (3, 'z'); REFRESH MATERIALIZED VIEW views.n CASCADE; END $$ LANGUAGE plpgsql"
+        )
+        db.execute("CALL views.renew()")
+        assert rows(db, "SELECT count(*) FROM views.n") == [(3,)]
+        assert info(db) == {"m": ("f", 1, "f"), "n": ("f", 0, "f")}
+        assert said == [
+            "INFO: Materialized view m was incrementally updated successfully.",
+            "INFO: Materialized view n was recomputed successfully.",
+        ]
 
     def test_auto_refresh(self, db: psycopg.Connection[Any]) -> None:
         db.execute("CREATE MATERIALIZED VIEW views.m AUTO REFRESH YES AS SELECT a FROM views.t")

@@ -11,7 +11,7 @@ from velodrome.redshift import catalog
 
 BOOK = Path(__file__).parents[2] / "docs" / "redshift_catalog.md"
 VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (pg_catalog|velodrome|information_schema)\.(\w+)", re.MULTILINE)
-PAGE = re.compile(r"https://(docs\.aws\.amazon\.com/redshift|www\.postgresql\.org/docs/8\.0)/\S+")
+PAGE = re.compile(r"…/\w+\.html|https://(docs\.aws\.amazon\.com/redshift|www\.postgresql\.org/docs/8\.0)/\S+")
 
 
 def views(name: str, text: str) -> list[tuple[str, str, str]]:

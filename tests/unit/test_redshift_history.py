@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from velodrome.redshift import history_files
 from velodrome.redshift.history import History, LoadError, Loading, Peer, kind_of, labelled, masked, split_tag
-from velodrome.redshift.history_files import SEPARATOR, Journal, clean
-from velodrome.redshift.sql.history_views import reads_history
+from velodrome.redshift.history_files import END, SEPARATOR, Journal, clean
+from velodrome.redshift.sql.history_views import NOT_HERE, reads_history
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "src" / "velodrome" / "redshift" / "catalog"
@@ -21,7 +21,8 @@ VIEW = re.compile(r"^CREATE OR REPLACE VIEW pg_catalog\.(\w+)", re.MULTILINE)
 
 def lines(data: Path, kind: str) -> list[list[str]]:
     text = (data / "velodrome_history" / f"{kind}.log").read_text(encoding="utf-8")
-    return [line.split(SEPARATOR) for line in text.split("\n") if line]
+    assert text.isascii() and all(line.endswith(SEPARATOR + END) for line in text.split("\n") if line)
+    return [line.split(SEPARATOR)[:-1] for line in text.split("\n") if line]
 
 
 def test_the_document_has_every_view() -> None:
@@ -35,6 +36,12 @@ def test_the_document_has_every_view() -> None:
             comment = text[: text.index(f"pg_catalog.{name} ")].rsplit("\nCREATE ", 1)[0].rsplit("\n;", 1)[-1]
             assert f"/dg/{address}.html" in comment[-400:], name
             assert reads_history(f"select * from {name}"), name
+
+
+def test_no_view_is_both_here_and_refused() -> None:
+    made = re.compile(r"\bVIEW pg_catalog\.(\w+)")
+    here = {name for file in CATALOG.glob("*.sql") for name in made.findall(file.read_text(encoding="utf-8"))}
+    assert here and not here & NOT_HERE
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,28 @@ def test_what_reads_the_history(text: str, asks: bool) -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_one_field(text: str) -> None:
+    assert clean(text).isascii()
     assert not set(clean(text)) & {"\n", "\r", SEPARATOR, "\x01", "\x02", "\0"}
+
+
+def test_what_is_not_ascii_is_escaped() -> None:
+    assert clean("é\\ 🚲") == "\\00E9\\\\ \\+01F6B2"
+
+
+def test_a_full_disk_costs_the_history_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    history = History(tmp_path)
+    log = tmp_path / "velodrome_history" / "queries.log"
+    log.unlink()
+    log.mkdir()
+    peer = Peer(7, "ann", "dev")
+    history.end(history.begin(peer, "select 1"), "SELECT 1")
+    history.flush()
+    assert "the history cannot be written" in caplog.text
+    log.rmdir()
+    log.touch()
+    history.end(history.begin(peer, "select 2"), "SELECT 1")
+    history.close()
+    assert [line[-1] for line in lines(tmp_path, "queries")] == ["select 2"]
 
 
 def test_statements_are_written_in_order_and_once(tmp_path: Path) -> None:

@@ -146,9 +146,12 @@ async def _scram(scram: tuple[bytes, bytes, bytes, int], ask: Ask) -> tuple[bool
     if mechanism != "SCRAM-SHA-256":
         raise wire.ProtocolError("client selected an invalid SASL authentication mechanism")
     try:
-        server.set_client_first(first.decode())
+        # libpq gives no name (PostgreSQL takes that of the startup packet), which scramp does not take.
+        flag, identity, bare = first.decode().split(",", 2)
+        server.set_client_first(f"{flag},{identity},{bare.replace('n=,', 'n=*,', 1)}")
+        server.client_first_bare = bare
         final = await ask(wire.authentication(11, server.get_server_first().encode()), b"p")
         server.set_client_final(final.decode())
         return True, wire.authentication(12, server.get_server_final().encode())
-    except (scramp.ScramException, UnicodeDecodeError):
+    except (scramp.ScramException, ValueError):
         return False, b""

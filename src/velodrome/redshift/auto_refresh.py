@@ -33,7 +33,7 @@ async def run(conninfo: Callable[[str], str]) -> None:
                 names = [str(name) for (name,) in await (await connection.execute(_DATABASES)).fetchall()]
             for name in names:
                 await _refresh_database(conninfo(name))
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:  # the next round may do better
             log.warning("materialized views could not be looked at: %s", str(error).strip())
 
 

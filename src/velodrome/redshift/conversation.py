@@ -28,7 +28,7 @@ from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import literal
 from velodrome.redshift.sql.translate import Statement, position, translate
 from velodrome.redshift.step import COPY, HIDDEN, TARGET, VISIBLE, Step
-from velodrome.redshift.wording import message
+from velodrome.redshift.wording import in_redshifts_words
 
 log = logging.getLogger("velodrome.redshift")
 
@@ -157,7 +157,9 @@ class Conversation(Client):
         self.held = bool(copies or use)
         step = Step("query", pieces, texts=tuple(statement.source for statement in found), copies=copies, use=use)
         step.tags = tuple(statement.tag for statement in found)
-        self._send(step, wire.query(";\n".join(texts)))
+        text = ";\n".join(texts)
+        step.changed = (text, sql)
+        self._send(step, wire.query(text))
 
     def _parse(self, message: wire.Parse, raw: bytes) -> None:
         numbers: frozenset[int] = frozenset()
@@ -181,7 +183,7 @@ class Conversation(Client):
         if single is not None and single.before:  # what it makes is there when the statement itself is parsed
             self._hidden_statement(single.before)
         text = ";\n".join(statement.sql for statement in found)  # several: the backend refuses them itself
-        self._send(Step("parse"), wire.parse(message.name, text, message.types))
+        self._send(Step("parse", changed=(text, message.query)), wire.parse(message.name, text, message.types))
 
     def _bind(self, body: bytes, raw: bytes) -> None:
         portal, name = wire.read_bind(body)
@@ -309,14 +311,13 @@ class Conversation(Client):
         self._next_database = ""
         self.told_end = b"SFATAL\0" in raw or b"SPANIC\0" in raw
         if step is not None:
-            found = wire.read_fields(raw[5:])
-            words = message(found.get("C", ""), found.get("M", ""))
-            if step.hiding:  # the words are meant for the client, where they come from is not
-                answer = wire.fields(b"E", {key: found[key] for key in "SVCH" if key in found} | {"M": words})
-            elif words != found.get("M"):
-                answer = wire.fields(b"E", found | {"M": words})
+            sent = wire.read_fields(raw[5:])
+            found = in_redshifts_words(sent, step.changed, hidden=step.hiding)
+            words = found.get("M", "")
+            if found != sent:
+                answer = wire.fields(b"E", found)
             if step.error:
-                expected = found.get("C") == "57014" if step.copies else _REFUSED in found.get("M", "")
+                expected = sent.get("C") == "57014" if step.copies else _REFUSED in sent.get("M", "")
                 if expected:
                     answer = step.error
                     found = wire.read_fields(answer[5:])

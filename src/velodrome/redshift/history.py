@@ -12,6 +12,7 @@ a thread of the history's own writes what has come since, from `start()` to `clo
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import threading
@@ -22,7 +23,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from velodrome.redshift.history_files import SEPARATOR, Journal, clean, replace_file
+from velodrome.redshift.history_files import END, SEPARATOR, Journal, clean, replace_file
+
+log = logging.getLogger("velodrome.redshift")
 
 _INTERVAL_SECONDS = 1.0
 _LONGEST_TEXT = 60_000  # of a query: 300 rows of 200 characters in the views of texts
@@ -162,6 +165,7 @@ class History:
         self._done: deque[tuple[Query, float, int, str, str, str]] = deque()
         self._lines: deque[tuple[str, str]] = deque()
         self._running: dict[int, Query] = {}
+        self._shown = False  # whether the file of running statements has any
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._writer: threading.Thread | None = None
@@ -179,7 +183,12 @@ class History:
 
     def _keep_writing(self) -> None:
         while not self._closing.wait(_INTERVAL_SECONDS):
-            self._write()
+            try:
+                self._write()
+                if self._shown:  # to a statement that reads a view of the user's own, none is shown that has ended
+                    self._write_running()
+            except OSError as error:
+                log.error("the history cannot be written: %s", error)
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
@@ -206,7 +215,7 @@ class History:
             *(_micros(lasted), peer.tls, peer.application, peer.driver, peer.platform, peer.protocol),
             *(_micros(peer.started), peer.transaction),
         )
-        self._lines.append(("sessions", SEPARATOR.join(clean(str(value)) for value in fields)))
+        self._add("sessions", fields)
 
     # -- statements ---------------------------------------------------------------------------------------------------
 
@@ -244,14 +253,17 @@ class History:
             self._add("load_errors", (*head, *where, *what))
 
     def _add(self, kind: str, fields: Iterable[object]) -> None:
-        self._lines.append((kind, SEPARATOR.join(clean(str(value)) for value in fields)))
+        self._lines.append((kind, SEPARATOR.join([*(clean(str(value)) for value in fields), END])))
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """What came before is in the files when this returns, and what is running now too."""
-        self._write()
-        self._write_running()
+        try:
+            self._write()
+            self._write_running()
+        except OSError as error:  # a full disk costs the history, not the clients
+            log.error("the history cannot be written: %s", error)
 
     def _write(self) -> None:
         with self._lock:
@@ -266,8 +278,11 @@ class History:
 
     def _write_running(self) -> None:
         now = time.time()
-        text = "".join(_line(query, now, 0, "", "", "") + "\n" for query in self._running.values())
-        replace_file(self._folder / "running.log", text.encode(), self._owner)
+        running = list(self._running.values())
+        text = "".join(_line(query, now, 0, "", "", "") + "\n" for query in running)
+        with self._lock:
+            replace_file(self._folder / "running.log", text.encode("ascii"), self._owner)
+            self._shown = bool(running)
 
 
 def _micros(seconds: float) -> int:
@@ -279,9 +294,10 @@ def _line(query: Query, ended: float, rows: int, tag: str, code: str, message: s
     words, counted = split_tag(tag)
     text = masked(query.text[:_LONGEST_TEXT])
     fields = (
-        *(str(query.id), peer.user, peer.database, str(peer.pid), str(query.transaction), clean(query.label)),
+        *(str(query.id), clean(peer.user), clean(peer.database), str(peer.pid), str(query.transaction)),
+        *(clean(query.label),),
         *(str(_micros(query.started)), str(_micros(ended)), str(counted if rows < 0 else rows), words, code),
-        *(clean(message[:_LONGEST_ERROR]) if message else "", kind_of(text, words), clean(text)),
+        *(clean(message[:_LONGEST_ERROR]) if message else "", kind_of(text, words), clean(text), END),
     )
     return SEPARATOR.join(fields)
 

@@ -1,25 +1,43 @@
-"""The files of the history: lines are appended, old ones make room, and whoever reads meets whole lines only."""
+"""The files of the history: lines are appended, old ones make room, and whoever reads takes whole lines only.
+
+A reader may meet a line being written: so a line is ASCII, which can be cut anywhere, and END is its last field.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 # Control characters that stand for others, so that a line is a line and a field a field; text has none of them.
 SEPARATOR = "\x1f"
+END = "."
 _NEWLINE, _RETURN = "\x1e", "\x1d"
 _CLEAN = str.maketrans(
     {chr(code): " " for code in range(32) if chr(code) != "\t"} | {"\n": _NEWLINE, "\r": _RETURN, SEPARATOR: " "}
 )
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 _LARGEST = 4 << 20  # of a file; two of them hold 40,000 short statements, which a view reads in a second
 _TAIL = 1 << 20
 
 
 def clean(text: str) -> str:
-    """As it can stand in a field."""
-    return text.translate(_CLEAN) if not text.isprintable() else text
+    """As it can stand in a field; catalog/40_history.sql reads it back with unistr()."""
+    if not text.isprintable():
+        text = text.translate(_CLEAN)
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    return text if text.isascii() else _NOT_ASCII.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    number = ord(found.group())
+    if 0xD800 <= number < 0xE000:  # half a character
+        return "?"
+    return f"\\{number:04X}" if number < 0x10000 else f"\\+{number:06X}"
 
 
 def replace_file(path: Path, data: bytes, owner: tuple[int, int] | None) -> None:
@@ -38,6 +56,7 @@ class Journal:
     def __init__(self, folder: Path, kind: str, owner: tuple[int, int] | None) -> None:
         self._path, self._old = folder / f"{kind}.log", folder / f"{kind}.old"
         self._owner = owner
+        self._torn = ""
         for path in (self._path, self._old):
             if not path.exists():
                 replace_file(path, b"", owner)
@@ -50,14 +69,16 @@ class Journal:
             os.truncate(self._path, data.rfind(b"\n") + 1)
 
     def append(self, lines: Sequence[str]) -> None:
-        data = ("\n".join(lines) + "\n").encode("utf-8", "replace")
+        data = (self._torn + "\n".join(lines) + "\n").encode("ascii")
         if self._path.stat().st_size + len(data) > _LARGEST:
             self._rotate()
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+        self._torn = "\n"  # where the disk is full, half a line may be left
         try:
             view = memoryview(data)
             while view:
                 view = view[os.write(file, view) :]
+            self._torn = ""
         finally:
             os.close(file)
 

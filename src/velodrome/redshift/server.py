@@ -30,6 +30,7 @@ _PARAMETERS = {
     "backslash_quote": "on",
     "client_connection_check_interval": "2s",
     "lc_messages": "C",
+    "log_min_error_statement": "panic",  # a statement may hold a password
     "idle_in_transaction_session_timeout": "0",
     "max_connections": str(CONNECTION_LIMIT + 20),
     "password_encryption": "md5",

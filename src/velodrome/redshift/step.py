@@ -18,7 +18,8 @@ class Step:
     `pieces` are the statements of a query: the client's own, hidden ones, the question for a COPY's target, the COPY
     itself (empty: the client's own as they are). `hiding`: what comes now is not for the client. `error` replaces the
     error that is provoked. `texts` are the client's own statements, for the history, `tags` the command tags that it
-    sees in place of the server's (empty: the server's).
+    sees in place of the server's (empty: the server's), `changed` the text that is sent and the client's own, if it is
+    another one.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Step:
     error: bytes = b""
     texts: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    changed: tuple[str, str] | None = None
     copies: list[Copy] = field(default_factory=list)
     use: str = ""  # the database in which the session goes on, once this is done
     done: int = 0  # pieces that are answered

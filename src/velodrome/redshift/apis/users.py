@@ -38,7 +38,7 @@ class TemporaryUsers:
     def own(self, user: str, seconds: int) -> Credentials:
         """Credentials of the user whom IAM knows by this name; made if missing."""
         with self._lock, self._connect() as connection:
-            _ensure(connection, user)
+            _ensure_user(connection, user)
             connection.execute(sql.SQL("ALTER ROLE {} RESET role").format(sql.Identifier(user)))
             return self._give(connection, user, seconds)
 
@@ -50,7 +50,7 @@ class TemporaryUsers:
         login = ":".join(("IAMA" if create else "IAM", user, *groups))
         with self._lock, self._connect() as connection:
             if create:
-                _ensure(connection, user)
+                _ensure_user(connection, user)
             elif not _ordinary(connection, user):
                 return Credentials(login, secrets.token_urlsafe(48), _end(seconds))
             _ensure(connection, login)
@@ -93,8 +93,18 @@ def _ensure(connection: psycopg.Connection, user: str) -> None:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(user)))
 
 
+def _ensure_user(connection: psycopg.Connection, user: str) -> None:
+    """One whom superusers rule, as they do every user: catalog/10_users.sql"""
+    if not _ordinary(connection, user):
+        _ensure(connection, user)
+        grant = sql.SQL('GRANT {} TO "sys:superuser" WITH INHERIT TRUE, SET TRUE, ADMIN TRUE')
+        connection.execute(grant.format(sql.Identifier(user)))
+
+
 def _join(connection: psycopg.Connection, group: str, user: str) -> None:
     """To a group that is there; names of others are passed over, as Redshift does."""
-    row = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s AND NOT rolcanlogin AND NOT rolsuper", [group])
+    inside = f"group {group}"
+    row = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s AND NOT rolcanlogin AND NOT rolsuper", [inside])
     if row.fetchone() is not None:
-        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(user)))
+        names = sql.Identifier(inside), sql.Identifier(user)
+        connection.execute(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(*names))

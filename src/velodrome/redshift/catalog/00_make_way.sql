@@ -4,7 +4,8 @@
 CREATE TEMP VIEW our_views AS
 SELECT c.oid, c.reltype, n.nspname, c.relname, c.relacl, c.relowner
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'v' AND c.oid >= 16384 AND n.nspname IN ('pg_catalog', 'velodrome');
+WHERE c.relkind = 'v' AND c.oid >= 16384 AND n.nspname IN ('pg_catalog', 'velodrome')
+    AND NOT starts_with(c.relname, 'standard_');  -- the server's own, kept by 32_information_schema.sql
 
 -- Rights on them that users were given.
 CREATE TEMP TABLE granted ON COMMIT DROP AS

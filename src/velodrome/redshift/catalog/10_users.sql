@@ -54,7 +54,8 @@ $$;
 CREATE OR REPLACE FUNCTION velodrome.has_system_privilege(privilege text, who oid DEFAULT velodrome.caller())
 RETURNS boolean LANGUAGE sql STABLE
 RETURN velodrome.is_superuser(who) OR EXISTS (
-    SELECT FROM pg_catalog.pg_roles r WHERE (r.oid = who OR r.oid IN (SELECT velodrome.roles_of(who)))
+    -- Of roles only: a user may set what he likes for himself, with dynamic SQL in a procedure.
+    SELECT FROM pg_catalog.pg_roles r WHERE NOT r.rolcanlogin AND (r.oid = who OR r.oid IN (SELECT velodrome.roles_of(who)))
     AND privilege = ANY (string_to_array(velodrome.kept(r.rolconfig, 'system_privileges'), ','))
 );
 
@@ -106,15 +107,20 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION velodrome.administrator() RETURNS oid LANGUAGE sql STABLE
-RETURN (SELECT oid FROM pg_catalog.pg_roles WHERE velodrome.kept(rolconfig, 'administrator') = 'true' ORDER BY oid LIMIT 1);
+RETURN (SELECT oid FROM pg_catalog.pg_roles WHERE rolcreaterole AND velodrome.kept(rolconfig, 'administrator') = 'true' ORDER BY oid LIMIT 1);
 
 CREATE OR REPLACE PROCEDURE velodrome.set_superuser(name text, wanted boolean) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     first text := (SELECT rolname FROM pg_roles WHERE oid = velodrome.administrator());
+    who oid := (SELECT oid FROM pg_roles WHERE rolname = name);
 BEGIN
-    IF wanted THEN
-        EXECUTE format('REVOKE %I FROM "sys:superuser"', name);
+    IF wanted = velodrome.is_superuser(who) THEN
+        RETURN;
+    ELSIF wanted THEN
+        IF EXISTS (SELECT FROM pg_auth_members WHERE roleid = who AND member = (SELECT oid FROM pg_roles WHERE rolname = 'sys:superuser')) THEN
+            EXECUTE format('REVOKE %I FROM "sys:superuser"', name);
+        END IF;
         EXECUTE format('ALTER ROLE %I CREATEDB CREATEROLE BYPASSRLS', name);
         IF first IS NULL OR first = name THEN
             EXECUTE format('ALTER ROLE %I SET velodrome.administrator = true', name);

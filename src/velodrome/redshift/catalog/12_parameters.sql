@@ -1,7 +1,8 @@
 -- The session's parameters beyond PostgreSQL's: velodrome.NAME holds Redshift's parameter NAME (sql/parameters.py).
 -- Others of that prefix are what ALTER ROLE … SET keeps of users and roles, which no client may set.
 CREATE OR REPLACE FUNCTION velodrome.is_own_parameter(parameter text) RETURNS boolean LANGUAGE sql STABLE
-RETURN parameter = ANY (string_to_array(current_setting('velodrome.parameters', true), ','));
+RETURN parameter = ANY (string_to_array(current_setting('velodrome.parameters', true), ','))
+    AND parameter NOT IN ('parameters', 'administrator', 'system_privileges', 'owner', 'external_id', 'syslog_access');
 
 -- What a user may have as a default of his sessions: Redshift's parameters, and variables with a dot in their name.
 CREATE OR REPLACE FUNCTION velodrome.is_parameter(parameter text) RETURNS boolean LANGUAGE sql STABLE
@@ -13,9 +14,15 @@ RETURN velodrome.is_own_parameter(parameter)
 CREATE OR REPLACE FUNCTION velodrome.parameter_inside(parameter text) RETURNS text LANGUAGE sql STABLE
 RETURN CASE WHEN velodrome.is_own_parameter(parameter) THEN 'velodrome.' || parameter ELSE parameter END;
 
+-- Times are shown in milliseconds, as a number: https://docs.aws.amazon.com/redshift/latest/dg/r_statement_timeout.html
+CREATE OR REPLACE FUNCTION velodrome.shown(parameter text, missing_ok boolean DEFAULT false) RETURNS text LANGUAGE sql STABLE STRICT
+RETURN CASE parameter WHEN 'statement_timeout' THEN (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_timeout')
+    WHEN 'is_superuser' THEN CASE WHEN velodrome.is_superuser() THEN 'on' ELSE 'off' END
+    ELSE pg_catalog.current_setting(velodrome.parameter_inside(parameter), missing_ok) END;
+
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SHOW.html
 CREATE OR REPLACE FUNCTION velodrome.show_all() RETURNS TABLE (name text, setting text) LANGUAGE sql STABLE AS $$
-    SELECT parameter, current_setting(velodrome.parameter_inside(parameter)) FROM (
+    SELECT parameter, velodrome.shown(parameter) FROM (
         SELECT unnest(string_to_array(current_setting('velodrome.parameters'), ',')) AS parameter
         UNION ALL VALUES ('datestyle'), ('extra_float_digits'), ('search_path'), ('statement_timeout'), ('timezone'),
             ('client_encoding'), ('client_min_messages'), ('application_name'), ('intervalstyle'), ('default_transaction_read_only')
@@ -24,9 +31,9 @@ $$;
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_CURRENT_SETTING.html, …/r_SET_CONFIG.html
 CREATE OR REPLACE FUNCTION velodrome.current_setting(parameter text) RETURNS text LANGUAGE sql STABLE STRICT
-RETURN pg_catalog.current_setting(velodrome.parameter_inside(lower(parameter)));
+RETURN velodrome.shown(lower(parameter));
 CREATE OR REPLACE FUNCTION velodrome.current_setting(parameter text, missing_ok boolean) RETURNS text LANGUAGE sql STABLE STRICT
-RETURN pg_catalog.current_setting(velodrome.parameter_inside(lower(parameter)), missing_ok);
+RETURN velodrome.shown(lower(parameter), missing_ok);
 CREATE OR REPLACE FUNCTION velodrome.set_config(parameter text, setting text, is_local boolean) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     IF lower(parameter) IN ('role', 'session_authorization', 'standard_conforming_strings', 'backslash_quote', 'session_replication_role')

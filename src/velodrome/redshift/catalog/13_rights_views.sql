@@ -28,7 +28,7 @@ RETURN who = 0 OR velodrome.caller() IN (who, owner) OR who IN (SELECT velodrome
 CREATE OR REPLACE VIEW pg_catalog.pg_user AS
 SELECT rolname AS usename, oid::bigint::int AS usesysid, rolcreatedb AS usecreatedb, velodrome.is_superuser(oid) AS usesuper,
     rolname = 'rdsdb' AS usecatupd, '********'::text AS passwd, rolvaliduntil AS valuntil,
-    ARRAY(SELECT c FROM unnest(rolconfig) c WHERE c !~ '^velodrome\.(administrator|syslog_access|external_id)=') AS useconfig
+    nullif(ARRAY(SELECT regexp_replace(c, '^velodrome\.', '') FROM unnest(rolconfig) c WHERE c !~ '^velodrome\.(administrator|syslog_access|external_id)='), '{}') AS useconfig
 FROM pg_catalog.pg_roles WHERE rolcanlogin;
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_PG_USER_INFO.html

@@ -43,25 +43,38 @@ EXCEPTION WHEN syntax_error THEN
     RETURN to_regtype(regexp_replace(bare, '^\S+\s+', ''))::oid;
 END $$;
 
--- Done with the caller's rights. OUT parameters are no part of a procedure's signature:
--- https://docs.aws.amazon.com/redshift/latest/dg/r_DROP_PROCEDURE.html (inside they are the ones with a default)
-CREATE OR REPLACE PROCEDURE velodrome.drop_procedure(name text[], arguments text[], if_exists boolean) LANGUAGE plpgsql AS $$
+-- OUT parameters are no part of a procedure's signature (inside they are the ones with a default); NULL if there is none.
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_DROP_PROCEDURE.html
+CREATE OR REPLACE FUNCTION velodrome.find_procedure(name text[], arguments text[]) RETURNS regprocedure LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    shown text := format('%s(%s)', array_to_string(name, '.'), array_to_string(arguments, ', '));
     wanted oid[] := ARRAY(SELECT velodrome.argument_type(a) FROM unnest(arguments) a);
-    found regprocedure := (
+BEGIN
+    RETURN (
         SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
         WHERE p.prokind = 'p' AND p.proname = name[array_length(name, 1)]
             AND CASE array_length(name, 1) WHEN 1 THEN n.nspname = ANY (current_schemas(false)) ELSE n.nspname = name[array_length(name, 1) - 1] END
             AND (p.proargtypes::oid[])[0:p.pronargs - p.pronargdefaults - 1] = wanted
         ORDER BY array_position(current_schemas(false), n.nspname) LIMIT 1
     );
+END $$;
+
+-- A statement about a procedure, with its whole signature in; done with the caller's rights.
+CREATE OR REPLACE PROCEDURE velodrome.on_procedure(before text, name text[], arguments text[], behind text, if_exists boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+    found regprocedure := velodrome.find_procedure(name, arguments);
+    shown text := format('%s(%s)', array_to_string(name, '.'), array_to_string(arguments, ', '));
 BEGIN
     IF found IS NOT NULL THEN
-        EXECUTE format('DROP PROCEDURE %s', found);
+        EXECUTE format('%s %s %s', before, found, behind);
     ELSIF if_exists THEN
         RAISE NOTICE 'procedure % does not exist, skipping', shown;
     ELSE
         RAISE EXCEPTION 'procedure % does not exist', shown USING ERRCODE = '42883';
     END IF;
 END $$;
+DROP PROCEDURE IF EXISTS velodrome.drop_procedure(text[], text[], boolean);
+
+-- In SQL that a procedure puts together nothing becomes COALESCE: https://docs.aws.amazon.com/redshift/latest/dg/r_NVL_function.html
+CREATE OR REPLACE FUNCTION pg_catalog.nvl(anycompatible, anycompatible) RETURNS anycompatible LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, $2)';
+CREATE OR REPLACE FUNCTION pg_catalog.nvl(anycompatible, anycompatible, anycompatible) RETURNS anycompatible LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, $2, $3)';

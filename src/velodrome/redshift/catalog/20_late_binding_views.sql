@@ -26,7 +26,53 @@ CREATE OR REPLACE FUNCTION velodrome.relation_name(relation oid) RETURNS text LA
 RETURN (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation);
 
--- A view with the columns that it has, and no rows but an error; takes the lock that keeps readers out until the end.
+-- Gives a view the columns and the query of another, which is then dropped: what CREATE OR REPLACE VIEW refuses to do
+-- when columns change. The view keeps its number, owner, rights and comments; what it reads is not recorded.
+-- It is not locked here: a reader locks it and then its tables, who has locked a table comes the other way, and so one of
+-- the two would fail. hold_readers() locks before.
+CREATE OR REPLACE FUNCTION velodrome.take_over_view(view oid, made oid) RETURNS oid[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET velodrome.binding = 'on' AS $$
+DECLARE
+    fields text := (SELECT string_agg(attname, ', ') FROM pg_attribute
+        WHERE attrelid = 'pg_attribute'::regclass AND attnum > 0 AND attname NOT IN ('attrelid', 'attmissingval'));
+    same boolean;
+    rights jsonb := (SELECT jsonb_object_agg(attname, attacl::text) FROM pg_attribute WHERE attrelid = view AND attnum > 0 AND attacl IS NOT NULL);
+    objects oid[] := ARRAY(
+        SELECT DISTINCT refobjid FROM pg_depend WHERE classid = 'pg_rewrite'::regclass AND refobjid <> made
+        AND objid = (SELECT oid FROM pg_rewrite WHERE ev_class = made)
+    );
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_depend d JOIN pg_attribute a ON a.attrelid = view AND a.attnum = d.refobjsubid
+        LEFT JOIN pg_attribute b ON b.attrelid = made AND b.attnum = a.attnum
+        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = view AND d.refobjsubid > 0
+        AND (b.attname, b.atttypid, b.atttypmod) IS DISTINCT FROM (a.attname, a.atttypid, a.atttypmod)
+    ) THEN
+        RAISE EXCEPTION 'cannot change number of columns in view' USING ERRCODE = '42P16';
+    END IF;
+    same := NOT EXISTS (
+        SELECT FROM (SELECT * FROM pg_attribute WHERE attrelid = view AND attnum > 0) a
+        FULL JOIN (SELECT * FROM pg_attribute WHERE attrelid = made AND attnum > 0) b ON b.attnum = a.attnum
+        WHERE (a.attname, a.atttypid, a.atttypmod, a.attcollation) IS DISTINCT FROM (b.attname, b.atttypid, b.atttypmod, b.attcollation)
+    );
+    IF NOT same THEN
+        -- One command each, since after each the number of columns is held against the columns themselves.
+        WITH gone AS (DELETE FROM pg_attribute WHERE attrelid = view AND attnum > 0) UPDATE pg_class SET relnatts = 0 WHERE oid = view;
+        EXECUTE format(
+            'WITH made AS (INSERT INTO pg_attribute (attrelid, %1$s) SELECT $1, %1$s FROM pg_attribute WHERE attrelid = $2 AND attnum > 0)
+            UPDATE pg_class SET relnatts = (SELECT relnatts FROM pg_class WHERE oid = $2) WHERE oid = $1', fields
+        ) USING view, made;
+        UPDATE pg_attribute SET attacl = (rights ->> attname)::aclitem[] WHERE attrelid = view AND rights ? attname::text;
+    END IF;
+    UPDATE pg_rewrite SET ev_action = (SELECT ev_action FROM pg_rewrite WHERE ev_class = made) WHERE ev_class = view;
+    UPDATE pg_class SET relhasrules = true WHERE oid = view;
+    DELETE FROM pg_depend WHERE classid = 'pg_rewrite'::regclass AND deptype = 'n' AND refobjid <> view
+        AND objid = (SELECT oid FROM pg_rewrite WHERE ev_class = view);
+    EXECUTE format('DROP VIEW %s', velodrome.relation_name(made));
+    RETURN objects;
+END $$;
+
+-- Makes of a view one with the columns that it has, and no rows but an error.
 CREATE OR REPLACE FUNCTION velodrome.seal_view(view oid, code text, message text, names text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET velodrome.binding = 'on' AS $$
 DECLARE
@@ -42,46 +88,8 @@ BEGIN
         columns := (SELECT string_agg(format('NULL::varchar AS %I', name), ', ' ORDER BY number)
             FROM (SELECT DISTINCT ON (name) name, number FROM unnest(names) WITH ORDINALITY u (name, number) ORDER BY name, number) u);
     END IF;
-    EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT %s FROM velodrome.unbound(%L, %L) AS nothing (nothing int)',
-        velodrome.relation_name(view), columns, code, message);
-    DELETE FROM pg_depend WHERE classid = 'pg_rewrite'::regclass AND deptype = 'n' AND refobjid <> view
-        AND objid = (SELECT oid FROM pg_rewrite WHERE ev_class = view);
-END $$;
-
--- Gives a view the columns and the query of another, which is then dropped: what CREATE OR REPLACE VIEW refuses to do
--- when columns change. The view keeps its number, owner, rights and comments; what it reads is not recorded.
-CREATE OR REPLACE FUNCTION velodrome.take_over_view(view oid, made oid) RETURNS oid[]
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET velodrome.binding = 'on' AS $$
-DECLARE
-    fields text := (SELECT string_agg(attname, ', ') FROM pg_attribute
-        WHERE attrelid = 'pg_attribute'::regclass AND attnum > 0 AND attname NOT IN ('attrelid', 'attmissingval'));
-    rights jsonb := (SELECT jsonb_object_agg(attname, attacl::text) FROM pg_attribute WHERE attrelid = view AND attnum > 0 AND attacl IS NOT NULL);
-    objects oid[] := ARRAY(
-        SELECT DISTINCT refobjid FROM pg_depend WHERE classid = 'pg_rewrite'::regclass AND refobjid <> made
-        AND objid = (SELECT oid FROM pg_rewrite WHERE ev_class = made)
-    );
-BEGIN
-    IF EXISTS (
-        SELECT FROM pg_depend d JOIN pg_attribute a ON a.attrelid = view AND a.attnum = d.refobjsubid
-        LEFT JOIN pg_attribute b ON b.attrelid = made AND b.attnum = a.attnum
-        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = view AND d.refobjsubid > 0
-        AND (b.attname, b.atttypid, b.atttypmod) IS DISTINCT FROM (a.attname, a.atttypid, a.atttypmod)
-    ) THEN
-        RAISE EXCEPTION 'cannot change number of columns in view' USING ERRCODE = '42P16';
-    END IF;
-    -- One command each, since after each the number of columns is held against the columns themselves.
-    WITH gone AS (DELETE FROM pg_attribute WHERE attrelid = view AND attnum > 0) UPDATE pg_class SET relnatts = 0 WHERE oid = view;
-    EXECUTE format(
-        'WITH made AS (INSERT INTO pg_attribute (attrelid, %1$s) SELECT $1, %1$s FROM pg_attribute WHERE attrelid = $2 AND attnum > 0)
-        UPDATE pg_class SET relnatts = (SELECT relnatts FROM pg_class WHERE oid = $2) WHERE oid = $1', fields
-    ) USING view, made;
-    UPDATE pg_attribute SET attacl = (rights ->> attname)::aclitem[] WHERE attrelid = view AND rights ? attname::text;
-    UPDATE pg_rewrite SET ev_action = (SELECT ev_action FROM pg_rewrite WHERE ev_class = made) WHERE ev_class = view;
-    UPDATE pg_class SET relhasrules = true WHERE oid = view;
-    DELETE FROM pg_depend WHERE classid = 'pg_rewrite'::regclass AND deptype = 'n' AND refobjid <> view
-        AND objid = (SELECT oid FROM pg_rewrite WHERE ev_class = view);
-    EXECUTE format('DROP VIEW %s', velodrome.relation_name(made));
-    RETURN objects;
+    EXECUTE format('CREATE VIEW velodrome.late_%s AS SELECT %s FROM velodrome.unbound(%L, %L) AS nothing (nothing int)', view, columns, code, message);
+    PERFORM velodrome.take_over_view(view, format('velodrome.late_%s', view)::regclass);
 END $$;
 
 -- Reads a view's text again. The text comes from a client and is read with the rights of the server's owner, which must
@@ -96,12 +104,11 @@ DECLARE
     found_message text;
     read oid[];
 BEGIN
-    SELECT * INTO late FROM velodrome.late_binding_views WHERE relid = view;
-    IF NOT FOUND OR strpos(late.query, chr(59)) > 0 THEN
+    SELECT * INTO late FROM velodrome.late_binding_views WHERE relid = view FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;  -- dropped in the meantime
+    ELSIF strpos(late.query, chr(59)) > 0 THEN
         RAISE EXCEPTION 'not the text of a view' USING ERRCODE = '42601';
-    END IF;
-    IF NOT creating THEN
-        PERFORM velodrome.seal_view(view, '42P01', 'the view is being read', late.selects);
     END IF;
     columns := (SELECT '(' || string_agg(quote_ident(name), ', ') || ')' FROM unnest(late.columns) name);
     BEGIN
@@ -110,9 +117,9 @@ BEGIN
         EXECUTE format('CREATE VIEW %s %s AS ', made, columns) || late.query;
         PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
         read := velodrome.take_over_view(view, made::regclass);
-    EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+    EXCEPTION WHEN OTHERS THEN  -- kept, and given to whoever reads the view
         GET STACKED DIAGNOSTICS found_code = RETURNED_SQLSTATE, found_message = MESSAGE_TEXT;
-        IF creating AND found_code = '42601' THEN
+        IF creating AND found_code IN ('42601', '0A000') THEN
             RAISE EXCEPTION USING ERRCODE = found_code, MESSAGE = found_message;
         END IF;
     END;
@@ -139,7 +146,7 @@ DECLARE
 BEGIN
     FOR found IN
         SELECT l.relid FROM velodrome.late_binding_views l JOIN pg_class c ON c.oid = l.relid
-        WHERE l.objects && changed OR l.reads && names
+        WHERE l.objects && changed OR l.reads && names ORDER BY l.relid
     LOOP
         PERFORM velodrome.bind_view(found);
         IF depth < 20 THEN
@@ -260,6 +267,41 @@ END $$;
 -- Anybody may have views read again: nothing changes by it but what is wrong.
 CREATE OR REPLACE FUNCTION velodrome.bind_readers_of(changed oid[], names text[]) RETURNS void LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$ SELECT velodrome.bind_readers(changed, names) $$;
+
+-- Before a table or view changes or goes, the late-binding views over it are locked, as a reader would: the outermost
+-- first, and before the table. Readers then wait for the end of the transaction and see what there is then. Which
+-- tables these are is told by the statement's text, in which their names stand.
+CREATE OR REPLACE FUNCTION velodrome.lock_readers(sent text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET velodrome.binding = 'on' SET standard_conforming_strings = on AS $$
+DECLARE
+    found oid;
+BEGIN
+    FOR found IN
+        WITH RECURSIVE named AS (
+            SELECT c.oid, n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('r', 'v', 'm') AND n.nspname || '.' || c.relname IN (SELECT unnest(reads) FROM velodrome.late_binding_views)
+            AND pg_has_role(session_user, c.relowner, 'USAGE')
+            AND (strpos(lower(sent), c.relname) > 0 OR (strpos(lower(sent), n.nspname) > 0 AND sent ~* '\mschema\M'))
+        ), over (relid, depth) AS (
+            SELECT l.relid, 1 FROM velodrome.late_binding_views l JOIN named ON named.oid = ANY (l.objects) OR named.name = ANY (l.reads)
+            UNION
+            SELECT l.relid, depth + 1 FROM over JOIN velodrome.late_binding_views l ON over.relid = ANY (l.objects) WHERE depth < 20
+        )
+        SELECT relid FROM over JOIN pg_class c ON c.oid = relid GROUP BY relid ORDER BY max(depth) DESC, relid
+    LOOP
+        EXECUTE format('ALTER VIEW %s RESET (security_barrier)', velodrome.relation_name(found));
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION velodrome.hold_readers() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT velodrome.at_work() AND EXISTS (SELECT FROM velodrome.late_binding_views) THEN
+        PERFORM velodrome.lock_readers(current_query());
+    END IF;
+END $$;
+DROP EVENT TRIGGER IF EXISTS velodrome_hold_readers;
+CREATE EVENT TRIGGER velodrome_hold_readers ON ddl_command_start WHEN TAG IN (
+    'ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER SCHEMA', 'DROP TABLE', 'DROP VIEW', 'DROP MATERIALIZED VIEW', 'DROP SCHEMA'
+) EXECUTE FUNCTION velodrome.hold_readers();
 
 CREATE OR REPLACE FUNCTION velodrome.forget_dropped_views() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM velodrome.late_binding_views l WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relid)

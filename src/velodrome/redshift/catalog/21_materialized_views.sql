@@ -129,6 +129,16 @@ BEGIN
     PERFORM velodrome.refreshed(view, taken, began, stale, kind);
 END $$;
 
+-- What REFRESH … CASCADE does before, in a procedure.
+CREATE OR REPLACE FUNCTION velodrome.refresh_bases(name text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    found oid;
+BEGIN
+    FOR found IN SELECT velodrome.stale_bases(to_regclass(name)) LOOP
+        PERFORM velodrome.refresh(found, 'Manual');
+    END LOOP;
+END $$;
+
 CREATE OR REPLACE FUNCTION velodrome.created_materialized_view(view oid, note jsonb) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -152,34 +162,26 @@ BEGIN
     END IF;
 END $$;
 
+-- How things stand before a refresh, whichever view it is of: [stale, reads a stale one] by the view's number.
+CREATE OR REPLACE FUNCTION velodrome.before_any_refresh() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_build_object('seen', pg_current_snapshot()::text, 'at', clock_timestamp()::timestamp::text, 'views', (
+        SELECT jsonb_object_agg(relid, jsonb_build_array(velodrome.is_stale(relid), EXISTS (SELECT velodrome.stale_bases(relid)))) FROM velodrome.materialized_views
+    ))
+$$;
 CREATE OR REPLACE FUNCTION velodrome.before_refresh() RETURNS event_trigger LANGUAGE plpgsql AS $$
-DECLARE
-    note jsonb;
-    view oid;
-    found oid;
-    state jsonb := '{}';
 BEGIN
     IF current_setting('velodrome.binding', true) = 'on' THEN
         RETURN;
     END IF;
-    FOR note IN SELECT n FROM velodrome.view_notes() n WHERE n ? 'refresh' LOOP
-        view := to_regclass(note ->> 'name');
-        CONTINUE WHEN view IS NULL;
-        IF note ->> 'refresh' = 'cascade' THEN
-            FOR found IN SELECT velodrome.stale_bases(view) LOOP
-                PERFORM velodrome.refresh(found, 'Manual');
-            END LOOP;
-        END IF;
-        state := state || jsonb_build_object(view::text, jsonb_build_array(
-            velodrome.is_stale(view), EXISTS (SELECT velodrome.stale_bases(view)), pg_current_snapshot()::text, clock_timestamp()::timestamp::text));
-    END LOOP;
-    PERFORM set_config('velodrome.refreshing', state::text, true);
+    PERFORM velodrome.refresh_bases(n ->> 'name') FROM velodrome.view_notes() n WHERE n ->> 'refresh' = 'cascade';
+    PERFORM set_config('velodrome.refreshing', velodrome.before_any_refresh()::text, true);
 END $$;
 
 CREATE OR REPLACE FUNCTION velodrome.after_materialized_view() RETURNS event_trigger LANGUAGE plpgsql AS $$
 DECLARE
     command record;
     note jsonb;
+    before jsonb;
     state jsonb;
 BEGIN
     IF current_setting('velodrome.binding', true) = 'on' THEN
@@ -192,15 +194,16 @@ BEGIN
         SELECT n INTO note FROM velodrome.view_notes() n
             WHERE n ->> 'relation' = command.relname AND (n ->> 'schema' = '' OR n ->> 'schema' = command.nspname);
         IF command.command_tag = 'REFRESH MATERIALIZED VIEW' THEN
-            state := nullif(current_setting('velodrome.refreshing', true), '')::jsonb -> command.objid::text;
-            CONTINUE WHEN state IS NULL;
-            PERFORM velodrome.refreshed(command.objid, (state ->> 2)::pg_snapshot, (state ->> 3)::timestamp, (state ->> 0)::boolean, 'Manual');
+            before := current_setting('velodrome.refreshing')::jsonb;
+            state := before -> 'views' -> command.objid::text;
+            PERFORM velodrome.refreshed(command.objid, (before ->> 'seen')::pg_snapshot, (before ->> 'at')::timestamp, (state ->> 0)::boolean, 'Manual');
             RAISE INFO '%', velodrome.refresh_message(command.objid, (state ->> 0)::boolean, (state ->> 1)::boolean);
+        ELSIF command.command_tag = 'CREATE MATERIALIZED VIEW' THEN
+            -- In a procedure there is no note.
+            PERFORM velodrome.created_materialized_view(command.objid, coalesce(note, '{}'));
+            PERFORM velodrome.refresh(command.objid, 'Create');
         ELSIF note IS NOT NULL THEN
             PERFORM velodrome.created_materialized_view(command.objid, note);
-            IF command.command_tag = 'CREATE MATERIALIZED VIEW' THEN
-                PERFORM velodrome.refresh(command.objid, 'Create');
-            END IF;
         END IF;
     END LOOP;
 END $$;

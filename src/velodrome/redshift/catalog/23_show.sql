@@ -39,7 +39,7 @@ RETURNS TABLE (database_name varchar, schema_name varchar, schema_owner int, sch
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT velodrome.this_database(database), nspname::varchar, nspowner::int, 'local'::varchar, velodrome.acl_text(nspacl), NULL::varchar, NULL::varchar
     FROM pg_namespace
-    WHERE nspname NOT LIKE 'pg\_toast%' AND nspname NOT LIKE 'pg\_temp\_%' AND nspname <> 'velodrome'
+    WHERE nspname NOT LIKE 'pg\_toast%' AND nspname NOT LIKE 'pg\_temp\_%' AND nspname NOT IN ('velodrome', 'pg_velodrome_rls')
     AND (velodrome.is_superuser() OR has_schema_privilege(oid, 'USAGE') OR has_schema_privilege(oid, 'CREATE')) ORDER BY nspname
 $$;
 
@@ -47,7 +47,7 @@ $$;
 CREATE OR REPLACE FUNCTION velodrome.shown_relations() RETURNS TABLE (relid oid, schema_name varchar, table_name varchar) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.oid, n.nspname::varchar, c.relname::varchar FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'velodrome' AND n.nspname NOT LIKE 'pg\_toast%' AND NOT pg_is_other_temp_schema(n.oid)
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('velodrome', 'pg_velodrome_rls') AND n.nspname NOT LIKE 'pg\_toast%' AND NOT pg_is_other_temp_schema(n.oid)
     AND (velodrome.is_superuser() OR pg_has_role(c.relowner, 'USAGE')
         OR (has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')))
 $$;
@@ -78,7 +78,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION velodrome.check_schema(name text) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = name AND nspname <> 'velodrome') THEN
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = name AND nspname NOT IN ('velodrome', 'pg_velodrome_rls')) THEN
         RAISE EXCEPTION 'schema "%" does not exist', name USING ERRCODE = '3F000';
     END IF;
 END $$;
@@ -89,7 +89,7 @@ DECLARE
     found oid := to_regclass(CASE WHEN schema IS NULL THEN format('%I', relation) ELSE format('%I.%I', schema, relation) END);
 BEGIN
     PERFORM velodrome.this_database(database);
-    IF found IS NULL OR schema = 'velodrome' THEN
+    IF found IS NULL OR schema IN ('velodrome', 'pg_velodrome_rls') THEN
         RAISE EXCEPTION 'relation "%" does not exist', concat_ws('.', schema, relation) USING ERRCODE = '42P01';
     ELSIF NOT EXISTS (SELECT FROM velodrome.shown_relations() r WHERE r.relid = found) THEN
         RAISE EXCEPTION 'permission denied for relation %', relation USING ERRCODE = '42501';

@@ -128,6 +128,21 @@ CREATE OR REPLACE FUNCTION velodrome.show_grants_on_procedure(database text, sch
 RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
     identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
 LANGUAGE sql STABLE AS $$ SELECT * FROM velodrome.routine_grants(velodrome.shown_routine('p', database, schema, name, types), 'PROCEDURE') $$;
+-- SHOW GRANTS FOR …: what somebody holds on relations, schemas and routines of this database.
+CREATE OR REPLACE FUNCTION velodrome.show_grants()
+RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
+    identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM velodrome.show_all_grants(NULL)
+    UNION ALL
+    SELECT current_database()::varchar, n.nspname::varchar, n.nspname::varchar, g.* FROM pg_namespace n, velodrome.grants(n.nspacl, 'SCHEMA', 'SCHEMA') g
+    WHERE n.nspname NOT IN ('velodrome', 'pg_catalog', 'information_schema', 'pg_toast')
+    UNION ALL
+    SELECT g.* FROM velodrome.shown_routines('f', NULL) r, velodrome.routine_grants(r.routine, 'FUNCTION') g
+    UNION ALL
+    SELECT g.* FROM velodrome.shown_routines('p', NULL) r, velodrome.routine_grants(r.routine, 'PROCEDURE') g
+    ORDER BY 2, 3, 7, 5
+$$;
 CREATE OR REPLACE FUNCTION velodrome.show_column_grants(database text, schema text, relation text)
 RETURNS TABLE (database_name varchar, schema_name varchar, table_name varchar, column_name varchar, object_type varchar, privilege_type varchar,
     identity_id int, identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)

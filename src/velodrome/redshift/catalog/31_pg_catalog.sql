@@ -2,16 +2,18 @@
 -- informational constraints with indexes that do not exist. Clients that name one of these tables of pg_catalog read the
 -- view of that name here (sql/system_catalog.py). What is our own does not show.
 
-CREATE SCHEMA IF NOT EXISTS velodrome_standard;
+-- The schemas of this warehouse itself.
+CREATE OR REPLACE FUNCTION velodrome.own_schemas() RETURNS oid[] LANGUAGE sql STABLE
+RETURN ARRAY(SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('velodrome', 'pg_velodrome_rls'));
 
 -- https://www.postgresql.org/docs/8.0/catalog-pg-namespace.html
 CREATE VIEW velodrome.pg_namespace AS
-SELECT n.* FROM pg_catalog.pg_namespace n WHERE n.nspname NOT IN ('velodrome', 'velodrome_standard');
+SELECT n.* FROM pg_catalog.pg_namespace n WHERE n.nspname NOT IN ('velodrome', 'pg_velodrome_rls');
 
 -- https://www.postgresql.org/docs/8.0/catalog-pg-type.html
 CREATE VIEW velodrome.pg_type AS
 SELECT t.* FROM pg_catalog.pg_type t
-WHERE t.typnamespace NOT IN ('velodrome'::regnamespace, 'velodrome_standard'::regnamespace);
+WHERE t.typnamespace <> ALL ((SELECT velodrome.own_schemas())::oid[]);
 
 -- https://www.postgresql.org/docs/8.0/catalog-pg-database.html
 CREATE VIEW velodrome.pg_database AS
@@ -34,7 +36,7 @@ SELECT oid, proname, pronamespace, proowner, prolang, procost, prorows, provaria
     proargdefaults, protrftypes, prosrc, probin, prosqlbody, proconfig, proacl,
     prokind = 'a' AS proisagg, prokind = 'w' AS proiswindow
 FROM pg_catalog.pg_proc p
-WHERE p.pronamespace NOT IN ('velodrome'::regnamespace, 'velodrome_standard'::regnamespace);
+WHERE p.pronamespace <> ALL ((SELECT velodrome.own_schemas())::oid[]);
 
 -- Keys that are noted only, with the columns' numbers.
 CREATE VIEW velodrome.noted_keys AS
@@ -58,7 +60,7 @@ SELECT c.oid, c.relname, c.relnamespace, c.reltype, c.reloftype, c.relowner, c.r
     c.relallvisible, c.relallfrozen, c.reltoastrelid,
     c.relhasindex OR EXISTS (SELECT FROM velodrome.constraint_notes k WHERE k.relid = c.oid AND k.kind <> 'foreign key') AS relhasindex,
     c.relisshared, c.relpersistence,
-    CASE c.relkind WHEN 'm' THEN 'v' ELSE c.relkind END AS relkind,  -- a materialized view is one of the views on Redshift
+    CASE c.relkind WHEN 'm' THEN 'v' ELSE c.relkind END AS relkind,  -- a materialized view is a view there
     c.relnatts, c.relchecks, c.relhasrules,
     EXISTS (SELECT FROM velodrome.constraint_notes k WHERE k.kind = 'foreign key' AND c.oid IN (k.relid, k.referenced)) AS relhastriggers,
     c.relhassubclass,
@@ -75,7 +77,7 @@ FROM pg_catalog.pg_class c LEFT JOIN velodrome.table_notes t ON t.relid = c.oid
 WHERE c.relkind <> 'S'  -- of identity columns, which have none on Redshift
     AND NOT (c.relnamespace = 'pg_toast'::regnamespace AND c.oid >= 16384)
     AND NOT (c.relnamespace = 'pg_catalog'::regnamespace AND c.relname ~ velodrome.later_tables())
-    AND c.relnamespace NOT IN ('velodrome'::regnamespace, 'velodrome_standard'::regnamespace)
+    AND c.relnamespace <> ALL ((SELECT velodrome.own_schemas())::oid[])
 UNION ALL
 SELECT k.index, k.name, k.relnamespace, 0::oid, 0::oid, k.relowner, 403::oid, 0::oid, 0::oid,
     1, 0::real, 0, 0, 0::oid, false, false, 'p'::"char", 'i'::"char", cardinality(k.columns)::smallint, 0::smallint,
@@ -129,7 +131,8 @@ SELECT c.oid, c.conname, c.connamespace, c.contype, c.condeferrable, c.condeferr
     c.contypid, c.conindid, c.conparentid, c.confrelid, c.confupdtype, c.confdeltype, c.confmatchtype, c.conislocal,
     c.coninhcount, c.connoinherit, c.conperiod, c.conkey, c.confkey, c.conbin, pg_get_expr(c.conbin, c.conrelid) AS consrc
 FROM pg_catalog.pg_constraint c WHERE c.contype <> 'n'
-    AND c.connamespace NOT IN ('pg_catalog'::regnamespace, 'velodrome'::regnamespace, 'velodrome_standard'::regnamespace)
+    AND c.connamespace <> ALL ((SELECT velodrome.own_schemas())::oid[])
+    AND c.connamespace <> 'pg_catalog'::regnamespace
 UNION ALL
 SELECT k.oid, k.name, k.relnamespace, (CASE k.kind WHEN 'primary key' THEN 'p' WHEN 'unique' THEN 'u' ELSE 'f' END)::"char",
     false, false, false, true, k.relid,
@@ -141,7 +144,9 @@ FROM velodrome.noted_keys k;
 
 -- https://www.postgresql.org/docs/8.0/catalog-pg-attrdef.html; an identity column's default reads as on Redshift.
 CREATE VIEW velodrome.pg_attrdef AS
-SELECT d.oid, d.adrelid, d.adnum, d.adbin, pg_get_expr(d.adbin, d.adrelid) AS adsrc FROM pg_catalog.pg_attrdef d
+SELECT d.oid, d.adrelid, d.adnum, d.adbin, 
+    replace(pg_get_expr(d.adbin, d.adrelid), 'velodrome.', '') AS adsrc
+FROM pg_catalog.pg_attrdef d
 UNION ALL
 SELECT s.seqrelid, a.attrelid, a.attnum, NULL::pg_node_tree,
     format('%s(%s, %s, ''%s,%s''::text)', CASE a.attidentity WHEN 'a' THEN '"identity"' ELSE 'default_identity' END,
@@ -159,7 +164,9 @@ CREATE VIEW velodrome.pg_foreign_data_wrapper AS SELECT * FROM pg_catalog.pg_for
 CREATE VIEW velodrome.pg_foreign_table AS SELECT * FROM pg_catalog.pg_foreign_table WHERE false;
 CREATE VIEW velodrome.pg_event_trigger AS SELECT * FROM pg_catalog.pg_event_trigger WHERE false;
 CREATE VIEW velodrome.pg_extension AS SELECT * FROM pg_catalog.pg_extension WHERE false;
-GRANT SELECT ON velodrome.pg_foreign_server, velodrome.pg_foreign_data_wrapper, velodrome.pg_foreign_table,
+CREATE VIEW velodrome.pg_trigger AS SELECT * FROM pg_catalog.pg_trigger WHERE tgname !~ '^velodrome';
+CREATE VIEW velodrome.pg_matviews AS SELECT * FROM pg_catalog.pg_matviews WHERE false;
+GRANT SELECT ON velodrome.pg_trigger, velodrome.pg_matviews, velodrome.pg_foreign_server, velodrome.pg_foreign_data_wrapper, velodrome.pg_foreign_table,
     velodrome.pg_event_trigger, velodrome.pg_extension TO PUBLIC;
 
 GRANT SELECT ON velodrome.pg_namespace, velodrome.pg_type, velodrome.pg_database, velodrome.pg_proc, velodrome.pg_class,
@@ -204,11 +211,11 @@ SELECT n.nspname AS schemaname, c.relname AS tablename, pg_get_userbyid(c.relown
     c.relhasindex AS hasindexes, c.relhasrules AS hasrules, c.relhastriggers AS hastriggers, c.relrowsecurity AS rowsecurity
 FROM pg_catalog.pg_class c
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace
-WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('velodrome', 'velodrome_standard');
+WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('velodrome', 'pg_velodrome_rls');
 CREATE OR REPLACE VIEW pg_catalog.pg_views AS
 SELECT n.nspname AS schemaname, c.relname AS viewname, pg_get_userbyid(c.relowner) AS viewowner, pg_get_viewdef(c.oid) AS definition
 FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('velodrome', 'velodrome_standard');
+WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('velodrome', 'pg_velodrome_rls');
 CREATE OR REPLACE VIEW pg_catalog.pg_indexes AS
 SELECT n.nspname AS schemaname, c.relname AS tablename, i.relname AS indexname, t.spcname AS tablespace, pg_get_indexdef(i.oid) AS indexdef
 FROM velodrome.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indrelid JOIN velodrome.pg_class i ON i.oid = x.indexrelid

@@ -1,7 +1,7 @@
 -- The standard's views of the server itself, without what is our own, and with the informational constraints.
 -- https://www.postgresql.org/docs/8.0/information-schema.html
 
--- Each view that names a schema is kept under velodrome_standard as the server has it, and reads from there.
+-- Each view that names a schema is kept as velodrome.standard_… as the server has it, and reads from there.
 DO $$
 DECLARE
     found record;
@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     FOR found IN
         SELECT c.oid, c.relname, string_agg(
-            format('%I::text NOT IN (''velodrome'', ''velodrome_standard'')', a.attname), ' AND ' ORDER BY a.attnum
+            format('%I::text NOT IN (''velodrome'', ''pg_velodrome_rls'')', a.attname), ' AND ' ORDER BY a.attnum
         ) AS shown
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = 'information_schema'::regnamespace AND c.relkind = 'v'
@@ -17,17 +17,67 @@ BEGIN
             AND c.relname NOT IN ('table_constraints', 'key_column_usage', 'constraint_column_usage', 'constraint_table_usage')
         GROUP BY c.oid, c.relname
     LOOP
-        IF to_regclass(format('velodrome_standard.%I', found.relname)) IS NULL THEN
-            EXECUTE format('CREATE VIEW velodrome_standard.%I AS %s', found.relname, pg_get_viewdef(found.oid));
+        IF to_regclass(format('velodrome.%I', 'standard_' || found.relname)) IS NULL THEN
+            EXECUTE format('CREATE VIEW velodrome.%I AS %s', 'standard_' || found.relname, velodrome.view_text(found.oid));
         END IF;
         columns := (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = found.oid AND attnum > 0);
-        EXECUTE format('CREATE OR REPLACE VIEW information_schema.%I AS SELECT %s FROM velodrome_standard.%I WHERE %s',
-            found.relname, columns, found.relname, found.shown);
+        EXECUTE format('CREATE OR REPLACE VIEW information_schema.%I AS SELECT %s FROM velodrome.%I WHERE %s',
+            found.relname, columns, 'standard_' || found.relname, found.shown);
     END LOOP;
 END $$;
 
+-- A materialized view is a view on Redshift, an identity column's default is its pg_attrdef.adsrc:
+-- https://docs.aws.amazon.com/redshift/latest/dg/materialized-view-overview.html
+CREATE OR REPLACE VIEW information_schema.tables AS
+SELECT * FROM velodrome.standard_tables WHERE table_schema::text NOT IN ('velodrome', 'pg_velodrome_rls')
+UNION ALL
+SELECT current_database()::information_schema.sql_identifier, n.nspname::information_schema.sql_identifier,
+    c.relname::information_schema.sql_identifier, 'VIEW'::information_schema.character_data,
+    NULL::information_schema.sql_identifier, NULL::information_schema.character_data, NULL::information_schema.sql_identifier,
+    NULL::information_schema.sql_identifier, NULL::information_schema.sql_identifier, 'NO'::information_schema.yes_or_no,
+    'NO'::information_schema.yes_or_no, NULL::information_schema.character_data
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm' AND (pg_has_role(c.relowner, 'USAGE') OR has_table_privilege(c.oid, 'SELECT'));
+
+DO $$
+DECLARE
+    kept text := (
+        SELECT string_agg(CASE attname
+            WHEN 'column_default' THEN 'coalesce(s.column_default, d.adsrc)::information_schema.character_data AS column_default' ELSE 's.' || quote_ident(attname)
+        END, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'information_schema.columns'::regclass AND attnum > 0
+    );
+    own text := (
+        SELECT string_agg(format('(%s)::%s', coalesce(v.value, 'NULL'), format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+        FROM pg_attribute a LEFT JOIN (VALUES
+            ('table_catalog', 'current_database()'), ('table_schema', 'n.nspname'), ('table_name', 'c.relname'),
+            ('column_name', 'a.attname'), ('ordinal_position', 'a.attnum'), ('is_nullable', $text$'YES'$text$),
+            ('data_type', 'format_type(a.atttypid, NULL)'),
+            ('character_maximum_length', 'information_schema._pg_char_max_length(a.atttypid, a.atttypmod)'),
+            ('numeric_precision', 'information_schema._pg_numeric_precision(a.atttypid, a.atttypmod)'),
+            ('numeric_precision_radix', 'information_schema._pg_numeric_precision_radix(a.atttypid, a.atttypmod)'),
+            ('numeric_scale', 'information_schema._pg_numeric_scale(a.atttypid, a.atttypmod)'),
+            ('datetime_precision', 'information_schema._pg_datetime_precision(a.atttypid, a.atttypmod)'),
+            ('udt_catalog', 'current_database()'), ('udt_schema', $text$'pg_catalog'$text$), ('udt_name', 't.typname'),
+            ('dtd_identifier', 'a.attnum'), ('is_identity', $text$'NO'$text$), ('is_updatable', $text$'NO'$text$)
+        ) AS v (name, value) ON v.name = a.attname
+        WHERE a.attrelid = 'information_schema.columns'::regclass AND a.attnum > 0
+    );
+BEGIN
+    EXECUTE format($text$
+        CREATE OR REPLACE VIEW information_schema.columns AS
+        SELECT %s FROM velodrome.standard_columns s LEFT JOIN velodrome.pg_attrdef d ON s.is_identity = 'YES'
+            AND d.adrelid = to_regclass(format('%%I.%%I', s.table_schema, s.table_name)) AND d.adnum = s.ordinal_position
+        WHERE s.table_schema::text NOT IN ('velodrome', 'pg_velodrome_rls')
+        UNION ALL
+        SELECT %s FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+        WHERE c.relkind = 'm' AND (pg_has_role(c.relowner, 'USAGE') OR has_column_privilege(c.oid, a.attnum, 'SELECT'))
+    $text$, kept, own);
+END $$;
+
 -- Of the tables that the asking user owns or may write, as the standard says.
-CREATE VIEW velodrome.standard_keys AS
+CREATE VIEW velodrome.keys_of_tables AS
 SELECT current_database()::information_schema.sql_identifier AS catalog, n.nspname::information_schema.sql_identifier AS schema,
     k.relname::information_schema.sql_identifier AS table_name, k.name::information_schema.sql_identifier AS name,
     k.kind, k.columns, k.referenced, k.referenced_columns
@@ -41,7 +91,7 @@ SELECT catalog AS constraint_catalog, schema AS constraint_schema, name AS const
     'NO'::information_schema.yes_or_no AS is_deferrable, 'NO'::information_schema.yes_or_no AS initially_deferred,
     'NO'::information_schema.yes_or_no AS enforced,
     (CASE kind WHEN 'unique' THEN 'YES' END)::information_schema.yes_or_no AS nulls_distinct
-FROM velodrome.standard_keys;
+FROM velodrome.keys_of_tables;
 
 -- https://www.postgresql.org/docs/8.0/infoschema-key-column-usage.html
 CREATE OR REPLACE VIEW information_schema.key_column_usage AS
@@ -49,7 +99,7 @@ SELECT catalog AS constraint_catalog, schema AS constraint_schema, name AS const
     schema AS table_schema, table_name, c.name_::information_schema.sql_identifier AS column_name,
     c.place::int::information_schema.cardinal_number AS ordinal_position,
     (CASE kind WHEN 'foreign key' THEN c.place::int END)::information_schema.cardinal_number AS position_in_unique_constraint
-FROM velodrome.standard_keys k, unnest(k.columns) WITH ORDINALITY AS c (name_, place);
+FROM velodrome.keys_of_tables k, unnest(k.columns) WITH ORDINALITY AS c (name_, place);
 
 -- https://www.postgresql.org/docs/8.0/infoschema-constraint-column-usage.html
 CREATE OR REPLACE VIEW information_schema.constraint_column_usage AS
@@ -58,7 +108,7 @@ SELECT catalog AS table_catalog,
     coalesce(r.relname, table_name::name)::information_schema.sql_identifier AS table_name,
     c::information_schema.sql_identifier AS column_name,
     catalog AS constraint_catalog, schema AS constraint_schema, name AS constraint_name
-FROM velodrome.standard_keys k
+FROM velodrome.keys_of_tables k
 LEFT JOIN pg_catalog.pg_class r ON r.oid = k.referenced LEFT JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace,
     unnest(coalesce(k.referenced_columns, k.columns)) c;
 
@@ -68,7 +118,7 @@ SELECT catalog AS table_catalog,
     coalesce(n.nspname, schema::name)::information_schema.sql_identifier AS table_schema,
     coalesce(r.relname, table_name::name)::information_schema.sql_identifier AS table_name,
     catalog AS constraint_catalog, schema AS constraint_schema, name AS constraint_name
-FROM velodrome.standard_keys k
+FROM velodrome.keys_of_tables k
 LEFT JOIN pg_catalog.pg_class r ON r.oid = k.referenced LEFT JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace;
 
 -- https://www.postgresql.org/docs/8.0/infoschema-referential-constraints.html
@@ -78,7 +128,7 @@ SELECT k.catalog AS constraint_catalog, k.schema AS constraint_schema, k.name AS
     u.name::information_schema.sql_identifier AS unique_constraint_name,
     'NONE'::information_schema.character_data AS match_option, 'NO ACTION'::information_schema.character_data AS update_rule,
     'NO ACTION'::information_schema.character_data AS delete_rule
-FROM velodrome.standard_keys k
+FROM velodrome.keys_of_tables k
 LEFT JOIN velodrome.noted_keys u ON u.relid = k.referenced AND u.kind <> 'foreign key'
     AND u.columns @> k.referenced_columns AND u.columns <@ k.referenced_columns
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = u.relnamespace

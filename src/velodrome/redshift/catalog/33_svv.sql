@@ -13,7 +13,7 @@ CREATE VIEW velodrome.relations AS
 SELECT c.oid, c.relname, c.relowner, c.relacl, c.relkind, n.nspname,
     CASE WHEN c.relkind IN ('v', 'm') THEN 'VIEW' WHEN c.relkind = 'f' THEN 'EXTERNAL TABLE' ELSE 'BASE TABLE' END AS table_type
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') AND n.nspname NOT IN ('velodrome', 'velodrome_standard', 'pg_toast')
+WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') AND n.nspname NOT IN ('velodrome', 'pg_velodrome_rls') AND n.nspname <> 'pg_toast'
     AND NOT pg_is_other_temp_schema(n.oid) AND velodrome.sees_table(c.oid, c.relowner);
 
 -- Their columns.

@@ -27,7 +27,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN velodrome.table_notes t ON t.relid = c.oid,
     LATERAL (SELECT velodrome.row_count(c.oid) AS rows) v,
     LATERAL (SELECT count(*)::int AS columns FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) k
-WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND n.nspname NOT IN ('velodrome', 'velodrome_standard')
+WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND n.nspname NOT IN ('velodrome', 'pg_velodrome_rls')
     AND NOT pg_is_other_temp_schema(n.oid);
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_TABLE_INFO.html
@@ -123,4 +123,4 @@ FROM pg_catalog.svv_redshift_schema_quota q JOIN velodrome.pg_namespace n ON n.n
 GRANT SELECT ON pg_catalog.stv_slices, pg_catalog.svv_redshift_schema_quota, pg_catalog.svv_schema_quota_state TO PUBLIC;
 GRANT SELECT ON pg_catalog.svv_table_info, pg_catalog.stv_tbl_perm, pg_catalog.stv_blocklist, pg_catalog.svv_diskusage,
     pg_catalog.stv_partitions, pg_catalog.svv_interleaved_columns, pg_catalog.svv_alter_table_recommendations
-    TO pg_database_owner WITH GRANT OPTION;
+    TO "sys:superuser" WITH GRANT OPTION;

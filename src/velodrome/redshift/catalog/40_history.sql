@@ -1,4 +1,5 @@
--- What happened, as the gateway has written it (history.py): one line a record, in files that all databases read. The
+-- What happened, as the gateway has written it (history.py): one line a record, in files that all databases read. A line
+-- that is not all there, because it is being written or the writer was killed, has no '.' at its end. The
 -- views over them show a user's own records, and all of them to who may see that:
 -- https://docs.aws.amazon.com/redshift/latest/dg/cm_chap_system-tables.html#c_visibility-of-data
 CREATE EXTENSION IF NOT EXISTS file_fdw SCHEMA velodrome;
@@ -34,7 +35,7 @@ RETURN velodrome.sees_system() OR coalesce((
 CREATE OR REPLACE FUNCTION velodrome.micros(value text) RETURNS timestamp LANGUAGE sql IMMUTABLE STRICT
 RETURN timestamp '1970-01-01' + value::bigint * interval '1 microsecond';
 CREATE OR REPLACE FUNCTION velodrome.lines(value text) RETURNS text LANGUAGE sql IMMUTABLE STRICT
-RETURN translate(value, E'\x1e\x1d', E'\n\r');
+RETURN translate(CASE WHEN strpos(value, '\') > 0 THEN unistr(value) ELSE value END, E'\x1e\x1d', E'\n\r');
 CREATE OR REPLACE FUNCTION velodrome.elapsed(first timestamp, last timestamp) RETURNS bigint LANGUAGE sql STABLE
 RETURN (extract(epoch FROM coalesce(last, clock_timestamp() AT TIME ZONE 'UTC') - first) * 1000000)::bigint;
 -- A statement without what differs from one to the next: literals, case and blanks.
@@ -47,8 +48,8 @@ SELECT rolname::text AS name, oid::bigint::int AS id FROM pg_roles;
 
 -- One row per statement, the running ones too (ended and status are NULL).
 CREATE OR REPLACE VIEW velodrome.queries WITH (security_barrier) AS
-SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, f[2] AS username, f[3] AS database, f[4]::int AS pid,
-    f[5]::bigint AS xid, f[6] AS label, velodrome.micros(f[7]) AS started,
+SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, velodrome.lines(f[2]) AS username, velodrome.lines(f[3]) AS database, f[4]::int AS pid,
+    f[5]::bigint AS xid, velodrome.lines(f[6]) AS label, velodrome.micros(f[7]) AS started,
     CASE WHEN done THEN velodrome.micros(f[8]) END AS ended, f[9]::bigint AS rows, f[10] AS tag, f[11] AS code,
     velodrome.lines(f[12]) AS error, f[13] AS kind, velodrome.lines(f[14]) AS text,
     CASE WHEN NOT done THEN 'running' WHEN f[11] = '' THEN 'success' WHEN f[11] = '57014' THEN 'canceled' ELSE 'failed' END AS status
@@ -59,38 +60,42 @@ FROM (
         UNION ALL SELECT line, false FROM velodrome.history_running_log
     ) all_lines OFFSET 0
 ) fields
-LEFT JOIN velodrome.visible_users u ON u.name = f[2]
-WHERE array_length(f, 1) = 14 AND (f[2] = current_user OR (SELECT velodrome.sees_all()));
+LEFT JOIN velodrome.visible_users u ON u.name = velodrome.lines(f[2])
+WHERE array_length(f, 1) = 15 AND f[15] = '.' AND (velodrome.lines(f[2]) = current_user OR (SELECT velodrome.sees_all()));
 
 -- One row per event of a session: 'initiating session', 'authenticated', 'disconnecting session', …
 CREATE OR REPLACE VIEW velodrome.session_events WITH (security_barrier) AS
-SELECT f[1] AS event, velodrome.micros(f[2]) AS happened, f[3]::int AS pid, f[4] AS username, coalesce(u.id, 0) AS userid,
-    f[5] AS database, f[6] AS host, f[7] AS port, f[8] AS method, f[9]::bigint AS lasted, f[10] AS tls, f[11] AS application,
-    f[12] AS driver, f[13] AS platform, f[14]::int AS protocol, velodrome.micros(f[15]) AS started, f[16]::bigint AS xid
+SELECT f[1] AS event, velodrome.micros(f[2]) AS happened, f[3]::int AS pid, velodrome.lines(f[4]) AS username, coalesce(u.id, 0) AS userid,
+    velodrome.lines(f[5]) AS database, f[6] AS host, f[7] AS port, f[8] AS method, f[9]::bigint AS lasted, f[10] AS tls, velodrome.lines(f[11]) AS application,
+    velodrome.lines(f[12]) AS driver, velodrome.lines(f[13]) AS platform, f[14]::int AS protocol, velodrome.micros(f[15]) AS started, f[16]::bigint AS xid
 FROM (
     SELECT string_to_array(line, E'\x1f') AS f FROM (
         SELECT line FROM velodrome.history_sessions_old UNION ALL SELECT line FROM velodrome.history_sessions_log
     ) all_lines OFFSET 0
 ) fields
-LEFT JOIN velodrome.visible_users u ON u.name = f[4]
-WHERE array_length(f, 1) = 16 AND (f[4] = current_user OR (SELECT velodrome.sees_all()));
+LEFT JOIN velodrome.visible_users u ON u.name = velodrome.lines(f[4])
+WHERE array_length(f, 1) = 17 AND f[17] = '.' AND (velodrome.lines(f[4]) = current_user OR (SELECT velodrome.sees_all()));
 
 -- One row per file that a COPY has read, one per row or file that it could not load.
 CREATE OR REPLACE VIEW velodrome.load_files WITH (security_barrier) AS
-SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, f[3] AS database, f[4]::int AS pid, f[5]::bigint AS xid,
-    f[6] AS "table", coalesce(CASE WHEN f[3] = current_database() THEN to_regclass(f[7]) END::oid::bigint::int, 0) AS relation, f[8] AS format, f[9] AS source, f[10] AS file, f[11]::bigint AS rows,
+SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, velodrome.lines(f[3]) AS database, f[4]::int AS pid, f[5]::bigint AS xid,
+    velodrome.lines(f[6]) AS "table",
+    coalesce(CASE WHEN velodrome.lines(f[3]) = current_database() THEN to_regclass(velodrome.lines(f[7])) END::oid::bigint::int, 0) AS relation,
+    f[8] AS format, velodrome.lines(f[9]) AS source, velodrome.lines(f[10]) AS file, f[11]::bigint AS rows,
     f[12]::bigint AS bytes, velodrome.micros(f[13]) AS started, velodrome.micros(f[14]) AS ended, f[15]::int AS status
 FROM (
     SELECT string_to_array(line, E'\x1f') AS f FROM (
         SELECT line FROM velodrome.history_load_files_old UNION ALL SELECT line FROM velodrome.history_load_files_log
     ) all_lines OFFSET 0
 ) fields
-LEFT JOIN velodrome.visible_users u ON u.name = f[2]
-WHERE array_length(f, 1) = 15 AND (f[2] = current_user OR (SELECT velodrome.sees_all()));
+LEFT JOIN velodrome.visible_users u ON u.name = velodrome.lines(f[2])
+WHERE array_length(f, 1) = 16 AND f[16] = '.' AND (velodrome.lines(f[2]) = current_user OR (SELECT velodrome.sees_all()));
 CREATE OR REPLACE VIEW velodrome.load_errors WITH (security_barrier) AS
-SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, f[3] AS database, f[4]::int AS pid, f[5]::bigint AS xid,
-    f[6] AS "table", coalesce(CASE WHEN f[3] = current_database() THEN to_regclass(f[7]) END::oid::bigint::int, 0) AS relation, f[8] AS format, f[9] AS source, velodrome.micros(f[10]) AS happened,
-    f[11] AS file, f[12]::bigint AS line, f[13] AS "column", f[14] AS type, f[15] AS length, f[16]::int AS position,
+SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, velodrome.lines(f[3]) AS database, f[4]::int AS pid, f[5]::bigint AS xid,
+    velodrome.lines(f[6]) AS "table",
+    coalesce(CASE WHEN velodrome.lines(f[3]) = current_database() THEN to_regclass(velodrome.lines(f[7])) END::oid::bigint::int, 0) AS relation,
+    f[8] AS format, velodrome.lines(f[9]) AS source, velodrome.micros(f[10]) AS happened,
+    velodrome.lines(f[11]) AS file, f[12]::bigint AS line, velodrome.lines(f[13]) AS "column", f[14] AS type, f[15] AS length, f[16]::int AS position,
     velodrome.lines(f[17]) AS raw_line, velodrome.lines(f[18]) AS raw_value, f[19]::int AS code,
     velodrome.lines(f[20]) AS reason
 FROM (
@@ -98,8 +103,8 @@ FROM (
         SELECT line FROM velodrome.history_load_errors_old UNION ALL SELECT line FROM velodrome.history_load_errors_log
     ) all_lines OFFSET 0
 ) fields
-LEFT JOIN velodrome.visible_users u ON u.name = f[2]
-WHERE array_length(f, 1) = 20 AND (f[2] = current_user OR (SELECT velodrome.sees_all()));
+LEFT JOIN velodrome.visible_users u ON u.name = velodrome.lines(f[2])
+WHERE array_length(f, 1) = 21 AND f[21] = '.' AND (velodrome.lines(f[2]) = current_user OR (SELECT velodrome.sees_all()));
 
 -- Texts in pieces, as the views of texts have them; a line's end is written as \n there.
 CREATE OR REPLACE FUNCTION velodrome.pieces(value text, size int) RETURNS TABLE (sequence int, piece text)

@@ -124,3 +124,21 @@ SELECT 100 AS service_class, 'Fixed pool queue'::char(32) AS queueing_strategy, 
     false AS user_group_wild_card, false AS query_group_wild_card, 'off'::char(20) AS concurrency_scaling,
     'Normal'::char(20) AS query_priority, false AS user_role_wild_card
 WHERE velodrome.sees_system();
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_STV_WLM_SERVICE_CLASS_STATE.html
+CREATE OR REPLACE VIEW pg_catalog.stv_wlm_service_class_state WITH (security_barrier) AS
+SELECT 100 AS service_class, 0 AS num_queued_queries, (count(*) FILTER (WHERE ended IS NULL))::int AS num_executing_queries,
+    count(*)::int AS num_serviced_queries, (count(*) FILTER (WHERE ended IS NOT NULL))::int AS num_executed_queries,
+    0 AS num_evicted_queries, 0 AS num_concurrency_scaling_queries
+FROM velodrome.queries WHERE velodrome.is_query(kind) HAVING velodrome.sees_system();
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_STV_WLM_QUERY_QUEUE_STATE.html: nothing waits
+CREATE OR REPLACE VIEW pg_catalog.stv_wlm_query_queue_state AS
+SELECT NULL::int AS service_class, NULL::int AS position, NULL::int AS task, NULL::int AS query, NULL::int AS slot_count,
+    NULL::timestamp AS start_time, NULL::bigint AS queue_time
+WHERE false;
+
+GRANT SELECT ON pg_catalog.sys_query_history, pg_catalog.sys_query_text, pg_catalog.sys_transaction_history,
+    pg_catalog.stl_query, pg_catalog.stl_querytext, pg_catalog.stl_ddltext, pg_catalog.stl_utilitytext,
+    pg_catalog.svl_statementtext, pg_catalog.svl_qlog, pg_catalog.stl_wlm_query, pg_catalog.stl_error,
+    pg_catalog.stl_tr_conflict, pg_catalog.stl_undone, pg_catalog.stv_recents, pg_catalog.stv_inflight,
+    pg_catalog.svv_query_inflight, pg_catalog.stv_wlm_query_state, pg_catalog.stv_wlm_service_class_config,
+    pg_catalog.stv_wlm_service_class_state, pg_catalog.stv_wlm_query_queue_state TO PUBLIC;

@@ -98,3 +98,13 @@ SELECT minute AS start_time, minute + interval '1 minute' AS end_time,
 FROM (SELECT date_trunc('minute', started) AS minute, started, ended FROM velodrome.queries WHERE ended IS NOT NULL) busy
 WHERE velodrome.sees_system()
 GROUP BY minute;
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_STL_RESTARTED_SESSIONS.html: empty, no session changes its process unseen
+CREATE OR REPLACE VIEW pg_catalog.stl_restarted_sessions AS
+SELECT NULL::timestamp AS currenttime, NULL::char(50) AS dbname, NULL::int AS newpid, NULL::int AS oldpid, NULL::char(50) AS username,
+    NULL::char(45) AS remotehost, NULL::char(32) AS remoteport, NULL::timestamp AS parkedtime, NULL::char(2000) AS session_vars
+WHERE false;
+
+GRANT SELECT ON pg_catalog.sys_connection_log, pg_catalog.stl_connection_log, pg_catalog.sys_session_history,
+    pg_catalog.stl_sessions, pg_catalog.stv_sessions, pg_catalog.svv_transactions, pg_catalog.stv_locks,
+    pg_catalog.stl_userlog, pg_catalog.sys_userlog, pg_catalog.sys_serverless_usage,
+    pg_catalog.stl_restarted_sessions TO PUBLIC;

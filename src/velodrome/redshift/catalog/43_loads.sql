@@ -118,3 +118,14 @@ CREATE OR REPLACE VIEW pg_catalog.svl_stored_proc_call WITH (security_barrier) A
 SELECT userid, userid AS session_userid, query::int AS query, label::char(320) AS label, xid, pid, database::char(32) AS database,
     text::char(4000) AS querytxt, started AS starttime, ended AS endtime, (code <> '')::int AS aborted, NULL::int AS from_sp_call
 FROM velodrome.queries WHERE ended IS NOT NULL AND text ~* '^\s*call\y';
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_STL_FILE_SCAN.html
+CREATE OR REPLACE VIEW pg_catalog.stl_file_scan WITH (security_barrier) AS
+SELECT userid, query::int AS query, 0 AS slice, file::char(90) AS name, rows AS lines, bytes, velodrome.elapsed(started, ended) AS loadtime,
+    ended AS curtime, 0 AS is_partial, 0::bigint AS start_offset
+FROM velodrome.load_files;
+
+GRANT SELECT ON pg_catalog.sys_load_history, pg_catalog.sys_load_detail, pg_catalog.sys_load_error_detail,
+    pg_catalog.stl_load_errors, pg_catalog.stl_loaderror_detail, pg_catalog.stl_load_commits,
+    pg_catalog.sys_unload_history, pg_catalog.sys_unload_detail, pg_catalog.sys_analyze_history, pg_catalog.stl_analyze,
+    pg_catalog.sys_vacuum_history, pg_catalog.stl_vacuum, pg_catalog.sys_procedure_call,
+    pg_catalog.svl_stored_proc_call, pg_catalog.stl_file_scan TO PUBLIC;

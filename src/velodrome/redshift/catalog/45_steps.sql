@@ -40,3 +40,12 @@ SELECT userid, query::int AS query, 0 AS stm, 0 AS seg, 0 AS step, velodrome.ela
     step AS label, 'f'::char(1) AS is_diskbased, 0::bigint AS workmem, 'f'::char(1) AS is_rrscan, 'f'::char(1) AS is_delayed_scan,
     0::bigint AS rows_pre_filter
 FROM velodrome.steps;
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_STL_ALERT_EVENT_LOG.html: empty, nothing here raises alerts
+CREATE OR REPLACE VIEW pg_catalog.stl_alert_event_log AS
+SELECT NULL::int AS userid, NULL::int AS query, NULL::int AS slice, NULL::int AS segment, NULL::int AS step, NULL::int AS pid,
+    NULL::bigint AS xid, NULL::char(1024) AS event, NULL::char(1024) AS solution, NULL::timestamp AS event_time
+WHERE false;
+
+GRANT SELECT ON pg_catalog.stl_insert, pg_catalog.stl_delete, pg_catalog.sys_query_detail,
+    pg_catalog.svl_query_summary,
+    pg_catalog.stl_alert_event_log TO PUBLIC;

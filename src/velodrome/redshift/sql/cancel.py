@@ -16,4 +16,4 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement:
     message = tokens[2].value if len(tokens) > 2 else ""
     if len(tokens) > 3 or (len(tokens) == 3 and tokens[2].kind != STRING):
         raise refuse.syntax_error(tokens[-1])
-    return Statement(f"CALL velodrome.cancel({tokens[1].text}, {literal(message)})")
+    return Statement(f"CALL velodrome.cancel({tokens[1].text}, {literal(message)})", tag="CANCEL")

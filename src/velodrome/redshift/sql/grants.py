@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import refuse
+from velodrome.redshift.sql import refuse, routine
 from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.reader import Reader, json_literal, strings
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
-from velodrome.redshift.sql.tokens import Edit, Token, closing, identifier, words
+from velodrome.redshift.sql.tokens import Edit, Token, closing, identifier, tokenize, words
 
 Grantees = dict[str, list[str]]
 
@@ -69,15 +69,23 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement:
         return _role_members(reader)
     if any(token.word == "ASSUMEROLE" for token in tokens[1:3]):
         raise reader.not_here("ASSUMEROLE")
+    for at, token in enumerate(tokens):
+        if token.word == "FOR" and not words(tokens, at - 1, "OPTION"):
+            raise refuse.not_here(sql, token, "a scoped permission (FOR … IN)")
     on = next((at for at, token in enumerate(tokens) if token.word == "ON"), len(tokens))
     if on == len(tokens):
         return _system_privileges(reader)
     edits, grantees = _privileges(reader, on)
     edits += _edits_of_grantees(reader, grantees)
-    return Statement(
-        query(sql, tokens, edits),
-        before=f"CALL velodrome.expect_grantees({json_literal(grantees)})" if grantees else "",
-    )
+    before = f"CALL velodrome.expect_grantees({json_literal(grantees)})" if grantees else ""
+    text = query(sql, tokens, edits)
+    if words(tokens, on + 1, "PROCEDURE"):
+        inside = tokenize(text)
+        at = next(index for index, token in enumerate(inside) if token.word == "PROCEDURE")
+        found = routine.on_procedure(Reader(text, inside, at + 1), text[: inside[at].end], text, inside)
+        if found is not None:
+            return Statement(found.sql, before=before, tag=tokens[0].word)
+    return Statement(text, before=before)
 
 
 def default_privileges(sql: str, tokens: Sequence[Token]) -> Statement | None:
@@ -108,8 +116,6 @@ def default_privileges(sql: str, tokens: Sequence[Token]) -> Statement | None:
 
 def _privileges(reader: Reader, on: int) -> tuple[list[Edit], Grantees]:
     tokens = reader.tokens
-    if any(token.word == "FOR" for token in tokens[2:on]) and not words(tokens, 1, "GRANT", "OPTION", "FOR"):
-        raise reader.not_here("a scoped permission (FOR … IN)")
     target = Reader(reader.sql, tokens, on + 1)
     kind = target.here.word if target.here.word in _KINDS else "TABLE"
     if target.here.word in _OBJECTS_NOT_HERE and not words(tokens, target.at + 1, "."):

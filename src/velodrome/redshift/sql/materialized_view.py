@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from velodrome.redshift.sql import ddl, refuse, view
 from velodrome.redshift.sql.ddl import Notes
 from velodrome.redshift.sql.statement import Statement
-from velodrome.redshift.sql.tokens import Token, name_end, name_parts, vocabulary, words
+from velodrome.redshift.sql.tokens import Edit, Token, literal, name_end, name_parts, vocabulary, words
 
 # What keeps Redshift from refreshing a view incrementally, and makes it compute it anew instead:
 # https://docs.aws.amazon.com/redshift/latest/dg/materialized-view-refresh.html
@@ -83,6 +83,22 @@ def refresh(sql: str, tokens: Sequence[Token]) -> Statement:
     name = name_parts(tokens, 3, end)
     note = view.named(name) | {"refresh": "cascade" if mode == ["CASCADE"] else "restrict"}
     return Statement(f"REFRESH MATERIALIZED VIEW {ddl.quoted_name(name)} {view.comment(note)}")
+
+
+def inside(sql: str, part: Sequence[Token]) -> list[Edit]:
+    """CREATE and REFRESH in a procedure's body, where a note reaches no event trigger; other CREATEs are left alone."""
+    if part[0].word == "REFRESH":
+        text = refresh(sql, part).sql.partition(" /*velodrome-view:")[0]
+        if words(part, len(part) - 1, "CASCADE"):
+            name = ddl.quoted_name(name_parts(part, 3, name_end(part, 3)))
+            text = f"PERFORM velodrome.refresh_bases({literal(name)}); {text}"
+        return [Edit(part[0].start, part[-1].end, text)]
+    made = create(sql, part) if part[0].word == "CREATE" else None
+    if made is None:
+        return []
+    if any(words(part, at, "AUTO", "REFRESH", "YES") for at in range(len(part))):
+        raise refuse.not_here(sql, part[0], "AUTO REFRESH YES inside a procedure")
+    return [Edit(part[0].start, part[-1].end, made.sql.partition(" /*velodrome-view:")[0])]
 
 
 def _auto_refresh(tokens: Sequence[Token], at: int, end: int) -> tuple[bool | None, list[Token]]:

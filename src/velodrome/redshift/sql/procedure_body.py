@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from velodrome.redshift.sql import ddl, refuse
+from velodrome.redshift.sql import ddl, materialized_view, refuse
 from velodrome.redshift.sql.query import needs_tree, query, rewrites
-from velodrome.redshift.sql.tokens import DOLLAR, Edit, Token, statements, words
+from velodrome.redshift.sql.refuse import Refused
+from velodrome.redshift.sql.tokens import (
+    DOLLAR,
+    STRING,
+    Edit,
+    LexicalError,
+    Token,
+    apply,
+    literal,
+    statements,
+    tokenize,
+    words,
+)
 
 # Redshift puts a variable where a name could be a column's too, as the PL/pgSQL of PostgreSQL 8.0 did.
 _CONFLICTS = "#variable_conflict use_variable "
-_NOT_IN_A_BODY = ("COPY", "UNLOAD", "VACUUM", "REFRESH", "ATTACH", "DETACH")
+_NOT_IN_A_BODY = ("COPY", "UNLOAD", "VACUUM", "ATTACH", "DETACH")
 # By their own names only: what outside becomes a call of the warehouse's procedures.
 _RIGHTS = ("USER", "GROUP", "ROLE")
 
@@ -97,6 +109,8 @@ def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
         raise refuse.not_here(sql, part[0], f"{first} inside a procedure")
     if first in ("CREATE", "ALTER", "DROP") and len(part) > 1 and part[1].word in _RIGHTS:
         raise refuse.not_here(sql, part[0], f"{first} {part[1].word} inside a procedure")
+    if first == "REFRESH" or (first == "CREATE" and words(part, 1, "MATERIALIZED")):
+        return materialized_view.inside(sql, part)
     if first == "CREATE" and any(words(part, i, "TABLE") for i in range(1, min(4, len(part)))):
         # Their attributes are informational; nothing of them is noted in the catalog.
         return ddl.create_table(sql, part)[0] or _tree(sql, part)
@@ -107,8 +121,40 @@ def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
         return [Edit(part[-1].end, part[-1].end, "; COMMIT")]
     if first == "DELETE" and len(part) > 1 and not words(part, 1, "FROM"):
         return [Edit(part[0].end, part[0].end, " FROM"), *_tree(sql, part)]
+    if first == "EXECUTE":
+        return _dynamic(part)
     refuse.pieces(sql, [token for token in part if token.kind != DOLLAR])
     return _tree(sql, part)
+
+
+def _dynamic(part: Sequence[Token]) -> list[Edit]:
+    """EXECUTE text [INTO …] [USING …]: a text that stands there is edited whole, pieces of one word by word.
+
+    What is an argument of a function (quote_literal, quote_ident) may be data, and is left alone.
+    """
+    end = next((at for at, token in enumerate(part) if token.word in ("INTO", "USING")), len(part))
+    found: list[Edit] = []
+    depth = 0
+    for token in part[1:end]:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if token.kind == STRING and depth == 0:
+            text = _edited(token.value, whole=end == 2, at=token.start)
+            if text != token.value:
+                found.append(Edit(token.start, token.end, literal(text)))
+    return found
+
+
+def _edited(text: str, *, whole: bool, at: int) -> str:
+    try:
+        tokens = tokenize(text)
+        found = rewrites(text, tokens)
+        for part in statements(tokens) if whole else ():
+            found += _statement(text, part)
+    except LexicalError:
+        return text  # it begins or ends inside a literal
+    except Refused as refused:
+        raise Refused(refused.code, refused.message, at, hint=refused.hint) from None
+    return apply(text, 0, len(text), found)
 
 
 def _tree(sql: str, part: Sequence[Token]) -> list[Edit]:

@@ -330,8 +330,8 @@ def _type(sql: str, token: Token) -> None:
 
 
 def reads_catalog(tokens: Sequence[Token]) -> bool:
-    """Drivers and tools read the system catalog in PostgreSQL's own SQL, which is left alone. Calling a function of
-    the catalog alone is not reading it."""
+    """Drivers and tools read the system catalog in PostgreSQL's own SQL, which is left alone. A function of the
+    catalog reads it as a table only: SELECT pg_catalog.length(a) FROM t is a query like others."""
     return any(_is_of_catalog(tokens, at) for at in range(len(tokens)))
 
 
@@ -339,6 +339,8 @@ def _is_of_catalog(tokens: Sequence[Token], at: int) -> bool:
     token = tokens[at]
     if token.word == "INFORMATION_SCHEMA":
         return True
-    if token.value == "pg_catalog" and token.kind in (WORD, QUOTED):
-        return not words(tokens, at + 3, "(")
-    return token.word.startswith("PG_") and not words(tokens, at + 1, "(")
+    qualifier = token.kind in (WORD, QUOTED) and token.value == "pg_catalog"
+    if not qualifier and (not token.word.startswith("PG_") or token.word.startswith("PG_LAST_")):
+        return False
+    called = words(tokens, at + (3 if qualifier else 1), "(")
+    return not called or (at > 0 and tokens[at - 1].word in ("FROM", "JOIN"))

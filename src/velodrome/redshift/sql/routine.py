@@ -1,4 +1,4 @@
-"""CREATE and DROP of stored procedures and SQL functions.
+"""CREATE, ALTER and DROP of stored procedures and SQL functions.
 
 https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_PROCEDURE.html, …/r_CREATE_FUNCTION.html,
 …/r_DROP_PROCEDURE.html
@@ -23,6 +23,7 @@ from velodrome.redshift.sql.tokens import (
     LexicalError,
     Token,
     closing,
+    literal,
     name_end,
     split_list,
     tokenize,
@@ -116,24 +117,35 @@ def _body(sql: str, token: Token, *, is_procedure: bool) -> list[Edit]:
     return procedure_body.edits(sql, tokens) if is_procedure else procedure_body.function_edits(sql, tokens)
 
 
-def drop(sql: str, tokens: Sequence[Token]) -> Statement | None:
-    """DROP PROCEDURE [IF EXISTS] name ([[argname] [argmode] argtype [, …]]) [, …]; OUT parameters may be left away."""
+def change(sql: str, tokens: Sequence[Token]) -> Statement | None:
+    """{ALTER | DROP} PROCEDURE [IF EXISTS] name ([[argname] [argmode] argtype [, …]]) …; None for anything else."""
     reader = Reader(sql, tokens, 1)
     if not reader.take("PROCEDURE"):
         return None
-    if_exists = str(reader.take("IF", "EXISTS")).lower()
+    if_exists = reader.take("IF", "EXISTS")
+    found = on_procedure(reader, f"{tokens[0].word} PROCEDURE", sql, tokens, if_exists=if_exists)
+    if found is None:
+        raise reader.not_here(f"{tokens[0].word} PROCEDURE of this form (name one procedure, with its arguments)")
+    return Statement(found.sql, tag=f"{tokens[0].word} PROCEDURE")
+
+
+def on_procedure(
+    reader: Reader, before: str, sql: str, tokens: Sequence[Token], *, if_exists: bool = False
+) -> Statement | None:
+    """A statement about the one procedure that stands here; None if several do, or one without its arguments.
+
+    OUT parameters may be left away, so that only the server inside knows which procedure is meant.
+    """
     name = reader.dotted()
     if not reader.sees("("):
-        raise reader.error()
+        return None
     end = closing(tokens, reader.at)
+    if words(tokens, end + 1, ","):
+        return None
     types = [_type(sql, tokens[first:last]) for first, last in split_list(tokens, reader.at + 1, end)]
-    reader.at = end + 1
-    if reader.sees(","):
-        raise reader.not_here("DROP PROCEDURE of several procedures")
-    reader.take_any("CASCADE", "RESTRICT")
-    reader.end()
-    arguments = f"{strings(name)}, {strings([text for text in types if text])}, {if_exists}"
-    return Statement(f"CALL velodrome.drop_procedure({arguments})", tag="DROP PROCEDURE")
+    behind = sql[tokens[end + 1].start : tokens[-1].end] if end + 1 < len(tokens) else ""
+    arguments = [literal(before), strings(name), strings([text for text in types if text]), literal(behind)]
+    return Statement(f"CALL velodrome.on_procedure({', '.join(arguments)}, {str(if_exists).lower()})")
 
 
 def _type(sql: str, tokens: Sequence[Token]) -> str:
@@ -141,6 +153,6 @@ def _type(sql: str, tokens: Sequence[Token]) -> str:
     mode = next((at for at, token in enumerate(tokens) if token.word in ("IN", "OUT", "INOUT")), None)
     if mode is not None and tokens[mode].word == "OUT":
         return ""
-    # With the name in front, if it is no type by itself: drop_procedure tries both.
+    # With the name in front, if it is no type by itself: find_procedure tries both.
     kept = tokens if mode is None else tokens[mode + 1 :] if mode else tokens[1:]
     return sql[kept[0].start : kept[-1].end] if kept else ""

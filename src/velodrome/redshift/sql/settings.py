@@ -15,6 +15,8 @@ from velodrome.redshift.sql.tokens import QUOTED, STRING, SYMBOL, Token, apply, 
 
 # Redshift has the value that the translation relies on; changing it would change what a string literal means.
 _FIXED = vocabulary("STANDARD_CONFORMING_STRINGS BACKSLASH_QUOTE SESSION_REPLICATION_ROLE")
+# PostgreSQL's parameters that Redshift shows otherwise.
+_SHOWN_OTHERWISE = ("statement_timeout", "is_superuser")
 _SHOWN_OBJECTS = vocabulary(
     """
     TABLES SCHEMAS DATABASES COLUMNS TABLE VIEW PROCEDURES PROCEDURE FUNCTIONS PARAMETERS GRANTS CONSTRAINTS
@@ -122,13 +124,13 @@ def _show(reader: Reader) -> Statement:
     if reader.take("ALL"):
         reader.end()
         return Statement("SELECT name, setting FROM velodrome.show_all()", tag="SHOW")
-    if name.value not in parameters.OWN:
+    if name.value not in parameters.OWN and name.value not in _SHOWN_OTHERWISE:
         if name.value == "velodrome":
             _known(reader, name, ".".join(reader.dotted()))
         return _as_it_is(reader)
     reader.name()
     reader.end()
-    shown = f"SELECT pg_catalog.current_setting('velodrome.{name.value}') AS {identifier(name.value)}"
+    shown = f"SELECT velodrome.shown({literal(name.value)}) AS {identifier(name.value)}"
     return Statement(shown, tag="SHOW")
 
 

@@ -34,11 +34,13 @@ _FORMS: tuple[tuple[tuple[str, ...], int, str, str], ...] = (
     (("GRANTS", "ON", "FUNCTION"), 3, "show_grants_on_function", ""),
     (("GRANTS", "ON", "PROCEDURE"), 3, "show_grants_on_procedure", ""),
     (("COLUMN", "GRANTS", "ON", "TABLE"), 3, "show_column_grants", "column_name"),
+    (("GRANTS",), 0, "show_grants", ""),
     (("TABLE",), 3, "show_table", ""),
     (("VIEW",), 3, "show_view", ""),
     (("PROCEDURE",), 3, "show_procedure", ""),
 )
 _WITH_ARGUMENTS = ("parameters", "procedure", "on_function")
+_NOT_HERE = ("EXTERNAL", "MODEL", "DATASHARES", "RLS", "MASKING", "TEMPLATE", "TEMPLATES")
 _FILTERS = ("SCHEMA_NAME", "TABLE_NAME", "COLUMN_NAME", "DATABASE_NAME", "TABLE_TYPE")
 
 
@@ -46,6 +48,8 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
     """Any SHOW of the table above; None for a parameter's."""
     found = next((form for form in _FORMS if words(tokens, 1, *form[0])), None)
     if found is None:
+        if len(tokens) > 1 and tokens[1].word in _NOT_HERE:
+            raise refuse.not_here(sql, tokens[1], " ".join(["SHOW", *(token.word for token in tokens[1:3])]).strip())
         return None
     form, names, function, like = found
     at = 1 + len(form)

@@ -34,7 +34,7 @@ from velodrome.redshift.sql import (
     view,
 )
 from velodrome.redshift.sql.copy_statement import Copy
-from velodrome.redshift.sql.history_views import reads_history
+from velodrome.redshift.sql.history_views import missing, reads_history
 from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
@@ -104,6 +104,8 @@ def _translate(sql: str, database: str) -> tuple[Statement, ...]:
     found: list[Statement] = []
     for part in parts:
         source = sql[part[0].start : part[-1].end]
+        if history:
+            missing(sql, part)
         made = _read_elsewhere(sql, part, database) if database else None
         found.append(replace(made or _statement(sql, part), source=source, reads_history=history))
     if len(found) == 1 and found[0].is_all_of(found[0].source):
@@ -175,6 +177,7 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
         roles.rewrite,
         row_security.rewrite,
         row_security.alter_table,
+        routine.change,
         grants.default_privileges,
         materialized_view.alter,
         append.rewrite,
@@ -196,7 +199,7 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     ),
     "DELETE": (_delete,),
     "DETACH": (row_security.rewrite,),
-    "DROP": (row_security.rewrite, users.rewrite, roles.rewrite, routine.drop),
+    "DROP": (row_security.rewrite, users.rewrite, roles.rewrite, routine.change),
     "GRANT": (grants.rewrite,),
     "REFRESH": (materialized_view.refresh,),
     "RESET": (read_only.rewrite, settings.rewrite),

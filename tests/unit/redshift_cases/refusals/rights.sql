@@ -26,3 +26,6 @@ SET auto_mv TO   maybe
 
 -- 42601 9 syntax error at or near "x"
 SET ROLE x
+
+-- 0A000 13 a scoped permission (FOR … IN) is not supported by this local warehouse (line 1, column 14: near 'FOR')
+GRANT SELECT FOR TABLES IN SCHEMA s TO a

@@ -26,3 +26,9 @@ ALTER TABLE a APPEND FROM FILLTARGET.b FILLTARGET IGNOREEXTRA
 
 -- 42601 15 syntax error at or near "APPEND"
 ALTER TABLE a  APPEND b
+
+-- 0A000 5 SHOW EXTERNAL TABLE is not supported by this local warehouse (line 1, column 6: near 'EXTERNAL')
+SHOW EXTERNAL TABLE s.t PARTITION
+
+-- 0A000 5 SHOW MODEL ALL is not supported by this local warehouse (line 1, column 6: near 'MODEL')
+SHOW MODEL ALL

@@ -53,7 +53,7 @@ SET LOCAL velodrome.query_group TO 'nightly'
 -- its value has the name that was asked for
 SHOW Query_Group
 -- =>
-SELECT pg_catalog.current_setting('velodrome.query_group') AS "query_group"
+SELECT velodrome.shown('query_group') AS "query_group"
 
 -- unchanged: a parameter that PostgreSQL has
 SET statement_timeout TO 1000

@@ -1,0 +1,103 @@
+"""Each way to prove a password, by drivers that know it: MD5, SCRAM, Amazon's digest, the password itself over TLS."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import psycopg2
+import pytest
+import redshift_connector
+import scramp
+
+from velodrome.settings import Settings
+
+PASSWORD = "Kept-4-nobody"
+USERS = ("by_md5", "by_scram", "by_digest")
+
+
+def address(settings: Settings, user: str, password: str = PASSWORD) -> dict[str, Any]:
+    port = settings.integer("REDSHIFT_PORT")
+    return {"host": settings["REDSHIFT_HOST"], "port": port, "user": user, "password": password}
+
+
+@pytest.fixture(scope="module")
+def warehouse(redshift: Settings) -> Iterator[Settings]:
+    administrator = address(redshift, redshift["REDSHIFT_USER"], redshift["REDSHIFT_PASSWORD"])
+    salt = b"some salt"
+    digest = hashlib.sha256(PASSWORD.encode() + salt).hexdigest()
+    salted, stored, server, iterations = scramp.ScramMechanism("SCRAM-SHA-256").make_auth_info(PASSWORD)
+    encoded = [scramp.core.b64enc(part) for part in (salted, stored, server)]
+    kept = {"by_md5": PASSWORD, "by_scram": PASSWORD, "by_digest": f"sha256|{digest}|{salt.hex()}"}
+    with psycopg.connect(dbname="dev", autocommit=True, **administrator) as connection:
+        for user, password in kept.items():
+            connection.execute(f"create user {user} password '{password}'")
+        # Redshift's SQL has no way to keep one, but a role of the server inside may come from elsewhere.
+        inside = {"host": str(redshift.home / "data" / "redshift"), "port": redshift["REDSHIFT_PORT"], "user": "rdsdb"}
+        verifier = f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
+        with psycopg.connect(dbname="dev", autocommit=True, **inside) as superuser:
+            superuser.execute(f"alter role by_scram password '{verifier}'")
+        yield redshift
+        for user in kept:
+            connection.execute(f"drop user {user}")
+
+
+def amazons(settings: Settings, monkeypatch: pytest.MonkeyPatch, user: str, password: str, *, ssl: bool) -> str:
+    monkeypatch.setenv("SSL_CERT_FILE", str(settings.certificates / "bundle.pem"))
+    with redshift_connector.connect(database="dev", ssl=ssl, **address(settings, user, password)) as connection:
+        cursor = connection.cursor()
+        cursor.execute("select current_user")
+        return str(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize("user", USERS)
+class TestEveryDriver:
+    def test_libpq_over_tls(self, warehouse: Settings, user: str) -> None:
+        authority = str(warehouse.certificates / "authority.pem")
+        for connect in (psycopg.connect, psycopg2.connect):
+            with connect(
+                dbname="dev", sslmode="verify-full", sslrootcert=authority, **address(warehouse, user)
+            ) as there:
+                cursor = there.cursor()
+                cursor.execute("select current_user")
+                assert cursor.fetchone() == (user,)
+
+    def test_amazons_driver_over_tls(self, warehouse: Settings, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert amazons(warehouse, monkeypatch, user, PASSWORD, ssl=True) == user
+
+    def test_a_wrong_password(self, warehouse: Settings, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        words = f'password authentication failed for user "{user}"'
+        with pytest.raises(psycopg.OperationalError, match=words):
+            psycopg.connect(dbname="dev", **address(warehouse, user, "Wrong-4-all"))
+        with pytest.raises(redshift_connector.Error, match="password authentication failed"):
+            amazons(warehouse, monkeypatch, user, "Wrong-4-all", ssl=True)
+
+
+class TestWithoutTls:
+    @pytest.mark.parametrize("user", ["by_md5", "by_scram"])
+    def test_libpq_does_not_show_the_password(self, warehouse: Settings, user: str) -> None:
+        with psycopg.connect(dbname="dev", sslmode="disable", **address(warehouse, user)) as connection:
+            assert connection.pgconn.used_password and not connection.pgconn.ssl_in_use
+
+    @pytest.mark.parametrize("user", ["by_md5", "by_digest"])
+    def test_neither_does_amazons(self, warehouse: Settings, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert amazons(warehouse, monkeypatch, user, PASSWORD, ssl=False) == user
+
+    def test_a_driver_that_would_have_to_is_told(self, warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(psycopg.OperationalError, match="can be checked over SSL only: connect with SSL"):
+            psycopg.connect(dbname="dev", sslmode="disable", **address(warehouse, "by_digest"))
+        with pytest.raises(redshift_connector.Error, match="can be checked over SSL only"):
+            amazons(warehouse, monkeypatch, "by_scram", PASSWORD, ssl=False)
+
+
+def test_a_password_that_has_expired(warehouse: Settings) -> None:
+    administrator = address(warehouse, warehouse["REDSHIFT_USER"], warehouse["REDSHIFT_PASSWORD"])
+    with psycopg.connect(dbname="dev", autocommit=True, **administrator) as connection:
+        connection.execute(f"create user by_date password '{PASSWORD}' valid until '2020-01-01'")
+        with pytest.raises(psycopg.OperationalError, match='password authentication failed for user "by_date"'):
+            psycopg.connect(dbname="dev", **address(warehouse, "by_date"))
+        connection.execute("alter user by_date valid until 'infinity'")
+        psycopg.connect(dbname="dev", **address(warehouse, "by_date")).close()
+        connection.execute("drop user by_date")
