@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from client import ADDRESS, DATABASE, SQLALCHEMY
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy_redshift import dialect
-from sqlalchemy_redshift.commands import CopyCommand, Format, UnloadFromSelect
+from sqlalchemy_redshift.commands import AlterTableAppendCommand, CopyCommand, Format, UnloadFromSelect
 from sqlalchemy_redshift.ddl import CreateMaterializedView, DropMaterializedView
 
 BUCKET = "sqlalchemy-cases"
@@ -268,6 +268,17 @@ class TestCommands:
             sa.select(Maker.name), "s3://bucket/key", aws_account_id="0" * 12, iam_role_name="r", format=Format.parquet
         )
         assert "UNLOAD" in str(unload.compile(engine))
+
+    def test_append(self, engine: sa.Engine) -> None:
+        metadata = sa.MetaData()
+        source = sa.Table("append_source", metadata, sa.Column("a", sa.Integer))
+        target = sa.Table("append_target", metadata, sa.Column("a", sa.Integer))
+        metadata.create_all(engine)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(source.insert(), [{"a": 1}, {"a": 2}])
+            connection.execute(AlterTableAppendCommand(source, target))
+            assert connection.scalar(sa.select(sa.func.count()).select_from(target)) == 2
+            assert connection.scalar(sa.select(sa.func.count()).select_from(source)) == 0
 
     def test_materialized_views(self, engine: sa.Engine) -> None:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -13,7 +13,7 @@ import boto3
 import pandas
 import pytest
 import redshift_connector
-from client import AMAZON
+from client import AMAZON, DATABASE
 
 SCHEMA = "wrangler_cases"
 BUCKET = "wrangler-cases"
@@ -144,3 +144,8 @@ def test_copy_from_files(con: redshift_connector.Connection) -> None:
     wr.redshift.copy_from_files(**arguments, diststyle="ALL", sortkey=["id"])
     wr.redshift.copy_from_files(**arguments, mode="append")
     assert query(con, f"select id, count(*) from {SCHEMA}.filed group by id order by id") == [(1, 2), (2, 2)]
+
+
+def test_a_temporary_user() -> None:
+    with wr.redshift.connect_temp(cluster_identifier="default", user=AMAZON["user"], database=DATABASE) as con:
+        assert query(con, "select current_database()") == [(DATABASE,)]

@@ -43,11 +43,8 @@ COMMANDS: dict[str, Sequence[str]] = {
     "first": ("build",),
     "freshness": ("source", "freshness"),
     "second": ("build",),
-    "new column": ("run", "--select", "bike_state", "mechanic_hours"),
     "full": ("build", "--full-refresh"),
-    "shared": ("run", "--target", "shared"),
     "docs": ("docs", "generate"),
-    "shared docs": ("docs", "generate", "--target", "shared"),
     "show": ("show", "--select", "bikes", "--limit", "2", "--output", "json"),
     "inline": (
         "show",
@@ -57,6 +54,10 @@ COMMANDS: dict[str, Sequence[str]] = {
         "20",
     ),
     "operation": ("run-operation", "tidy", "--args", "{schema: workshop_spare}"),
+    # dbt reads the project anew for another target, and for other variables.
+    "shared": ("run", "--target", "shared"),
+    "shared docs": ("docs", "generate", "--target", "shared"),
+    "new column": ("run", "--select", "bike_state", "mechanic_hours"),
 }
 
 
