@@ -307,7 +307,7 @@ def is_script(program: Path) -> bool:
 def complete(psql: Psql) -> None:
     leader, follower = pty.openpty()
     running = subprocess.Popen(
-        [str(psql.program), "-X"],
+        [str(psql.program), "-X", "-v", "PROMPT1=ready> "],
         env=environment(psql.settings) | {"TERM": "dumb", "PSQL_HISTORY": os.devnull},
         stdin=follower,
         stdout=follower,
@@ -325,7 +325,7 @@ def complete(psql: Psql) -> None:
         return what in shown
 
     try:
-        wait_until("the prompt", lambda: shows("=> "))
+        wait_until("the prompt", lambda: shows("ready> "))
         for typed, completed in (
             ("select * from psql_shop.rec\t", "psql_shop.recent"),
             ("\\dt psql_sh\t", "psql_shop."),
@@ -341,7 +341,7 @@ def complete(psql: Psql) -> None:
             wait_until(f"{completed} after {typed!r}", lambda completed=completed: shows(completed))  # type: ignore[misc]
             shown = ""
             os.write(leader, b"\x15\n")  # Ctrl-U clears the line
-            wait_until("the prompt", lambda: shows("=> "))
+            wait_until("the prompt", lambda: shows("ready> "))
     finally:
         os.close(leader)
         running.kill()
