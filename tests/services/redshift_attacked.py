@@ -73,19 +73,7 @@ class Attacked:
             return connection.execute("select nvl(null, 1)").fetchone() == (1,)
 
     def login(self, application: str = "raw", encrypted: ssl.SSLContext | None = None) -> socket.socket:
-        """A session on a bare socket, which can be cut and stalled as no driver would; ready for queries."""
-        peer = socket.create_connection(self.address, timeout=20)
-        if encrypted is not None:
-            peer.sendall(SSL_REQUEST)
-            assert peer.recv(1) == b"S"
-            peer = encrypted.wrap_socket(peer, server_hostname=self.address[0])
-        user, password = self.settings["REDSHIFT_USER"], self.settings["REDSHIFT_PASSWORD"]
-        peer.sendall(wire.startup({"user": user, "database": "dev", "application_name": application}))
-        kind, body = receive(peer)
-        assert (kind, body[:4]) == (ord("R"), b"\0\0\0\5"), body
-        peer.sendall(wire.message(b"p", b"md5" + md5(md5((password + user).encode()) + body[4:]) + b"\0"))
-        until_ready(peer)
-        return peer
+        return log_in(self.settings, application, encrypted)[0]
 
     def tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.settings.certificates / "authority.pem"))
@@ -120,6 +108,28 @@ class Attacked:
             ).fetchall()
             raise AssertionError(f"held before {before}, now {self.held()}: {left}") from None
         return self.held()
+
+
+def log_in(
+    settings: Settings, application: str = "raw", encrypted: ssl.SSLContext | None = None
+) -> tuple[socket.socket, bytes]:
+    """A session on a bare socket, which can be cut and stalled as no driver would, and its key to cancel with."""
+    host = settings["REDSHIFT_HOST"]
+    peer = socket.create_connection((host, settings.integer("REDSHIFT_PORT")), timeout=20)
+    if encrypted is not None:
+        peer.sendall(SSL_REQUEST)
+        assert peer.recv(1) == b"S"
+        peer = encrypted.wrap_socket(peer, server_hostname=host)
+    user, password = settings["REDSHIFT_USER"], settings["REDSHIFT_PASSWORD"]
+    peer.sendall(wire.startup({"user": user, "database": "dev", "application_name": application}))
+    kind, body = receive(peer)
+    assert (kind, body[:4]) == (ord("R"), b"\0\0\0\5"), body
+    peer.sendall(wire.message(b"p", b"md5" + md5(md5((password + user).encode()) + body[4:]) + b"\0"))
+    key = b""
+    while kind != ord("Z"):
+        kind, body = receive(peer)
+        key = body if kind == ord("K") else key
+    return peer, key
 
 
 def md5(data: bytes) -> bytes:

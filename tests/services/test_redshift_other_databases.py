@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -52,6 +53,19 @@ def test_reading(db: psycopg.Connection[Any]) -> None:
         db.execute("INSERT INTO dev.public.near SELECT a + 10, b FROM far_sales.s.t")
         assert rows(db, "SELECT count(*) FROM dev.public.near n, far_sales.s.t WHERE n.a = t.a") == [(2,)]
         assert rows(db, "SELECT count(*) FROM dev.public.near") == [(4,)]
+
+
+def test_many_at_once(db: psycopg.Connection[Any], redshift: Settings) -> None:
+    """Sessions that all reach for a table which nobody has reached for yet."""
+    with connect(redshift, dbname="far_sales") as far:
+        far.execute("CREATE TABLE s.crowd AS SELECT 1 AS a")
+
+    def read(_: int) -> list[tuple[Any, ...]]:
+        with connect(redshift) as session:
+            return rows(session, "SELECT a FROM far_sales.s.crowd")
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(read, range(12))) == [[(1,)]] * 12
 
 
 def test_with_parameters(db: psycopg.Connection[Any]) -> None:

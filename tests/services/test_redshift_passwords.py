@@ -101,3 +101,10 @@ def test_a_password_that_has_expired(warehouse: Settings) -> None:
         connection.execute("alter user by_date valid until 'infinity'")
         psycopg.connect(dbname="dev", **address(warehouse, "by_date")).close()
         connection.execute("drop user by_date")
+
+
+def test_superusers_are_reported_as_such(warehouse: Settings) -> None:
+    administrator = address(warehouse, warehouse["REDSHIFT_USER"], warehouse["REDSHIFT_PASSWORD"])
+    for who, expected in ((administrator, "on"), (address(warehouse, "by_md5"), "off")):
+        with psycopg.connect(dbname="dev", **who) as connection:
+            assert connection.info.parameter_status("is_superuser") == expected

@@ -121,7 +121,13 @@ class TestUsers:
         admin.execute("DROP USER u_owner")
 
     def test_no_superuser_of_the_server_inside(self, admin: Connection) -> None:
-        assert rows(admin, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [(False,)]
+        for command in ("SELECT pg_read_file(''PG_VERSION'')", "DELETE FROM velodrome.rls_policies"):
+            admin.execute(
+                f"CREATE OR REPLACE PROCEDURE reaches() AS $$ DECLARE command varchar(100) := '{command}';"
+                " BEGIN EXECUTE command; END $$ LANGUAGE plpgsql"
+            )
+            assert refused(admin, "CALL reaches()")[0] == "42501"
+        admin.execute("DROP PROCEDURE reaches()")
         assert rows(admin, "SHOW is_superuser") == [("on",)]
 
     def test_a_user_has_parameters_of_his_own(self, admin: Connection, login: Login) -> None:
@@ -219,9 +225,9 @@ class TestGroupsAndRoles:
         admin.execute(f"CREATE USER u_sly PASSWORD '{PASSWORD}'")
         session = login("u_sly")
         session.execute(
-            "CREATE PROCEDURE sly() AS $$ BEGIN"
-            " EXECUTE 'ALTER ROLE u_sly SET velodrome.system_privileges TO ''CREATE USER''';"
-            " EXECUTE 'ALTER ROLE u_sly SET velodrome.administrator TO true'; END $$ LANGUAGE plpgsql"
+            "CREATE PROCEDURE sly() AS $$ DECLARE"
+            " command varchar(100) := 'ALTER ROLE u_sly SET velodrome.system_privileges TO ''CREATE USER''';"
+            " BEGIN EXECUTE command; END $$ LANGUAGE plpgsql"
         )
         assert refused(session, "CALL sly()")[0] == "42501"
         assert refused(session, f"CREATE USER u_new PASSWORD '{PASSWORD}'")[0] == "42501"

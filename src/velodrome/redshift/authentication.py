@@ -40,9 +40,11 @@ class AuthenticationError(Exception):
 
 @dataclass(frozen=True)
 class Verifier:
-    """What the server keeps of a user's password: the text of pg_authid.rolpassword."""
+    """What the server keeps of a user's password: the text of pg_authid.rolpassword; and whether he is one of Redshift's
+    superusers (catalog/10_users.sql), who are none inside."""
 
     text: str
+    superuser: bool = False
 
     @property
     def scram(self) -> tuple[bytes, bytes, bytes, int] | None:
@@ -75,11 +77,15 @@ class Roles:
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
-        self._connection: psycopg.AsyncConnection[tuple[str | None, bool]] | None = None
+        self._connection: psycopg.AsyncConnection[tuple[str | None, bool, bool]] | None = None
 
     async def verifier(self, user: str) -> Verifier | None:
         """None for who is unknown, has no password, or whose password has expired."""
-        query = "SELECT rolpassword, coalesce(rolvaliduntil < now(), false) FROM pg_authid WHERE rolname = %s"
+        query = """
+            SELECT rolpassword, coalesce(rolvaliduntil < now(), false),
+                rolcreaterole OR pg_has_role(oid, 'sys:superuser', 'MEMBER')
+            FROM pg_authid WHERE rolname = %s
+        """
         for attempt in (1, 2):
             try:
                 if self._connection is None or self._connection.closed:
@@ -90,7 +96,7 @@ class Roles:
                 self._connection = None
                 if attempt == 2:
                     raise
-        return Verifier(row[0]) if row is not None and row[0] is not None and not row[1] else None
+        return Verifier(row[0], row[2]) if row is not None and row[0] is not None and not row[1] else None
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from velodrome.redshift import wire
@@ -50,6 +50,7 @@ class Login:
     amazon: bool
     parameters: Mapping[str, str]
     given: Mapping[str, str]
+    superuser: bool = False
 
     def startup(self, database: str) -> dict[str, str]:
         """The startup parameters of a backend in a database."""
@@ -97,6 +98,7 @@ async def log_in(door: Door, packet: wire.Startup, roles: Roles, sessions: int) 
         parameters["options"] = f"{parameters.get('options', '')} -c velodrome.driver=amazon".strip()
     who = Login(user, given.get("database") or user, amazon, parameters, given)
     verifier = None if user == SUPERUSER else await roles.verifier(user)
+    who = replace(who, superuser=verifier is not None and verifier.superuser)
     try:
         last = await authenticate(user, verifier, ask, amazon=amazon, encrypted=door.encrypted)
     except AuthenticationError as error:

@@ -71,7 +71,7 @@ class Session(Conversation):
         self.peer = self._peer(who, opening.key)
         self.place.history.connected(self.peer)
         backend.front = self
-        statuses = opening.statuses | STATUSES
+        statuses = opening.statuses | STATUSES | {"is_superuser": "on" if who.superuser else "off"}
         if "driver_discovery_version" in who.given:
             statuses |= SHOW_DISCOVERY
         told = [wire.status(name, value) for name, value in statuses.items() if name not in NOT_REDSHIFTS]

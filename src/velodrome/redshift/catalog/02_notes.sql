@@ -228,7 +228,8 @@ BEGIN
                 backup = coalesce(note ->> 'backup' <> 'no', t.backup)
             WHERE t.relid = command.objid;
             PERFORM velodrome.check_layout(command.objid);
-            PERFORM velodrome.note_constraint(command.objid, c, schemas) FROM jsonb_array_elements(note -> 'constraints') c;
+            PERFORM velodrome.note_constraint(command.objid, c, schemas) FROM jsonb_array_elements(note -> 'constraints') c
+                ORDER BY c ->> 'kind' = 'foreign key';
             IF note ? 'drop_constraint' THEN
                 DELETE FROM velodrome.constraint_notes WHERE relid = command.objid AND name = note ->> 'drop_constraint';
                 IF NOT FOUND THEN

@@ -5,6 +5,7 @@ SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO velodrome.table_notes AS t (relid, diststyle, distkey, sortkey_style, sortkey_columns, encodings, backup)
     SELECT made, p.diststyle, p.distkey, p.sortkey_style, p.sortkey_columns, p.encodings, p.backup
     FROM velodrome.table_notes p WHERE p.relid = parent
+    AND EXISTS (SELECT FROM pg_class c WHERE c.oid = made AND pg_has_role(session_user, c.relowner, 'USAGE'))
     ON CONFLICT (relid) DO UPDATE SET
         diststyle = coalesce(t.diststyle, excluded.diststyle),
         distkey = CASE WHEN t.diststyle IS NULL THEN excluded.distkey ELSE t.distkey END,

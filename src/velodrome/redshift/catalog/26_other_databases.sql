@@ -68,6 +68,10 @@ BEGIN
     END IF;
     IF found IS DISTINCT FROM known THEN
         PERFORM pg_advisory_xact_lock(1448234095, hashtext(local));
+        -- Another session may have made it while this one waited.
+        IF found = (SELECT r.columns FROM velodrome.reached r WHERE r.local_name = local) THEN
+            RETURN;
+        END IF;
         EXECUTE format('DROP FOREIGN TABLE IF EXISTS velodrome.%I', local);
         EXECUTE format('CREATE FOREIGN TABLE velodrome.%I (%s) SERVER %I OPTIONS (schema_name %L, table_name %L)', local, found, server, schema, relation);
         EXECUTE format('GRANT SELECT ON velodrome.%I TO PUBLIC', local);

@@ -26,41 +26,14 @@ BEGIN
     END LOOP;
 END $$;
 
--- A materialized view is a view on Redshift, an identity column's default is its pg_attrdef.adsrc:
--- https://docs.aws.amazon.com/redshift/latest/dg/materialized-view-overview.html
-CREATE OR REPLACE VIEW information_schema.tables AS
-SELECT * FROM velodrome.standard_tables WHERE table_schema::text NOT IN ('velodrome', 'pg_velodrome_rls')
-UNION ALL
-SELECT current_database()::information_schema.sql_identifier, n.nspname::information_schema.sql_identifier,
-    c.relname::information_schema.sql_identifier, 'VIEW'::information_schema.character_data,
-    NULL::information_schema.sql_identifier, NULL::information_schema.character_data, NULL::information_schema.sql_identifier,
-    NULL::information_schema.sql_identifier, NULL::information_schema.sql_identifier, 'NO'::information_schema.yes_or_no,
-    'NO'::information_schema.yes_or_no, NULL::information_schema.character_data
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'm' AND (pg_has_role(c.relowner, 'USAGE') OR has_table_privilege(c.oid, 'SELECT'));
-
+-- An identity column's default is its pg_attrdef.adsrc there: https://www.postgresql.org/docs/8.0/infoschema-columns.html
 DO $$
 DECLARE
     kept text := (
         SELECT string_agg(CASE attname
-            WHEN 'column_default' THEN 'coalesce(s.column_default, d.adsrc)::information_schema.character_data AS column_default' ELSE 's.' || quote_ident(attname)
+            WHEN 'column_default' THEN 'coalesce(s.column_default, d.adsrc)::information_schema.character_data AS column_default'
+            ELSE 's.' || quote_ident(attname)
         END, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'information_schema.columns'::regclass AND attnum > 0
-    );
-    own text := (
-        SELECT string_agg(format('(%s)::%s', coalesce(v.value, 'NULL'), format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
-        FROM pg_attribute a LEFT JOIN (VALUES
-            ('table_catalog', 'current_database()'), ('table_schema', 'n.nspname'), ('table_name', 'c.relname'),
-            ('column_name', 'a.attname'), ('ordinal_position', 'a.attnum'), ('is_nullable', $text$'YES'$text$),
-            ('data_type', 'format_type(a.atttypid, NULL)'),
-            ('character_maximum_length', 'information_schema._pg_char_max_length(a.atttypid, a.atttypmod)'),
-            ('numeric_precision', 'information_schema._pg_numeric_precision(a.atttypid, a.atttypmod)'),
-            ('numeric_precision_radix', 'information_schema._pg_numeric_precision_radix(a.atttypid, a.atttypmod)'),
-            ('numeric_scale', 'information_schema._pg_numeric_scale(a.atttypid, a.atttypmod)'),
-            ('datetime_precision', 'information_schema._pg_datetime_precision(a.atttypid, a.atttypmod)'),
-            ('udt_catalog', 'current_database()'), ('udt_schema', $text$'pg_catalog'$text$), ('udt_name', 't.typname'),
-            ('dtd_identifier', 'a.attnum'), ('is_identity', $text$'NO'$text$), ('is_updatable', $text$'NO'$text$)
-        ) AS v (name, value) ON v.name = a.attname
-        WHERE a.attrelid = 'information_schema.columns'::regclass AND a.attnum > 0
     );
 BEGIN
     EXECUTE format($text$
@@ -68,12 +41,7 @@ BEGIN
         SELECT %s FROM velodrome.standard_columns s LEFT JOIN velodrome.pg_attrdef d ON s.is_identity = 'YES'
             AND d.adrelid = to_regclass(format('%%I.%%I', s.table_schema, s.table_name)) AND d.adnum = s.ordinal_position
         WHERE s.table_schema::text NOT IN ('velodrome', 'pg_velodrome_rls')
-        UNION ALL
-        SELECT %s FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-        WHERE c.relkind = 'm' AND (pg_has_role(c.relowner, 'USAGE') OR has_column_privilege(c.oid, a.attnum, 'SELECT'))
-    $text$, kept, own);
+    $text$, kept);
 END $$;
 
 -- Of the tables that the asking user owns or may write, as the standard says.

@@ -18,16 +18,15 @@ DECLARE
 BEGIN
     FOR found IN
         SELECT oid, relname FROM pg_class
-        WHERE relnamespace = 'velodrome'::regnamespace
-            AND relname IN ('standard_views', 'standard_columns', 'standard_table_privileges', 'standard_column_privileges')
+        WHERE relnamespace = 'velodrome'::regnamespace AND relname IN (
+            'standard_tables', 'standard_views', 'standard_columns', 'standard_table_privileges', 'standard_column_privileges'
+        )
     LOOP
         had := velodrome.view_text(found.oid);
-        wanted := had;
-        IF found.relname <> 'standard_columns' THEN  -- which has them already
-            wanted := replace(replace(had, 'relkind = ''v''::"char"', 'relkind = ANY (ARRAY[''v''::"char", ''m''::"char"])'),
-                'ARRAY[''r''::"char", ''v''::"char", ''f''::"char"', 'ARRAY[''r''::"char", ''v''::"char", ''m''::"char", ''f''::"char"');
-        ELSIF strpos(had, 'late_binding_views') = 0 THEN
-            wanted := replace(had, 'NOT a.attisdropped',
+        wanted := replace(replace(had, 'relkind = ''v''::"char"', 'relkind = ANY (ARRAY[''v''::"char", ''m''::"char"])'),
+            'ARRAY[''r''::"char", ''v''::"char", ''f''::"char"', 'ARRAY[''r''::"char", ''v''::"char", ''m''::"char", ''f''::"char"');
+        IF found.relname = 'standard_columns' AND strpos(had, 'late_binding_views') = 0 THEN
+            wanted := replace(wanted, 'NOT a.attisdropped',
                 'NOT a.attisdropped AND NOT EXISTS (SELECT FROM velodrome.late_binding_views l WHERE l.relid = c.oid)');
         END IF;
         IF had <> wanted THEN

@@ -40,8 +40,6 @@ class Refused(Exception):
 _FEATURES = {
     "UNLOAD": "UNLOAD",
     "DESC": "DESC",
-    "ATTACH": "ATTACH",
-    "DETACH": "DETACH",
 }
 
 # First words that Redshift knows, with or without what follows; anything else is a syntax error there.
