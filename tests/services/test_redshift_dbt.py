@@ -111,6 +111,15 @@ def test_incremental_models(project: Project) -> None:
     ]
 
 
+def test_a_merge_updates_what_it_may_and_deletes_nothing(project: Project) -> None:
+    assert project.outcomes["second"]["rows"] == [
+        [1, "green", True],
+        [2, "unpainted", False],
+        [3, "blue", False],
+        [4, "black", False],
+    ]
+
+
 def test_snapshots_keep_history(project: Project) -> None:
     by_time = project.rows(
         "select bike_id, trim(colour), dbt_valid_to is null from workshop.bikes_by_time order by 1, dbt_valid_from"

@@ -268,6 +268,15 @@ END $$;
 CREATE OR REPLACE FUNCTION velodrome.bind_readers_of(changed oid[], names text[]) RETURNS void LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$ SELECT velodrome.bind_readers(changed, names) $$;
 
+-- Whether a statement names a relation: with its schema, or with none. What it gives a new name to is another one.
+CREATE OR REPLACE FUNCTION velodrome.names_relation(sent text, schema name, relation name) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT strpos(lower(sent), relation) > 0 AND (
+        plain ~ ('\m' || quoted[1] || '"?\s*\.\s*"?' || quoted[2] || '\M') OR plain ~ ('(^|[^."\w])"?' || quoted[2] || '\M')
+    ) FROM (SELECT regexp_replace(lower(sent), '\mrename\s+to\s+("[^"]*"|\w+)', '', 'g') AS plain,
+        ARRAY[regexp_replace(schema, '(\W)', '\\\1', 'g'), regexp_replace(relation, '(\W)', '\\\1', 'g')] AS quoted) AS text
+$$;
+
 -- Before a table or view changes or goes, the late-binding views over it are locked, as a reader would: the outermost
 -- first, and before the table. Readers then wait for the end of the transaction and see what there is then. Which
 -- tables these are is told by the statement's text, in which their names stand.
@@ -281,7 +290,7 @@ BEGIN
             SELECT c.oid, n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE c.relkind IN ('r', 'v', 'm') AND n.nspname || '.' || c.relname IN (SELECT unnest(reads) FROM velodrome.late_binding_views)
             AND pg_has_role(session_user, c.relowner, 'USAGE')
-            AND (strpos(lower(sent), c.relname) > 0 OR (strpos(lower(sent), n.nspname) > 0 AND sent ~* '\mschema\M'))
+            AND (velodrome.names_relation(sent, n.nspname, c.relname) OR (strpos(lower(sent), n.nspname) > 0 AND sent ~* '\mschema\M'))
         ), over (relid, depth) AS (
             SELECT l.relid, 1 FROM velodrome.late_binding_views l JOIN named ON named.oid = ANY (l.objects) OR named.name = ANY (l.reads)
             UNION
