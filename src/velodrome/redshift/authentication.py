@@ -40,8 +40,8 @@ class AuthenticationError(Exception):
 
 @dataclass(frozen=True)
 class Verifier:
-    """What the server keeps of a user's password: the text of pg_authid.rolpassword; and whether he is one of Redshift's
-    superusers (catalog/10_users.sql), who are none inside."""
+    """What the server keeps of a user's password, the text of pg_authid.rolpassword, and whether he is one of Redshift's
+    superusers, who are none inside (catalog/10_users.sql)."""
 
     text: str
     superuser: bool = False

@@ -121,7 +121,13 @@ class Conversation(Client):
         self.to_backend(raw)
 
     def _translate(self, sql: str) -> tuple[Statement, ...]:
-        found = translate(sql, self.peer.database)
+        try:
+            found = translate(sql, self.peer.database)
+        except Refused:
+            raise
+        except Exception:  # a fault of ours ends the statement, not the session
+            log.exception("a statement could not be translated")
+            raise Refused("XX000", "could not translate the statement; the warehouse's log has the reason", 0) from None
         for statement in found:
             name = "USE" if statement.use else statement.alone
             if name and not (self.status == b"I" or self._just_begun):
