@@ -40,7 +40,7 @@ class AuthenticationError(Exception):
 
 @dataclass(frozen=True)
 class Verifier:
-    """What the server keeps of a user's password, the text of pg_authid.rolpassword, and whether he is one of Redshift's
+    """What the server keeps of a user's password (pg_authid.rolpassword), and whether he is one of Redshift's
     superusers, who are none inside (catalog/10_users.sql)."""
 
     text: str
