@@ -16,15 +16,19 @@ pytest_plugins = ["evidence"]
 TOGETHER = ("tests/pipeline", "tests/stack")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test its group, and bring the groups into the order in which they are handed out."""
+def group(item: pytest.Item) -> str:
+    """The folder or file whose tests stay in one process."""
+    root = item.config.rootpath
+    path = item.path.relative_to(root) if item.path.is_relative_to(root) else item.path
+    folder = Path(*path.parts[:2]).as_posix()
+    return folder if folder in TOGETHER else path.as_posix()
 
-    def group(item: pytest.Item) -> str:
-        path = item.path.relative_to(config.rootpath) if item.path.is_relative_to(config.rootpath) else item.path
-        folder = Path(*path.parts[:2]).as_posix()
-        return folder if folder in TOGETHER else path.as_posix()
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give each test its group before pytest-xdist looks for it."""
+    item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the groups into the order in which they are handed out."""
     items.sort(key=lambda item: (group(item) not in TOGETHER, "/services/" not in f"/{group(item)}"))
