@@ -6,29 +6,29 @@ one process, and so does each file of the others.
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["evidence"]
 
-# Those that share what takes long to start; the longest come first, so that no process is left alone with them.
-TOGETHER = ("tests/pipeline", "tests/stack")
+# Those that share what takes long to start. They come first, so that no process is left alone with them.
+TOGETHER = ("tests/pipeline/", "tests/stack/")
 
 
-def group(item: pytest.Item) -> str:
-    """The folder or file whose tests stay in one process."""
-    root = item.config.rootpath
-    path = item.path.relative_to(root) if item.path.is_relative_to(root) else item.path
-    folder = Path(*path.parts[:2]).as_posix()
-    return folder if folder in TOGETHER else path.as_posix()
+class Groups(LoadScopeScheduling):
+    """Hands out whole files, and the folders of TOGETHER whole. (pytest-xdist's own groups, `--dist loadgroup`, have no
+    effect with pytest 9.2: it appends them to node ids, which can no longer be changed.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::")[0])
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give each test its group before pytest-xdist looks for it."""
-    item.add_marker(pytest.mark.xdist_group(group(item)))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    return Groups(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring the groups into the order in which they are handed out."""
-    items.sort(key=lambda item: (group(item) not in TOGETHER, "/services/" not in f"/{group(item)}"))
+    """The order in which they are handed out."""
+    items.sort(key=lambda item: (not item.nodeid.startswith(TOGETHER), not item.nodeid.startswith("tests/services/")))
