@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -256,6 +257,7 @@ class TestPsycopg:
             three.cancel_safe()
             result = three.pgconn.get_result()
             assert result is not None and result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
+            assert re.search(r"Query \(\d+\) cancelled on user's request", result.error_message)
             assert three.pgconn.get_result() is None
             assert other.execute("select 1").fetchone() == (1,)
 

@@ -131,3 +131,30 @@ def test_a_changed_password_counts_from_the_next_start(tmp_path: Path) -> None:
         connect(changed).close()
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             connect(Settings({**settings, "REDSHIFT_PORT": changed["REDSHIFT_PORT"]}))
+
+
+def test_use_goes_on_in_another_database(tmp_path: Path) -> None:
+    with run_service("redshift", tmp_path) as running, connect(running.settings) as connection:
+        connection.autocommit = True
+        connection.execute("create database other")
+        connection.execute("use other")
+        assert connection.execute("select current_database()").fetchone() == ("other",)
+        connection.execute("create table only_here as select 1 as a")
+        with pytest.raises(psycopg.errors.InvalidCatalogName, match='database "nowhere" does not exist'):
+            connection.execute("use nowhere")
+        with (
+            connection.transaction(),
+            pytest.raises(psycopg.errors.ActiveSqlTransaction, match="USE cannot run inside"),
+        ):
+            connection.execute("select 1")
+            connection.execute("use dev")
+        with pytest.raises(psycopg.errors.ActiveSqlTransaction, match="USE cannot run inside"):
+            connection.execute("select 1; use dev")
+        connection.execute("begin")
+        connection.execute("use dev")  # a transaction that holds nothing yet, as drivers begin them by themselves
+        assert connection.execute("select a from other.public.only_here").fetchall() == [(1,)]
+        connection.execute("commit")
+        with connect(running.settings) as watcher:
+            connection.cancel()  # a late one hurts nobody
+            assert watcher.execute("select current_database()").fetchone() == ("dev",)
+        assert "Traceback" not in running.log and "never retrieved" not in running.log

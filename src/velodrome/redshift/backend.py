@@ -56,6 +56,13 @@ class Opening:
             self.ready.set_result(None)
         return b""
 
+    @classmethod
+    def of_nobody(cls) -> Opening:
+        """The front of a backend that is left: nobody waits for it."""
+        nobody = cls()
+        nobody.ready.cancel()
+        return nobody
+
     async def run(self, backend: Backend, sql: str) -> None:
         """A statement before anybody else's."""
         self.ready = asyncio.get_running_loop().create_future()

@@ -42,6 +42,8 @@ NOT_REDSHIFTS = frozenset({"in_hot_standby", "default_transaction_read_only", "s
 # Fails while it is parsed, whatever the transaction's state: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _REFUSED = "velodrome_refused"
 _REFUSED_SQL = f"SELECT {_REFUSED}"
+# https://docs.aws.amazon.com/redshift/latest/dg/cancel_query.html
+_CANCELLED = "canceling statement due to user request"
 _HIDDEN = "velodrome_hidden"  # name of the prepared statement and portal of hidden statements
 
 
@@ -130,7 +132,7 @@ class Conversation(Client):
             raise Refused("XX000", "could not translate the statement; the warehouse's log has the reason", 0) from None
         for statement in found:
             name = "USE" if statement.use else statement.alone
-            if name and not (self.status == b"I" or self._just_begun):
+            if name and (len(found) > 1 or not (self.status == b"I" or self._just_begun)):
                 raise Refused("25001", f"{name} cannot run inside a transaction block", 0)
             if statement.reads_history:
                 self.place.history.flush()
@@ -319,6 +321,8 @@ class Conversation(Client):
         if step is not None:
             sent = wire.read_fields(raw[5:])
             found = in_redshifts_words(sent, step.changed, hidden=step.hiding)
+            if step.query is not None and found.get("M") == _CANCELLED:
+                found["M"] = f"Query ({step.query.id}) cancelled on user's request"
             words = found.get("M", "")
             if found != sent:
                 answer = wire.fields(b"E", found)

@@ -110,7 +110,7 @@ class Session(Conversation):
         if self.status == b"T":
             await opening.run(backend, "BEGIN")
         left, self.backend = self.backend, backend
-        left.front = Opening()
+        left.front = Opening.of_nobody()
         left.close()
         self.backend_key = opening.key
         self.peer.database = database
