@@ -257,7 +257,8 @@ class TestPsycopg:
             three.cancel_safe()
             result = three.pgconn.get_result()
             assert result is not None and result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
-            assert re.search(r"Query \(\d+\) cancelled on user's request", result.error_message)
+            told = result.error_message.decode()
+            assert re.search(r"Query \(\d+\) cancelled on user's request", told)
             assert three.pgconn.get_result() is None
             assert other.execute("select 1").fetchone() == (1,)
 
