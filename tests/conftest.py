@@ -13,16 +13,18 @@ from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["evidence"]
 
-# Those that share what takes long to start. They come first, so that no process is left alone with them.
-TOGETHER = ("tests/pipeline/", "tests/stack/")
+# Those that share what takes long to start: a whole stack, the servers of each PostgreSQL version.
+TOGETHER = ("tests/pipeline/", "tests/stack/", "tests/services/test_aws_s3_")
+# These come first, so that no process is left alone with them.
+LONGEST = TOGETHER[:2]
 
 
 class Groups(LoadScopeScheduling):
-    """Hands out whole files, and the folders of TOGETHER whole. (pytest-xdist's own groups, `--dist loadgroup`, have no
+    """Hands out whole files, and whole what begins as TOGETHER has it. (pytest-xdist's own groups, `--dist loadgroup`, have no
     effect with pytest 9.2: it appends them to node ids, which can no longer be changed.)"""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::")[0])
+        return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid.split("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
@@ -31,4 +33,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The order in which they are handed out."""
-    items.sort(key=lambda item: (not item.nodeid.startswith(TOGETHER), not item.nodeid.startswith("tests/services/")))
+    items.sort(key=lambda item: (not item.nodeid.startswith(LONGEST), not item.nodeid.startswith("tests/services/")))
