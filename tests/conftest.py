@@ -20,8 +20,11 @@ LONGEST = TOGETHER[:2]
 
 
 class Groups(LoadScopeScheduling):
-    """Hands out whole files, and whole what begins as TOGETHER has it. (pytest-xdist's own groups, `--dist loadgroup`, have no
-    effect with pytest 9.2: it appends them to node ids, which can no longer be changed.)"""
+    """Hands out whole files, and whole what begins as TOGETHER has it.
+
+    (pytest-xdist's own groups, `--dist loadgroup`, have no effect with pytest 9.2: it writes them into node ids, which
+    can no longer be changed.)
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid.split("::")[0])
