@@ -270,6 +270,7 @@ class Conversation(Client):
         if step.query is not None:  # an empty query has no other end
             self.place.history.end(step.query, "")
         if self._next_database:
+            self.held = True  # until the new backend is there
             self.move(self._next_database, raw)
             self._next_database = ""
             return b""
