@@ -162,12 +162,13 @@ WHERE a.attidentity <> '';
 CREATE VIEW velodrome.pg_foreign_server AS SELECT * FROM pg_catalog.pg_foreign_server WHERE false;
 CREATE VIEW velodrome.pg_foreign_data_wrapper AS SELECT * FROM pg_catalog.pg_foreign_data_wrapper WHERE false;
 CREATE VIEW velodrome.pg_foreign_table AS SELECT * FROM pg_catalog.pg_foreign_table WHERE false;
+CREATE VIEW velodrome.pg_user_mappings AS SELECT * FROM pg_catalog.pg_user_mappings WHERE false;
 CREATE VIEW velodrome.pg_event_trigger AS SELECT * FROM pg_catalog.pg_event_trigger WHERE false;
 CREATE VIEW velodrome.pg_extension AS SELECT * FROM pg_catalog.pg_extension WHERE false;
 CREATE VIEW velodrome.pg_trigger AS SELECT * FROM pg_catalog.pg_trigger WHERE tgname !~ '^velodrome';
 CREATE VIEW velodrome.pg_matviews AS SELECT * FROM pg_catalog.pg_matviews WHERE false;
 GRANT SELECT ON velodrome.pg_trigger, velodrome.pg_matviews, velodrome.pg_foreign_server, velodrome.pg_foreign_data_wrapper, velodrome.pg_foreign_table,
-    velodrome.pg_event_trigger, velodrome.pg_extension TO PUBLIC;
+    velodrome.pg_user_mappings, velodrome.pg_event_trigger, velodrome.pg_extension TO PUBLIC;
 
 GRANT SELECT ON velodrome.pg_namespace, velodrome.pg_type, velodrome.pg_database, velodrome.pg_proc, velodrome.pg_class,
     velodrome.pg_attribute, velodrome.pg_index, velodrome.pg_constraint, velodrome.pg_attrdef, velodrome.noted_keys TO PUBLIC;

@@ -26,7 +26,7 @@ _TABLES = vocabulary(
     """
     pg_attrdef pg_attribute pg_auth_members pg_class pg_constraint pg_database pg_default_acl pg_depend
     pg_event_trigger pg_extension pg_foreign_data_wrapper pg_foreign_server pg_foreign_table pg_index pg_matviews
-    pg_namespace pg_proc pg_roles pg_trigger pg_type
+    pg_namespace pg_proc pg_roles pg_trigger pg_type pg_user_mappings
     """
 )
 # What a table's name follows; after a comma it may be another table of a FROM.
