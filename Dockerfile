@@ -70,7 +70,7 @@ RUN --mount=type=cache,target=/root/.cache/uv make-install spark spark/requireme
 # Of the package only what installs Spark's jars and class archive: no other change of it makes them anew.
 FROM spark-install AS spark-jars
 COPY spark/jars.txt spark/
-COPY src/velodrome/__init__.py src/velodrome/
+COPY src/velodrome/__init__.py src/velodrome/authorities.py src/velodrome/
 COPY src/velodrome/emr_serverless/__init__.py src/velodrome/emr_serverless/
 COPY src/velodrome/emr_serverless/spark/__init__.py src/velodrome/emr_serverless/spark/install.py \
      src/velodrome/emr_serverless/spark/jvm.py src/velodrome/emr_serverless/spark/trust.py \
