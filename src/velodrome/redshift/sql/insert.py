@@ -16,10 +16,16 @@ _HEAD = re.compile(
     re.IGNORECASE,
 )
 # Literals and what stands between them, possessive so that what does not match fails at once. Whether they make rows is
-# the server's to say: nothing in here has another meaning to Redshift than to PostgreSQL.
+# the server's to say: nothing in here has another meaning to Redshift than to PostgreSQL. Numbers and plain strings, of
+# which nearly all rows consist, have a loop without alternatives: a third of the time.
+_BETWEEN = r"[0-9 \n\t\r,().+-]*+"
+_PLAIN = rf"{_BETWEEN}(?:'[^'\\]*+'{_BETWEEN})*+"
+_OTHER = (
+    r"'[^'\\]*+(?:\\.[^'\\]*+)*+'|[Nn][Uu][Ll][Ll]|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]"
+    r"|[Dd][Ee][Ff][Aa][Uu][Ll][Tt]|(?<=[0-9])[eE](?=[0-9+-])"
+)
 _ROWS = re.compile(
-    r"(?:[0-9 \n\t\r,().+-]++|'(?:[^'\\]++|\\.)*+'|[Nn][Uu][Ll][Ll]|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]"
-    r"|[Dd][Ee][Ff][Aa][Uu][Ll][Tt]|(?<=[0-9])[eE](?=[0-9+-]))++(?=;?\s*+\Z)",
+    rf"{_PLAIN}(?:(?:{_OTHER}){_PLAIN})*+(?=;?\s*+\Z)",
     re.DOTALL,  # re.IGNORECASE would take twice as long
 )
 
