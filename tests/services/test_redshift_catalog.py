@@ -75,7 +75,7 @@ def rows(connection: psycopg.Connection[Any], sql: str) -> list[Any]:
     return [row[0] if len(row) == 1 else row for row in found]
 
 
-@pytest.mark.parametrize(("view", "expected"), documented(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("view", "expected"), [pytest.param(*case, id=case[0]) for case in documented()])
 def test_columns(redshift: Settings, view: str, expected: list[tuple[str, str]]) -> None:
     with connect(redshift) as connection:
         cursor = connection.execute(f'select * from "{view}"'.encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -328,6 +329,22 @@ def test_transactions_and_locks(redshift: Settings, admin: psycopg.Connection[An
     ).fetchall()
     assert states == [("rolledback",), ("committed",)]
     admin.execute("drop table history_locked")
+
+
+JOINS = (
+    "select count(*) from stl_query join stl_querytext using (query)",
+    "select count(*) from svl_query_summary join stl_query using (query)",
+    "select count(*) from sys_query_history join sys_query_detail using (query_id)"
+    " where database_name = 'dev' and status = 'success' and query_type = 'SELECT'",
+    "select count(*) from sys_transaction_history where transaction_id in"
+    " (select transaction_id from sys_query_history where query_text like 'insert%')",
+)
+
+
+@pytest.mark.parametrize("join", JOINS)
+def test_two_histories_are_not_joined_row_by_row(admin: psycopg.Connection[Any], join: str) -> None:
+    plan = "\n".join(line for (line,) in admin.execute(f"explain {join}".encode()))
+    assert re.search("(Hash|Merge)( Right)?( Semi)? Join", plan), plan
 
 
 def test_every_database_sees_the_same(redshift: Settings, admin: psycopg.Connection[Any]) -> None:

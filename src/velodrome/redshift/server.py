@@ -32,6 +32,10 @@ _PARAMETERS = {
     "lc_messages": "C",
     "log_min_error_statement": "panic",  # a statement may hold a password
     "idle_in_transaction_session_timeout": "0",
+    # Joins on equality are by hash or merge, as on Redshift, which has no index to look rows up in either; nested loops
+    # are for the others. By its guesses, of the history above all, PostgreSQL would choose some that take minutes.
+    # https://docs.aws.amazon.com/redshift/latest/dg/c-the-query-plan.html
+    "enable_nestloop": "off",
     "max_connections": str(CONNECTION_LIMIT + 20),
     "password_encryption": "md5",
     "md5_password_warnings": "off",
