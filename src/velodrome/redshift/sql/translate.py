@@ -54,10 +54,10 @@ _LONGEST_SHAPE = 4096
 
 def translate(sql: str, database: str = "") -> tuple[Statement, ...]:
     """The statements of a text, sent to a session in this database; raises Refused."""
-    if database and not other_database.may_be_in(sql):
-        database = ""
     if len(sql) > LONGEST_CACHED:
         return _translate(sql, database)
+    if database and not other_database.may_be_in(sql):
+        database = ""
     result = _cached(sql, database)
     if isinstance(result, Refused):
         raise Refused(result.code, result.message, result.start, hint=result.hint)
