@@ -1,7 +1,8 @@
 """The warehouse's gateway against a direct connection to the PostgreSQL inside it: same machine, same run, interleaved.
 
 usage: python bench/redshift.py [--runs 5] [--only rows]     (with the tests' Python, on a machine that is idle else)
-Prints a Markdown table: medians through the gateway and directly (Unix socket, no password), and the bar.
+Prints a Markdown table: medians through the gateway, through a relay that does nothing (relay.py), and directly (Unix
+socket, no password); the gateway against the direct connection, and the bar.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +72,10 @@ QUERIES = (
 class Bench:
     """A running warehouse, reached both ways."""
 
-    def __init__(self, running: RunningService, runs: int) -> None:
+    def __init__(self, running: RunningService, relay: int, runs: int) -> None:
         self.settings: Settings = running.settings
         self.gateway = running.process.pid
+        self.relay = relay  # its port
         self.runs = runs
         self._address = {
             "host": self.settings["REDSHIFT_HOST"],
@@ -87,23 +90,25 @@ class Bench:
         options = {"sslmode": "disable", "dbname": "dev", "autocommit": True, **self._address, **more}
         return psycopg.connect(**options)
 
-    def direct(self) -> psycopg.Connection[Any]:
+    def direct(self, **more: Any) -> psycopg.Connection[Any]:
         """To the server inside."""
         user = self.settings["REDSHIFT_USER"]
-        port = self.settings["REDSHIFT_PORT"]
-        return psycopg.connect(host=self._socket, port=port, user=user, dbname="dev", autocommit=True)
+        place = {"host": self._socket, "port": self.settings["REDSHIFT_PORT"], **more}
+        return psycopg.connect(user=user, dbname="dev", autocommit=True, **place)
 
-    def paired(self, work: Callable[[psycopg.Connection[Any]], float]) -> tuple[float, float]:
-        """Medians of a work's figure through the gateway and directly, in turns."""
-        ours: list[float] = []
-        theirs: list[float] = []
-        with self.through() as through, self.direct() as direct:
-            for connection in (through, direct):
+    def relayed(self) -> psycopg.Connection[Any]:
+        """To the server inside, through the relay."""
+        return self.direct(host="127.0.0.1", port=self.relay, sslmode="disable")
+
+    def compared(self, work: Callable[[psycopg.Connection[Any]], float]) -> tuple[float, float, float]:
+        """Medians of a work's figure through the gateway, through the relay and directly, in turns."""
+        with self.through() as through, self.relayed() as relayed, self.direct() as direct:
+            ways = (through, relayed, direct)
+            for connection in ways:
                 work(connection)
-            for _ in range(self.runs):
-                ours.append(work(through))
-                theirs.append(work(direct))
-        return statistics.median(ours), statistics.median(theirs)
+            figures = [[work(connection) for connection in ways] for _ in range(self.runs)]
+        ours, relays, theirs = (statistics.median(of_one_way) for of_one_way in zip(*figures, strict=True))
+        return ours, relays, theirs
 
     # -- what is measured -------------------------------------------------------------------------------------------
 
@@ -118,8 +123,9 @@ class Bench:
                 samples.append(time.perf_counter() - begun)
             return statistics.median(samples) * 1e6
 
-        ours, theirs = self.paired(work)
-        row("`select 1`, p50", f"{ours:.0f} µs", f"{theirs:.0f} µs", f"+{ours - theirs:.0f} µs", "+60 µs")
+        figures = self.compared(work)
+        ours, _, theirs = figures
+        row("`select 1`, p50", *(f"{figure:.0f} µs" for figure in figures), f"+{ours - theirs:.0f} µs", "+60 µs")
 
     def rows(self) -> None:
         """A million wide rows into a client's memory."""
@@ -141,9 +147,9 @@ class Bench:
             return ROWS / (time.perf_counter() - begun)
 
         for name, work in (("as Python's values (psycopg)", fetch), ("as bytes (libpq alone)", raw)):
-            ours, theirs = self.paired(work)
-            shown = (f"{ours / 1000:.0f} k/s", f"{theirs / 1000:.0f} k/s", f"{ours / theirs:.2f}", "0.95")
-            row(f"a million rows of 15 columns, {name}", *shown)
+            figures = self.compared(work)
+            shown = (f"{figure / 1000:.0f} k/s" for figure in figures)
+            row(f"a million rows of 15 columns, {name}", *shown, f"{figures[0] / figures[2]:.2f}", "0.95")
 
     def mix(self) -> None:
         """Eight clients that update, select and insert, in tables as Redshift has them: without an index.
@@ -159,24 +165,25 @@ class Bench:
             if indexed:
                 with self.direct() as connection:
                     connection.execute("CREATE INDEX ON bench.accounts (aid)")
-            ours: list[float] = []
-            theirs: list[float] = []
+            ways = (
+                (self._address["host"], self._address["port"]),
+                ("127.0.0.1", str(self.relay)),
+                (self._socket, self._address["port"]),
+            )
             with tempfile.TemporaryDirectory() as folder:
                 script = Path(folder) / "mix.sql"
                 script.write_text(MIX)
-                for _ in range(self.runs):
-                    ours.append(self._pgbench(script, self._address["host"]))
-                    theirs.append(self._pgbench(script, self._socket))
-            mine, other = statistics.median(ours), statistics.median(theirs)
-            shown = (f"{mine:.0f} tps", f"{other:.0f} tps", f"{mine / other:.2f}", "" if indexed else "0.85")
+                runs = [[self._pgbench(script, *way) for way in ways] for _ in range(self.runs)]
+            figures = [statistics.median(of_one_way) for of_one_way in zip(*runs, strict=True)]
             name = ", with an index that Redshift has not" if indexed else ""
-            row(f"8 clients of pgbench: update, select, insert{name}", *shown)
+            shown = (f"{figure:.0f} tps" for figure in figures)
+            bar = "" if indexed else "0.85"
+            row(f"8 clients of pgbench: update, select, insert{name}", *shown, f"{figures[0] / figures[2]:.2f}", bar)
 
-    def _pgbench(self, script: Path, host: str) -> float:
+    def _pgbench(self, script: Path, host: str, port: str) -> float:
         argv = [str(binaries() / "pgbench"), "-n", "-c", "8", "-j", "1", "-T", "5", "-f", str(script)]
-        names = {"PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password"}
-        environ = os.environ | {variable: self._address[name] for variable, name in names.items()}
-        environ |= {"PGHOST": host, "PGDATABASE": "dev"}
+        environ = os.environ | {"PGHOST": host, "PGPORT": port, "PGDATABASE": "dev"}
+        environ |= {"PGUSER": self._address["user"], "PGPASSWORD": self._address["password"]}
         output = subprocess.run(argv, env=environ, capture_output=True, text=True, check=True).stdout
         return next(float(line.split()[2]) for line in output.splitlines() if line.startswith("tps = "))
 
@@ -192,9 +199,9 @@ class Bench:
                     translation.translate(text)
                     samples.append(time.perf_counter() - begun)
         seen = statistics.quantiles(first, n=20)[-1] * 1000
-        row("translation of a query first seen, p95", f"{seen:.2f} ms", "", "", "2 ms")
+        row("translation of a query first seen, p95", f"{seen:.2f} ms", "", "", "", "2 ms")
         known = statistics.quantiles(again, n=20)[-1] * 1e6
-        row("translation of a query seen before, p95", f"{known:.1f} µs", "", "", "5 µs")
+        row("translation of a query seen before, p95", f"{known:.1f} µs", "", "", "", "5 µs")
 
     def insert(self) -> None:
         """Ten thousand rows in one INSERT."""
@@ -212,8 +219,9 @@ class Bench:
             assert result.status == pq.ExecStatus.COMMAND_OK, result.error_message
             return (time.perf_counter() - begun) * 1000
 
-        ours, theirs = self.paired(work)
-        row("INSERT of 10,000 rows of VALUES", f"{ours:.0f} ms", f"{theirs:.0f} ms", f"{ours / theirs:.2f}", "1.1")
+        figures = self.compared(work)
+        shown = (f"{figure:.0f} ms" for figure in figures)
+        row("INSERT of 10,000 rows of VALUES", *shown, f"{figures[0] / figures[2]:.2f}", "1.1")
 
     def connections(self) -> None:
         """What an open connection costs the gateway."""
@@ -226,7 +234,7 @@ class Bench:
             for connection in opened:
                 connection.close()
             name = "with TLS" if mode == "require" else "without TLS"
-            row(f"{CONNECTIONS} open connections {name}, each in the gateway", f"{each:.0f} KB", "", "", "100 KB")
+            row(f"{CONNECTIONS} open connections {name}, each in the gateway", f"{each:.0f} KB", "", "", "", "100 KB")
 
 
 def resident(process: int) -> int:
@@ -234,9 +242,25 @@ def resident(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def row(what: str, ours: str, direct: str, result: str, bar: str) -> None:
+@contextmanager
+def relaying(running: RunningService) -> Iterator[int]:
+    """A relay to the server inside; its port."""
+    settings = running.settings
+    socket = settings.home / "data" / "redshift" / f".s.PGSQL.{settings['REDSHIFT_PORT']}"
+    python = settings.installs / "redshift" / "bin" / "python"  # the gateway's own, which has uvloop
+    argv = [python, Path(__file__).with_name("relay.py"), socket]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+
+
+def row(what: str, ours: str, relayed: str, direct: str, result: str, bar: str) -> None:
     """A line of the table."""
-    print(f"| {what} | {ours} | {direct} | {result} | {bar} |", flush=True)
+    print(f"| {what} | {ours} | {relayed} | {direct} | {result} | {bar} |", flush=True)
 
 
 def main() -> None:
@@ -248,12 +272,12 @@ def main() -> None:
     if busy() > 0.3:
         print("others use this machine now: the figures will be too bad")
     home = tempfile.TemporaryDirectory(prefix="velodrome-bench-")
-    with home as folder, run_service("redshift", Path(folder)) as running:
-        bench = Bench(running, options.runs)
+    with home as folder, run_service("redshift", Path(folder)) as running, relaying(running) as relay:
+        bench = Bench(running, relay, options.runs)
         with bench.through() as connection:
             connection.execute("CREATE SCHEMA bench")
-        row("what", "through the gateway", "direct", "result", "bar")
-        print("|---|---|---|---|---|")
+        row("what", "gateway", "relay", "direct", "gateway to direct", "bar")
+        print("|---|---|---|---|---|---|")
         for name in ("connections", "small", "insert", "translation", "mix", "rows"):
             if name.startswith(options.only):
                 getattr(bench, name)()
