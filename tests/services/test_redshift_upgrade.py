@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from velodrome.postgres import Server, ensure_database
-from velodrome.redshift import catalog
+from velodrome.redshift import catalog_files
 
 NEWER = """
 CREATE VIEW pg_catalog.svv_tables AS SELECT 1 AS other_columns;
@@ -28,13 +28,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def installed(server: Server, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
-    monkeypatch.setattr(catalog, "texts", lambda: files)
-    catalog.install(server, "dev")
+    monkeypatch.setattr(catalog_files, "texts", lambda: files)
+    catalog_files.install(server, "dev")
 
 
 def test_views_change_and_users_views_stay(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     ensure_database(server, "dev", "awsuser", "x")
-    now = catalog.texts()
+    now = catalog_files.texts()
     edges = {name: now[name] for name in ("00_make_way.sql", "99_grant_again.sql")}
     installed(server, monkeypatch, now)
     with psycopg.connect(server.conninfo("dev"), autocommit=True) as connection:

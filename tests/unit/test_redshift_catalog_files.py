@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from velodrome.redshift import catalog
+from velodrome.redshift import catalog_files
 
 BOOK = Path(__file__).parents[2] / "docs" / "redshift_catalog.md"
 VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (pg_catalog|velodrome|information_schema)\.(\w+)", re.MULTILINE)
@@ -26,13 +26,13 @@ def views(name: str, text: str) -> list[tuple[str, str, str]]:
     return found
 
 
-ALL = [view for name, text in catalog.texts().items() for view in views(name, text)]
+ALL = [view for name, text in catalog_files.texts().items() for view in views(name, text)]
 SHOWN = [view for view in ALL if not view[1].startswith("velodrome.") or view[1].startswith("velodrome.pg_")]
 
 
 @pytest.mark.parametrize(("file", "view", "comment"), SHOWN, ids=lambda value: value if "." in value else "")
 def test_a_view_names_its_page(file: str, view: str, comment: str) -> None:
-    text = catalog.texts()[file]
+    text = catalog_files.texts()[file]
     block = next(block for block in text.split("\n\n") if re.search(rf"VIEW {re.escape(view)}\b", block))
     assert PAGE.search(comment + block), f"{file}: no page in the comment above {view}"
 

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from velodrome.postgres import Server, ensure_database
-from velodrome.redshift import catalog
+from velodrome.redshift import catalog_files
 from velodrome.redshift.sql import parameters
 from velodrome.settings import Settings
 
@@ -78,7 +78,7 @@ def server(settings: Settings) -> Inside:
 
 def prepare(running: Server, settings: Settings) -> None:
     """Catalog, role and database; does what is missing, so a kill at any point is mended by the next start."""
-    catalog.install(running, "template1")
+    catalog_files.install(running, "template1")
     user, database = settings["REDSHIFT_USER"], settings["REDSHIFT_DATABASE"]
     ensure_database(running, database, user, settings["REDSHIFT_PASSWORD"])
     with psycopg.connect(running.conninfo("postgres"), autocommit=True) as connection:
@@ -93,7 +93,7 @@ def prepare(running: Server, settings: Settings) -> None:
         )
         names = [str(row[0]) for row in rows]
     for name in names:
-        catalog.install(running, name)
+        catalog_files.install(running, name)
     with psycopg.connect(running.conninfo(database), autocommit=True) as connection:
         connection.execute("CALL velodrome.set_superuser(%s, true)", [user])
 
