@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import redshift_connector
 
@@ -20,14 +21,19 @@ DATABASE = "dev"
 CASES = Path(__file__).parents[1] / "redshift-clients"
 
 
-def address(settings: Settings) -> dict[str, Any]:
+def address(settings: Settings, **more: Any) -> dict[str, Any]:
     """What every client is told, by the names that most of them have for it."""
     return {
         "host": settings["REDSHIFT_HOST"],
         "port": settings.integer("REDSHIFT_PORT"),
         "user": settings["REDSHIFT_USER"],
         "password": settings["REDSHIFT_PASSWORD"],
-    }
+    } | more
+
+
+def connect(settings: Settings, **more: Any) -> psycopg.Connection[Any]:
+    """A connection of psycopg, the administrator's unless said otherwise; each statement commits."""
+    return psycopg.connect(**address(settings) | {"dbname": DATABASE, "autocommit": True} | more)
 
 
 def libpq(settings: Settings) -> dict[str, Any]:

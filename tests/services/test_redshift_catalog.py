@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redshift_clients
 import redshift_connector
 
 from velodrome.settings import Settings
@@ -39,15 +40,8 @@ def long(type_: str) -> str:
     return SHORT.get(name, name) + bracket + rest
 
 
-def connect(settings: Settings, user: str = "", **options: Any) -> psycopg.Connection[Any]:
-    return psycopg.connect(
-        host=settings["REDSHIFT_HOST"],
-        port=settings.integer("REDSHIFT_PORT"),
-        user=user or settings["REDSHIFT_USER"],
-        password=settings["REDSHIFT_PASSWORD"],
-        dbname=settings["REDSHIFT_DATABASE"],
-        **options,
-    )
+def connect(settings: Settings, **more: Any) -> psycopg.Connection[Any]:
+    return redshift_clients.connect(settings, **{"autocommit": False} | more)
 
 
 @pytest.fixture
@@ -377,13 +371,13 @@ def test_a_user_sees_what_he_may(redshift: Settings) -> None:
         owner.execute("create table seen (a int); create table unseen (a int); insert into seen values (1)")
         owner.execute("grant select on seen to catalog_reader")
         try:
-            with connect(redshift, "catalog_reader") as connection:
+            with connect(redshift, user="catalog_reader") as connection:
                 found = rows(connection, "select table_name from svv_all_tables where schema_name = 'public'")
                 assert "seen" in found and "unseen" not in found
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute("select * from svv_table_info")
             owner.execute("grant select on svv_table_info to catalog_reader")
-            with connect(redshift, "catalog_reader") as connection:
+            with connect(redshift, user="catalog_reader") as connection:
                 assert rows(connection, "select tbl_rows from svv_table_info where \"table\" = 'seen'") == [1]
         finally:
             owner.execute("drop table seen; drop table unseen; revoke all on svv_table_info from catalog_reader")

@@ -15,6 +15,7 @@ import psycopg
 import psycopg2
 import pytest
 import redshift_connector
+from redshift_clients import address, connect
 from redshift_connector.interval import Interval
 
 from velodrome.postgres import binaries
@@ -30,15 +31,6 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         assert "Traceback" not in running.log
 
 
-def address(settings: Settings) -> dict[str, Any]:
-    return {
-        "host": settings["REDSHIFT_HOST"],
-        "port": settings.integer("REDSHIFT_PORT"),
-        "user": settings["REDSHIFT_USER"],
-        "password": settings["REDSHIFT_PASSWORD"],
-    }
-
-
 @pytest.fixture
 def amazon(warehouse: Settings) -> Iterator[redshift_connector.Connection]:
     with redshift_connector.connect(database="dev", ssl=False, **address(warehouse)) as connection:
@@ -47,7 +39,7 @@ def amazon(warehouse: Settings) -> Iterator[redshift_connector.Connection]:
 
 @pytest.fixture
 def three(warehouse: Settings) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(dbname="dev", **address(warehouse)) as connection:
+    with connect(warehouse, autocommit=False) as connection:
         yield connection
         connection.rollback()
 
@@ -124,7 +116,7 @@ class TestRedshiftConnector:
         cursor.execute("select 1")
 
     def test_a_wrong_password(self, warehouse: Settings) -> None:
-        wrong = address(warehouse) | {"password": "wrong"}
+        wrong = address(warehouse, password="wrong")
         with pytest.raises(redshift_connector.InterfaceError) as caught:
             redshift_connector.connect(database="dev", ssl=False, **wrong)
         assert caught.value.args[0]["C"] == "28000"
@@ -363,8 +355,8 @@ def talk(settings: Settings, data: bytes) -> bytes:
 
 
 def test_a_vanished_client_takes_its_query_along(warehouse: Settings, tmp_path: Path) -> None:
-    with psycopg.connect(dbname="dev", autocommit=True, **address(warehouse)) as watcher:
-        lost = psycopg.connect(dbname="dev", application_name="lost", **address(warehouse))
+    with connect(warehouse) as watcher:
+        lost = connect(warehouse, autocommit=False, application_name="lost")
         lost.pgconn.send_query(b"select count(*) from generate_series(1, 100000000000) a")
         running = "select count(*) from pg_stat_activity where application_name = 'lost' and state = 'active'"
         wait_until("the query to run", lambda: watcher.execute(running).fetchone() == (1,))

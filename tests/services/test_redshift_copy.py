@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import redshift_connector
 from botocore.config import Config
+from redshift_clients import address, connect
 
 from velodrome.awsapi import profile
 from velodrome.settings import Settings
@@ -77,21 +78,12 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         assert "Traceback" not in running.log
 
 
-def address(settings: Settings) -> dict[str, Any]:
-    return {
-        "host": settings["REDSHIFT_HOST"],
-        "port": settings.integer("REDSHIFT_PORT"),
-        "user": settings["REDSHIFT_USER"],
-        "password": settings["REDSHIFT_PASSWORD"],
-    }
-
-
 def amazon(settings: Settings) -> Any:
     return redshift_connector.connect(database="dev", ssl=False, **address(settings))
 
 
 def three(settings: Settings) -> Any:
-    return psycopg.connect(dbname="dev", **address(settings))
+    return connect(settings, autocommit=False)
 
 
 def two(settings: Settings) -> Any:
@@ -100,8 +92,8 @@ def two(settings: Settings) -> Any:
 
 @pytest.fixture(params=[amazon, three, two])
 def connection(request: pytest.FixtureRequest, warehouse: Settings) -> Iterator[Any]:
-    connect: Callable[[Settings], Any] = request.param
-    opened = connect(warehouse)
+    client: Callable[[Settings], Any] = request.param
+    opened = client(warehouse)
     yield opened
     opened.rollback()
     opened.close()

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 import redshift_connector
+from redshift_clients import address, connect
 
 from velodrome.settings import Settings
 from velodrome.testing import own_settings, run_service, start_service, wait_until
@@ -42,19 +43,6 @@ def documented() -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def address(settings: Settings, user: str = "") -> dict[str, Any]:
-    return {
-        "host": settings["REDSHIFT_HOST"],
-        "port": settings.integer("REDSHIFT_PORT"),
-        "user": user or settings["REDSHIFT_USER"],
-        "password": PASSWORD if user else settings["REDSHIFT_PASSWORD"],
-    }
-
-
-def connect(settings: Settings, user: str = "", database: str = "dev", **more: Any) -> psycopg.Connection[Any]:
-    return psycopg.connect(dbname=database, autocommit=True, **address(settings, user), **more)
-
-
 @pytest.fixture
 def admin(redshift: Settings) -> Iterator[psycopg.Connection[Any]]:
     with connect(redshift) as connection:
@@ -66,7 +54,7 @@ def reader(redshift: Settings) -> Iterator[psycopg.Connection[Any]]:
     """A user who is no superuser."""
     with connect(redshift) as admin:
         admin.execute(f"create user {USER} password '{PASSWORD}'")
-        with connect(redshift, USER) as connection:
+        with connect(redshift, user=USER, password=PASSWORD) as connection:
             yield connection
         admin.execute(f"drop user {USER}")
 
@@ -236,7 +224,7 @@ def test_who_sees_all(
     redshift: Settings, admin: psycopg.Connection[Any], options: str, others: bool, events: bool
 ) -> None:
     admin.execute(f"create user history_watcher password '{PASSWORD}' {options}")
-    with connect(redshift, "history_watcher") as watcher:
+    with connect(redshift, user="history_watcher", password=PASSWORD) as watcher:
         admin.execute("select 'watched'")
         text, pid = "select 'watched'", admin.info.backend_pid
         assert watcher.execute("select count(*) > 0 from stl_query where querytxt = %s", [text]).fetchone() == (others,)
@@ -300,7 +288,7 @@ def test_a_session_is_terminated(redshift: Settings, admin: psycopg.Connection[A
 
 def test_a_wrong_password(redshift: Settings, admin: psycopg.Connection[Any]) -> None:
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(dbname="dev", **(address(redshift) | {"user": "history_stranger"}))
+        connect(redshift, user="history_stranger")
     # Once with TLS, and once without, which psycopg tries after that.
     refused = "select distinct trim(event) from sys_connection_log where user_name = 'history_stranger'"
     wait_until("its event", lambda: admin.execute(refused).fetchall() == [("authentication failure",)])
@@ -349,7 +337,7 @@ def test_two_histories_are_not_joined_row_by_row(admin: psycopg.Connection[Any],
 
 def test_every_database_sees_the_same(redshift: Settings, admin: psycopg.Connection[Any]) -> None:
     admin.execute("create database history_other")
-    with connect(redshift, database="history_other") as other:
+    with connect(redshift, dbname="history_other") as other:
         other.execute("select 'elsewhere'")
         seen = "select trim(database) from stl_query where querytxt = 'select ''elsewhere'''"
         assert other.execute(seen).fetchall() == admin.execute(seen).fetchall() == [("history_other",)]

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import psycopg
 import pytest
+import redshift_clients
 import redshift_connector
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -41,14 +42,7 @@ def clusters(redshift: Settings) -> Any:
 
 
 def connect(settings: Settings, user: str, password: str) -> psycopg.Connection[Any]:
-    host, port = settings["REDSHIFT_HOST"], settings.integer("REDSHIFT_PORT")
-    return psycopg.connect(
-        host=host, port=port, dbname=settings["REDSHIFT_DATABASE"], user=user, password=password, autocommit=True
-    )
-
-
-def administrator(settings: Settings) -> psycopg.Connection[Any]:
-    return connect(settings, settings["REDSHIFT_USER"], settings["REDSHIFT_PASSWORD"])
+    return redshift_clients.connect(settings, user=user, password=password)
 
 
 @pytest.fixture
@@ -85,7 +79,7 @@ def test_credentials_of_the_caller_log_in(redshift: Settings, serverless: Any) -
 
 def test_an_iam_user_is_granted_rights_by_name(redshift: Settings, serverless: Any) -> None:
     given = serverless.get_credentials(workgroupName="default")
-    with administrator(redshift) as admin:
+    with redshift_clients.connect(redshift) as admin:
         admin.execute("CREATE TABLE iam_granted AS SELECT 7 AS a")
         with connect(redshift, given["dbUser"], given["dbPassword"]) as connection:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -186,7 +180,7 @@ def test_a_user_of_a_cluster(redshift: Settings, clusters: Any) -> None:
         with connect(redshift, given["DbUser"], given["DbPassword"]) as connection:
             assert connection.execute("SELECT current_user").fetchone() == ("iam_ada",)
             connection.execute("CREATE TEMP TABLE own (a int)")
-    with administrator(redshift) as admin:
+    with redshift_clients.connect(redshift) as admin:
         listed = admin.execute("SELECT usename FROM pg_user WHERE usename LIKE '%iam_ada%' ORDER BY 1").fetchall()
     assert sorted(row[0] for row in listed) == ["IAM:iam_ada", "IAMA:iam_ada:no_such_group", "iam_ada"]
     with_iam = clusters.get_cluster_credentials_with_iam(ClusterIdentifier="default", DbName="dev")

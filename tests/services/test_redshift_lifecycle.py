@@ -10,19 +10,14 @@ from typing import Any
 
 import psycopg
 import pytest
+import redshift_clients
 
 from velodrome.settings import Settings
 from velodrome.testing import own_settings, run_service, start_service, wait_until
 
 
 def connect(settings: Settings) -> psycopg.Connection[Any]:
-    return psycopg.connect(
-        host=settings["REDSHIFT_HOST"],
-        port=settings.integer("REDSHIFT_PORT"),
-        dbname=settings["REDSHIFT_DATABASE"],
-        user=settings["REDSHIFT_USER"],
-        password=settings["REDSHIFT_PASSWORD"],
-    )
+    return redshift_clients.connect(settings, autocommit=False)
 
 
 def inner_process(settings: Settings) -> int:

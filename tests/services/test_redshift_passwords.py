@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import psycopg2
 import pytest
+import redshift_clients
 import redshift_connector
 import scramp
 
@@ -19,13 +20,12 @@ USERS = ("by_md5", "by_scram", "by_digest")
 
 
 def address(settings: Settings, user: str, password: str = PASSWORD) -> dict[str, Any]:
-    port = settings.integer("REDSHIFT_PORT")
-    return {"host": settings["REDSHIFT_HOST"], "port": port, "user": user, "password": password}
+    return redshift_clients.address(settings, user=user, password=password)
 
 
 @pytest.fixture(scope="module")
 def warehouse(redshift: Settings) -> Iterator[Settings]:
-    administrator = address(redshift, redshift["REDSHIFT_USER"], redshift["REDSHIFT_PASSWORD"])
+    administrator = redshift_clients.address(redshift)
     salt = b"some salt"
     digest = hashlib.sha256(PASSWORD.encode() + salt).hexdigest()
     salted, stored, server, iterations = scramp.ScramMechanism("SCRAM-SHA-256").make_auth_info(PASSWORD)
@@ -93,7 +93,7 @@ class TestWithoutTls:
 
 
 def test_a_password_that_has_expired(warehouse: Settings) -> None:
-    administrator = address(warehouse, warehouse["REDSHIFT_USER"], warehouse["REDSHIFT_PASSWORD"])
+    administrator = redshift_clients.address(warehouse)
     with psycopg.connect(dbname="dev", autocommit=True, **administrator) as connection:
         connection.execute(f"create user by_date password '{PASSWORD}' valid until '2020-01-01'")
         with pytest.raises(psycopg.OperationalError, match='password authentication failed for user "by_date"'):
@@ -104,7 +104,7 @@ def test_a_password_that_has_expired(warehouse: Settings) -> None:
 
 
 def test_superusers_are_reported_as_such(warehouse: Settings) -> None:
-    administrator = address(warehouse, warehouse["REDSHIFT_USER"], warehouse["REDSHIFT_PASSWORD"])
+    administrator = redshift_clients.address(warehouse)
     for who, expected in ((administrator, "on"), (address(warehouse, "by_md5"), "off")):
         with psycopg.connect(dbname="dev", **who) as connection:
             assert connection.info.parameter_status("is_superuser") == expected

@@ -9,25 +9,17 @@ from typing import Any
 import psycopg
 import pytest
 import redshift_connector
+from redshift_clients import address, connect
 
 from velodrome.settings import Settings
 
 Connection = psycopg.Connection[Any]
 
 
-def address(redshift: Settings) -> dict[str, Any]:
-    return {
-        "host": redshift["REDSHIFT_HOST"],
-        "port": redshift.integer("REDSHIFT_PORT"),
-        "user": redshift["REDSHIFT_USER"],
-        "password": redshift["REDSHIFT_PASSWORD"],
-    }
-
-
 @pytest.fixture
 def session(redshift: Settings) -> Iterator[Connection]:
     """Each statement commits; what is made lies in a schema of the test's own."""
-    with psycopg.connect(dbname="dev", autocommit=True, **address(redshift)) as connection:
+    with connect(redshift) as connection:
         connection.execute("DROP SCHEMA IF EXISTS procedures CASCADE")
         connection.execute("CREATE SCHEMA procedures")
         connection.execute("SET search_path TO procedures")

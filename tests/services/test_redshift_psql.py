@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from redshift_clients import connect
 
 from velodrome.postgres import binaries
 from velodrome.settings import Settings
@@ -77,11 +78,7 @@ class Psql:
 
 @pytest.fixture(scope="module")
 def watcher(redshift: Settings) -> Iterator[psycopg.Connection[Any]]:
-    found = environment(redshift)
-    with psycopg.connect(
-        host=found["PGHOST"], port=found["PGPORT"], user=found["PGUSER"], password=found["PGPASSWORD"], dbname="dev",
-        autocommit=True,
-    ) as connection:  # fmt: skip
+    with connect(redshift) as connection:
         yield connection
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from redshift_clients import connect
 
 from velodrome.redshift.sql.query import _DATE_PART_FUNCTIONS, _FUNCTIONS, _TREE_FUNCTIONS
 from velodrome.redshift.sql.translate import Refused, translate
@@ -23,14 +24,7 @@ NOT_TRIED = {"OBJECT", "SIZE"}
 
 @pytest.fixture
 def client(redshift: Settings) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(
-        host=redshift["REDSHIFT_HOST"],
-        port=redshift.integer("REDSHIFT_PORT"),
-        dbname=redshift["REDSHIFT_DATABASE"],
-        user=redshift["REDSHIFT_USER"],
-        password=redshift["REDSHIFT_PASSWORD"],
-        autocommit=True,
-    ) as connection:
+    with connect(redshift) as connection:
         yield connection
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redshift_clients
 
 from velodrome.settings import Settings
 
@@ -25,14 +26,7 @@ def login(redshift: Settings) -> Iterator[Login]:
             if user == redshift["REDSHIFT_USER"]:
                 password = redshift["REDSHIFT_PASSWORD"]
             return open_connections.enter_context(
-                psycopg.connect(
-                    host=redshift["REDSHIFT_HOST"],
-                    port=redshift.integer("REDSHIFT_PORT"),
-                    user=user,
-                    password=password,
-                    dbname=dbname,
-                    autocommit=True,
-                )
+                redshift_clients.connect(redshift, user=user, password=password, dbname=dbname)
             )
 
         yield connect

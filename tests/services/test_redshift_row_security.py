@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redshift_clients
 
 from velodrome.settings import Settings
 
@@ -21,9 +22,7 @@ def login(redshift: Settings) -> Iterator[Login]:
     with ExitStack() as open_connections:
 
         def connect(user: str, password: str = PASSWORD) -> Connection:
-            host, port = redshift["REDSHIFT_HOST"], redshift.integer("REDSHIFT_PORT")
-            made = psycopg.connect(host=host, port=port, user=user, password=password, dbname="dev", autocommit=True)
-            return open_connections.enter_context(made)
+            return open_connections.enter_context(redshift_clients.connect(redshift, user=user, password=password))
 
         yield connect
 

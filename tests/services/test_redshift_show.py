@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 import redshift_connector
+from redshift_clients import address, connect
 
 from velodrome.settings import Settings
 
@@ -29,18 +30,9 @@ MADE = """
 """
 
 
-def address(settings: Settings) -> dict[str, Any]:
-    return {
-        "host": settings["REDSHIFT_HOST"],
-        "port": settings.integer("REDSHIFT_PORT"),
-        "user": settings["REDSHIFT_USER"],
-        "password": settings["REDSHIFT_PASSWORD"],
-    }
-
-
 @pytest.fixture(scope="module")
 def db(redshift: Settings) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(**address(redshift), dbname="dev", autocommit=True) as connection:
+    with connect(redshift) as connection:
         connection.execute(MADE)
         yield connection
         connection.execute("DROP SCHEMA shown CASCADE")
@@ -337,11 +329,11 @@ def test_refusals(db: psycopg.Connection[Any], sql: str, message: str) -> None:
 
 def test_use(db: psycopg.Connection[Any], redshift: Settings) -> None:
     db.execute("CREATE DATABASE shown_other")
-    with psycopg.connect(**address(redshift), dbname="dev", autocommit=True) as connection:
+    with connect(redshift) as connection:
         connection.execute("USE shown_other")
         assert connection.execute("SELECT current_database()").fetchall() == [("shown_other",)]
         connection.execute("CREATE TABLE there (a int)")
-    with psycopg.connect(**address(redshift), dbname="shown_other") as connection:
+    with connect(redshift, dbname="shown_other") as connection:
         assert connection.execute("SELECT count(*) FROM there").fetchall() == [(0,)]
     db.execute("DROP DATABASE shown_other")
 

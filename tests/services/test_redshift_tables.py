@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from redshift_clients import connect
 
 from velodrome.settings import Settings
 
@@ -14,14 +15,7 @@ from velodrome.settings import Settings
 @pytest.fixture
 def db(redshift: Settings) -> Iterator[psycopg.Connection[Any]]:
     """A session whose search path is a schema of its own, in which a (id, name) has two rows."""
-    with psycopg.connect(
-        host=redshift["REDSHIFT_HOST"],
-        port=redshift.integer("REDSHIFT_PORT"),
-        user=redshift["REDSHIFT_USER"],
-        password=redshift["REDSHIFT_PASSWORD"],
-        dbname="dev",
-        autocommit=True,
-    ) as connection:
+    with connect(redshift) as connection:
         connection.execute("CREATE SCHEMA tables_made")
         connection.execute("SET search_path TO tables_made")
         connection.execute(

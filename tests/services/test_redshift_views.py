@@ -9,21 +9,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from redshift_clients import connect
 
 from velodrome.settings import Settings
 from velodrome.testing import wait_until
-
-
-def connect(settings: Settings, **more: Any) -> psycopg.Connection[Any]:
-    address = {
-        "host": settings["REDSHIFT_HOST"],
-        "port": settings.integer("REDSHIFT_PORT"),
-        "user": settings["REDSHIFT_USER"],
-        "password": settings["REDSHIFT_PASSWORD"],
-        "dbname": "dev",
-        "autocommit": True,
-    }
-    return psycopg.connect(**address | more)
 
 
 @pytest.fixture
