@@ -20,18 +20,15 @@ from playwright.sync_api import Page, sync_playwright
 
 from velodrome.testing import start_service, wait_until
 
-# Writes something, then waits for an object whose name it is given.
+# Writes something, then opens the file whose name it is given: of a named pipe, that ends when somebody else opens it.
 SPARK = f"""
-import sys, time
+import sys
 from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.getOrCreate()
 spark.range(1000).repartition(2).groupBy("id").count().write.mode("overwrite").parquet("s3://{BUCKET}/numbers")
 print("application", spark.sparkContext.applicationId, flush=True)
-jvm = spark._jvm
-files = jvm.org.apache.hadoop.fs.FileSystem.get(jvm.java.net.URI("s3://{BUCKET}/"), spark._jsc.hadoopConfiguration())
-while not files.exists(jvm.org.apache.hadoop.fs.Path("s3://{BUCKET}/" + sys.argv[1])):
-    time.sleep(0.1)
+open(sys.argv[1]).close()
 """
 # Fails at its first attempt, with a Spark session either way.
 TWICE = f"""
@@ -70,6 +67,12 @@ def page() -> Iterator[Page]:
         yield opened
         browser.close()
     assert problems == []
+
+
+def pipe(folder: Path) -> Path:
+    """What keeps a job waiting until it is opened."""
+    os.mkfifo(path := folder / "go on")
+    return path
 
 
 def dashboard(stack: Stack, job: str, **parameters: Any) -> str:
@@ -127,7 +130,8 @@ def look_through(page: Page, job: str, file: Path) -> None:
 
 
 def test_the_live_ui_and_then_the_history_server(stack: Stack, page: Page, tmp_path: Path) -> None:
-    job = stack.start(SPARK, "go-on", configurationOverrides={"monitoringConfiguration": MONITORING})
+    go_on = pipe(tmp_path)
+    job = stack.start(SPARK, str(go_on), configurationOverrides={"monitoringConfiguration": MONITORING})
     wait_for_spark(stack, job)
     # On AWS too, Spark's id of the application is the job run's.
     assert f"application {job}\n" in stack.log(job, "stdout")
@@ -151,8 +155,8 @@ def test_the_live_ui_and_then_the_history_server(stack: Stack, page: Page, tmp_p
         environment = browser.get(f"{base(url)}environment/").text
         assert "JWSFilter.param.secretKey</td><td>*********(redacted)" in environment
 
-        stack.s3.put_object(Bucket=BUCKET, Key="go-on", Body=b"")
-        assert stack.wait(job)["state"] == "SUCCESS"
+        with go_on.open("r+b", buffering=0):
+            assert stack.wait(job)["state"] == "SUCCESS"
 
         # The page that was open goes on, now the history server's.
         stages = browser.get(f"{base(url)}stages/")
@@ -177,8 +181,8 @@ def test_the_live_ui_and_then_the_history_server(stack: Stack, page: Page, tmp_p
     assert json.loads(lines[-1])["Event"] == "SparkListenerApplicationEnd"
 
 
-def test_a_job_that_was_killed(stack: Stack) -> None:
-    job = stack.start(SPARK, "never")
+def test_a_job_that_was_killed(stack: Stack, tmp_path: Path) -> None:
+    job = stack.start(SPARK, str(pipe(tmp_path)))
     wait_for_spark(stack, job)
     stack.emr.cancel_job_run(applicationId=stack.application, jobRunId=job, shutdownGracePeriodInSeconds=15)
     assert stack.wait(job)["state"] == "CANCELLED"
@@ -208,7 +212,7 @@ def test_each_attempt_has_its_dashboard(stack: Stack) -> None:
 
 def test_without_managed_persistence_there_is_no_ui_after_the_end(stack: Stack) -> None:
     monitoring = MONITORING | {"managedPersistenceMonitoringConfiguration": {"enabled": False}}
-    job = stack.start(SPARK, "go-on", configurationOverrides={"monitoringConfiguration": monitoring})
+    job = stack.start(SPARK, os.devnull, configurationOverrides={"monitoringConfiguration": monitoring})
     assert stack.wait(job)["state"] == "SUCCESS"
     with pytest.raises(ClientError) as caught:
         dashboard(stack, job)
@@ -306,7 +310,8 @@ def test_a_session(stack: Stack, page: Page) -> None:
 
 def test_executors_that_are_processes(tmp_path: Path) -> None:
     with running_stack(tmp_path, {"EMR_SERVERLESS_EXECUTORS": "processes"}) as stack:
-        job = stack.start(SPARK, "go-on")
+        go_on = pipe(tmp_path)
+        job = stack.start(SPARK, str(go_on))
         wait_for_spark(stack, job)
         assert f"application {job}\n" in stack.log(job, "stdout")  # though another part of Spark makes the id
         with visitor() as browser:
@@ -314,13 +319,13 @@ def test_executors_that_are_processes(tmp_path: Path) -> None:
             assert str(browser.get(url).url) == f"{base(url)}jobs/"
             executors = browser.get(f"{base(url)}api/v1/applications/{job}/executors").json()
             assert {"driver", "0"} <= {one["id"] for one in executors}
-            stack.s3.put_object(Bucket=BUCKET, Key="go-on", Body=b"")
-            assert stack.wait(job)["state"] == "SUCCESS"
+            with go_on.open("r+b", buffering=0):
+                assert stack.wait(job)["state"] == "SUCCESS"
             assert str(browser.get(url).url) == f"{base(url)}history/{job}/jobs/"
 
 
 def test_kill_9_of_the_service_leaves_no_history_server(stack: Stack) -> None:
-    job = stack.start(SPARK, "go-on")
+    job = stack.start(SPARK, os.devnull)
     assert stack.wait(job)["state"] == "SUCCESS"
     with visitor() as browser:
         url = dashboard(stack, job)

@@ -136,6 +136,7 @@ def test_errors_reach_the_client_whole(stack: Stack, session: str) -> None:
 
 def test_busy_while_a_query_runs(stack: Stack, session: str, tmp_path: Path) -> None:
     started, go_on = tmp_path / "started", tmp_path / "go on"
+    os.mkfifo(go_on)
     running = stack.connect(stack.token(session), "wait", str(started), str(go_on))
     try:
         wait_until("the query to run", started.exists, 60)
@@ -143,8 +144,9 @@ def test_busy_while_a_query_runs(stack: Stack, session: str, tmp_path: Path) -> 
         assert (busy["state"], busy.get("idleSince")) == ("BUSY", None)
         assert [one["sessionId"] for one in listed(stack, states=["BUSY"])] == [session]
     finally:
-        go_on.touch()
-    assert result(running) == {"there": True}
+        with go_on.open("r+b", buffering=0):
+            there = result(running)
+    assert there == {"there": True}
     wait_until("the session to be idle", lambda: stack.session(session)["state"] == "IDLE")
     assert stack.session(session)["idleSince"] > busy["updatedAt"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from abc import ABC, abstractmethod
 
 from velodrome.redshift import wire
 from velodrome.redshift.backend import Backend
@@ -15,7 +16,7 @@ _LONGEST_INPUT = 1 << 20  # of a client that is held; beyond it, its socket is n
 _LONGEST_OUTPUT = 1 << 20  # to a client that does not read; beyond it, its backend's socket is no longer read
 
 
-class Client(asyncio.Protocol):
+class Client(asyncio.Protocol, ABC):
     """Reads packets for a login one by one, and for a session, which overrides `from_client`, as they come.
 
     `phase` is `login`, `ready` or `closed`. While the session is `held`, what the client sends waits.
@@ -32,17 +33,17 @@ class Client(asyncio.Protocol):
         self._arrived: asyncio.Future[None] | None = None
         self._reading = True
 
+    @abstractmethod
     def from_client(self, kind: int, raw: bytes) -> None:
         """A whole message of a session."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lost(self) -> None:
         """The connection has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, message: bytes = b"") -> None:
         """Says why, and closes both sides."""
-        raise NotImplementedError
 
     # -- the transport ----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from abc import abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
@@ -76,13 +77,13 @@ class Conversation(Client):
         self._just_begun = False  # the transaction holds nothing but its BEGIN
         self._next_database = ""  # of USE, from its answer to the ReadyForQuery behind it
 
+    @abstractmethod
     def move(self, database: str, ready: bytes) -> None:
         """USE: goes on in another database, and tells the client that it is ready."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leave(self, message: bytes) -> None:
         """Ends the session as soon as nothing is under way."""
-        raise NotImplementedError
 
     # -- from the client --------------------------------------------------------------------------------------------
 
