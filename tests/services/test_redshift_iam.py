@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from redshift_clients import run_cases
 
 from velodrome.awsapi import profile as profiles
+from velodrome.awsapi.keys import of_profile
 from velodrome.settings import Settings
 
 
@@ -109,6 +110,35 @@ def test_the_workgroup_and_its_namespace(redshift: Settings, serverless: Any) ->
     namespace = serverless.get_namespace(namespaceName=workgroup["namespaceName"])["namespace"]
     assert (namespace["dbName"], namespace["adminUsername"]) == ("dev", "awsuser")
     assert serverless.list_namespaces()["namespaces"] == [namespace]
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "ap-southeast-1"])
+def test_each_region_has_the_warehouse(redshift: Settings, region: str) -> None:
+    serverless = client("redshift-serverless", redshift, region_name=region)
+    workgroup = serverless.get_workgroup(workgroupName="default")["workgroup"]
+    assert workgroup["workgroupArn"].startswith(f"arn:aws:redshift-serverless:{region}:000000000000:workgroup/")
+    given = serverless.get_credentials(workgroupName="default")
+    connect(redshift, given["dbUser"], given["dbPassword"]).close()
+    cluster = client("redshift", redshift, region_name=region).describe_clusters()["Clusters"][0]
+    assert cluster["ClusterNamespaceArn"].startswith(f"arn:aws:redshift:{region}:000000000000:namespace:")
+
+
+def test_sessions_of_a_role_call_and_other_accounts_find_nothing(redshift: Settings) -> None:
+    profile = profiles.load(redshift.path("AWS_CONFIG_FILE"), redshift["AWS_PROFILE"])
+    keys = of_profile(profile, redshift["AWS_ACCOUNT_ID"])
+    ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+
+    def session(account: str) -> Any:
+        secret, token = keys.temporary("ASIAX", f"arn:aws:sts::{account}:assumed-role/etl/run", "AROAX:run", ends)
+        names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+        return client("redshift-serverless", redshift, **dict(zip(names, ("ASIAX", secret, token), strict=True)))
+
+    given = session("000000000000").get_credentials(workgroupName="default")
+    assert given["dbUser"] == "IAMR:etl"
+    connect(redshift, given["dbUser"], given["dbPassword"]).close()
+    assert session("111122223333").list_workgroups()["workgroups"] == []
+    with pytest.raises(ClientError, match="The workgroup default was not found"):
+        session("111122223333").get_workgroup(workgroupName="default")
 
 
 @pytest.mark.parametrize(

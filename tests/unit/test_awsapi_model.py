@@ -12,6 +12,7 @@ import pytest
 
 from velodrome.awsapi import errors, parse, serialize
 from velodrome.awsapi.app import Api
+from velodrome.awsapi.caller import Caller
 from velodrome.awsapi.errors import CommonError, SerializationException, ServiceError
 from velodrome.awsapi.http import Reply, Request
 from velodrome.awsapi.model import Service
@@ -21,21 +22,31 @@ SERVICE = Service("emr-serverless")
 ROLE = "arn:aws:iam::000000000000:role/r"
 
 
+class Anyone:
+    """Lets everybody in: signatures are another file's."""
+
+    def verify(self, request: Request) -> Caller:
+        return Caller("000000000000", "us-east-1", "arn:aws:iam::000000000000:user/velodrome")
+
+
+ANYONE = Anyone()
+
+
 class Handlers:
     """Answers one operation with what it was given, and another with a mistake."""
 
     def __init__(self) -> None:
         self.given: Mapping[str, Any] = {}
 
-    def start_job_run(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def start_job_run(self, caller: Caller, parameters: Mapping[str, Any]) -> dict[str, Any]:
         self.given = parameters
         return {"applicationId": parameters["applicationId"], "jobRunId": "00j", "arn": "a" * 60}
 
-    def list_job_runs(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def list_job_runs(self, caller: Caller, parameters: Mapping[str, Any]) -> dict[str, Any]:
         self.given = parameters
         return {"jobRuns": []}
 
-    def get_application(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def get_application(self, caller: Caller, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {"application": {"surprise": 1}}
 
 
@@ -46,7 +57,7 @@ def handlers() -> Handlers:
 
 def send(handlers: Handlers, method: str, path: str, body: object = None, query: str = "") -> tuple[Reply, Any]:
     content = b"" if body is None else json.dumps(body).encode()
-    reply = Api(SERVICE, handlers).answer(Request(method, path, query, {}, content))
+    reply = Api(SERVICE, handlers, ANYONE).answer(Request(method, path, query, {}, content))
     return reply, json.loads(reply.body)
 
 
@@ -184,7 +195,7 @@ def test_every_error_of_the_model_has_a_class_and_the_models_status() -> None:
 
 
 def failing(error: type[errors.AwsError]) -> Any:
-    def handler(_: Mapping[str, Any]) -> dict[str, Any]:
+    def handler(_caller: Caller, _: Mapping[str, Any]) -> dict[str, Any]:
         raise error("text")
 
     return handler

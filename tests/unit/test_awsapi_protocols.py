@@ -12,12 +12,23 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
 from velodrome.awsapi.app import Api, Apis
+from velodrome.awsapi.caller import Caller
 from velodrome.awsapi.http import Reply, Request
 from velodrome.awsapi.model import Service
 from velodrome.redshift.apis import errors as redshift_errors
 
 MOMENT = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 REDSHIFT, SERVERLESS = Service("redshift"), Service("redshift-serverless")
+
+
+class Anyone:
+    """Lets everybody in: signatures are another file's."""
+
+    def verify(self, request: Request) -> Caller:
+        return Caller("000000000000", "us-east-1", "arn:aws:iam::000000000000:user/velodrome")
+
+
+ANYONE = Anyone()
 
 
 class Handlers:
@@ -32,7 +43,7 @@ class Handlers:
             raise AttributeError(name)
         return self._answer
 
-    def _answer(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _answer(self, caller: Caller, parameters: Mapping[str, Any]) -> dict[str, Any]:
         self.given = parameters
         return self._result
 
@@ -84,7 +95,7 @@ def test_what_a_client_sends_and_reads(
     service: Service, operation: str, parameters: dict[str, Any], result: dict[str, Any]
 ) -> None:
     handlers = Handlers(result)
-    reply = Api(service, handlers).answer(sent(service, operation, parameters))
+    reply = Api(service, handlers, ANYONE).answer(sent(service, operation, parameters))
     assert handlers.given == parameters
     found = read(service, operation, reply)
     assert found.pop("ResponseMetadata")["HTTPStatusCode"] == 200
@@ -93,7 +104,7 @@ def test_what_a_client_sends_and_reads(
 
 def test_one_port_for_both() -> None:
     serverless, redshift = Handlers({"workgroups": []}), Handlers({"Clusters": []})
-    both = Apis({"RedshiftServerless": Api(SERVERLESS, serverless)}, Api(REDSHIFT, redshift))
+    both = Apis({"RedshiftServerless": Api(SERVERLESS, serverless, ANYONE)}, Api(REDSHIFT, redshift, ANYONE))
     assert read(SERVERLESS, "ListWorkgroups", both.answer(sent(SERVERLESS, "ListWorkgroups", {})))["workgroups"] == []
     assert read(REDSHIFT, "DescribeClusters", both.answer(sent(REDSHIFT, "DescribeClusters", {})))["Clusters"] == []
 
@@ -122,7 +133,7 @@ def test_one_port_for_both() -> None:
     ],
 )  # fmt: skip
 def test_refused_requests(service: Service, request_: Request, code: str, status: int) -> None:
-    reply = Api(service, Handlers({})).answer(request_)
+    reply = Api(service, Handlers({}), ANYONE).answer(request_)
     found = read(service, service.operations[0], reply)
     assert (found["Error"]["Code"], reply.status) == (code, status)
 

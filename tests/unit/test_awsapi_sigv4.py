@@ -9,15 +9,17 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from velodrome.awsapi.errors import AwsError
 from velodrome.awsapi.http import Request
-from velodrome.awsapi.sigv4 import Verifier
+from velodrome.awsapi.keys import Keys, own_key
+from velodrome.awsapi.verifier import Verifier
 
-VERIFIER = Verifier("key", "secret", "us-east-1", "emr-serverless")
+KEYS = Keys(own_key("key", "secret", "000000000000"))
+VERIFIER = Verifier(KEYS, "emr-serverless")
 
 
 def signed(path: str = "/applications", **changes: str) -> Request:
@@ -25,7 +27,9 @@ def signed(path: str = "/applications", **changes: str) -> Request:
     body = b"{}"
     request = AWSRequest("POST", f"http://127.0.0.1:4570{path}", data=body, headers={"Content-Type": "text/json"})
     request.headers["Host"] = "127.0.0.1:4570"
-    SigV4Auth(Credentials(given["key"], given["secret"]), given["service"], given["region"]).add_auth(request)
+    SigV4Auth(
+        Credentials(given["key"], given["secret"], given.get("token")), given["service"], given["region"]
+    ).add_auth(request)
     url = urlsplit(cast(str, request.url))
     headers = {name.lower(): value for name, value in request.headers.items()}
     return Request("POST", url.path, url.query, headers, body)
@@ -51,7 +55,7 @@ WRONG: dict[str, tuple[Callable[[], Request], str, str]] = {
     "path": (lambda: replace(signed(), raw_path="/x"), "InvalidSignatureException", MISMATCH),
     "query": (lambda: replace(signed(), query="a=b"), "InvalidSignatureException", MISMATCH),
     "key": (lambda: signed(key="other"), "UnrecognizedClientException", "The security token included in the request"),
-    "region": (lambda: signed(region="eu-west-1"), "InvalidSignatureException", "scoped to a valid region"),
+    "region": (lambda: signed(region="moon"), "InvalidSignatureException", "scoped to a valid region"),
     "service": (lambda: signed(service="s3"), "InvalidSignatureException", "correct service: 'emr-serverless'"),
     "none": (lambda: replace(signed(), headers={}), "MissingAuthenticationTokenException", "Missing Auth"),
     "algorithm": (
@@ -80,3 +84,67 @@ def test_time_of_signing(minutes: int, message: str) -> None:
     request = signed()
     with pytest.raises(AwsError, match=message):
         VERIFIER.verify(request, datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes))
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "ap-southeast-1", "us-gov-west-1"])
+def test_every_region_is_served_and_told(region: str) -> None:
+    caller = VERIFIER.verify(signed(region=region))
+    assert (caller.region, caller.account) == (region, "000000000000")
+    assert (caller.arn, caller.database_user) == ("arn:aws:iam::000000000000:user/key", "IAM:key")
+
+
+NOW = datetime.datetime.now(datetime.UTC)
+SESSION = "arn:aws:sts::111122223333:assumed-role/reader/job"
+
+
+def temporary(ends: datetime.datetime, **changes: str) -> Request:
+    secret, token = KEYS.temporary("ASIAQ", SESSION, "AROA:job", ends)
+    return signed(**({"key": "ASIAQ", "secret": secret, "token": token} | changes))
+
+
+def test_temporary_keys_are_known_wherever_the_profile_is() -> None:
+    elsewhere = Verifier(Keys(own_key("key", "secret", "000000000000")), "emr-serverless")
+    caller = elsewhere.verify(temporary(NOW + datetime.timedelta(hours=1)))
+    assert (caller.account, caller.arn, caller.database_user) == ("111122223333", SESSION, "IAMR:reader")
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "message"),
+    [
+        (
+            lambda: temporary(NOW - datetime.timedelta(seconds=1)),
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        ),
+        (
+            lambda: temporary(NOW + datetime.timedelta(hours=1), token="bm9uZQ=="),
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        ),
+        (
+            lambda: temporary(NOW + datetime.timedelta(hours=1), key="ASIAZ"),
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        ),
+        (
+            lambda: temporary(NOW + datetime.timedelta(hours=1), secret="other"),
+            "InvalidSignatureException",
+            MISMATCH,
+        ),
+    ],
+)  # fmt: skip
+def test_other_tokens_are_refused(make: Callable[[], Request], code: str, message: str) -> None:
+    with pytest.raises(AwsError) as caught:
+        VERIFIER.verify(make())
+    assert caught.value.code == code
+    assert caught.value.message.startswith(message)
+
+
+def test_presigned_urls_last_as_long_as_they_say() -> None:
+    request = AWSRequest("GET", "http://127.0.0.1:4570/applications", headers={"Host": "127.0.0.1:4570"})
+    SigV4QueryAuth(Credentials("key", "secret"), "emr-serverless", "eu-west-1", expires=60).add_auth(request)
+    url = urlsplit(cast(str, request.url))
+    got = Request("GET", url.path, url.query, {"host": "127.0.0.1:4570"}, b"")
+    assert VERIFIER.verify(got).region == "eu-west-1"
+    with pytest.raises(AwsError, match="Signature expired"):
+        VERIFIER.verify(got, datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=62))

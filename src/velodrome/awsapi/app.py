@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route, request_response
 from starlette.types import Lifespan
 
 from . import parse
+from .caller import Caller
 from .errors import (
     AwsError,
     CommonError,
@@ -29,9 +30,10 @@ from .json_rpc import TARGET, JsonRpc
 from .model import Service, handler_name
 from .query import Query
 from .rest_json import RestJson
-from .sigv4 import Verifier
+from .verifier import Authenticator
 
-Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
+# Who calls and where, and the operation's parameters.
+Handler = Callable[[Caller, Mapping[str, Any]], dict[str, Any]]
 PROTOCOLS: dict[str, Callable[[Service], WireProtocol]] = {"rest-json": RestJson, "json": JsonRpc, "query": Query}
 HEALTH_PATH = "/_velodrome/health"
 _LARGEST_BODY = 10 * 2**20
@@ -39,9 +41,10 @@ log = logging.getLogger(__name__)
 
 
 class Api:
-    """Dispatches requests to the methods of `handlers` that are named as boto3 names the operations."""
+    """Dispatches requests to the methods of `handlers` that are named as boto3 names the operations; each is told who
+    calls, in which region and account."""
 
-    def __init__(self, service: Service, handlers: object, verifier: Verifier | None = None) -> None:
+    def __init__(self, service: Service, handlers: object, verifier: Authenticator) -> None:
         self._service = service
         self._handlers = handlers
         self._verifier = verifier
@@ -50,13 +53,12 @@ class Api:
     def answer(self, request: Request) -> Reply:
         """The reply to a request, whatever happens."""
         try:
-            if self._verifier is not None:
-                self._verifier.verify(request)
+            caller = self._verifier.verify(request)
             operation, parameters = self._parse(request)
             handler: Handler | None = getattr(self._handlers, handler_name(operation), None)
             if handler is None:
                 raise NotImplementedException(f"{operation} of {self._service.name} is not available in Velodrome")
-            return self._protocol.reply(operation, handler(parameters))
+            return self._protocol.reply(operation, handler(caller, parameters))
         except AwsError as error:
             return self._protocol.error(error.code, error.message, self._status(error))
         except Exception:  # the boundary: the client gets AWS's error, the log gets what happened

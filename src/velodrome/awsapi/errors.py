@@ -71,6 +71,12 @@ class UnrecognizedClientException(CommonError):
     status = 403
 
 
+class ExpiredTokenException(CommonError):
+    """The session token of temporary credentials has ended."""
+
+    status = 403
+
+
 class RequestEntityTooLargeException(CommonError):
     """The body is larger than any operation takes."""
 

@@ -28,6 +28,7 @@ _COMMON = {
     "UnknownOperationException": "InvalidAction",
     "SerializationException": "MalformedInput",
     "ValidationException": "ValidationError",
+    "ExpiredTokenException": "ExpiredToken",
     "InternalServerException": "InternalFailure",
 }
 

@@ -1,4 +1,4 @@
-"""Checks a request's signature (Signature Version 4), where the profile has keys.
+"""Signature Version 4: reads a signature from a request, and computes what it must be. Knows no keys and no service.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -8,108 +8,144 @@ from __future__ import annotations
 import datetime
 import hashlib
 import hmac
-from urllib.parse import quote, unquote
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from botocore.utils import normalize_url_path
 
-from .errors import (
-    IncompleteSignatureException,
-    InvalidSignatureException,
-    MissingAuthenticationTokenException,
-    UnrecognizedClientException,
-)
 from .http import Request
 
-_ALGORITHM = "AWS4-HMAC-SHA256"
-_SKEW = datetime.timedelta(minutes=15)
+ALGORITHM = "AWS4-HMAC-SHA256"
+UNSIGNED = "UNSIGNED-PAYLOAD"
+STAMP = "%Y%m%dT%H%M%SZ"
 
 
-class Verifier:
-    """Knows one access key, region and service."""
+class Unreadable(Exception):
+    """The signature cannot be read; the message says what is missing, in AWS's words."""
 
-    def __init__(self, access_key_id: str, secret_access_key: str, region: str, service: str) -> None:
-        self._access_key_id = access_key_id
-        self._secret = secret_access_key
-        self._region = region
-        self._service = service
 
-    def verify(self, request: Request, now: datetime.datetime | None = None) -> None:
-        """Raise AWS's error unless the request is signed with the key, for this region and service, and recent."""
-        header = request.headers.get("authorization")
-        if not header:
-            raise MissingAuthenticationTokenException("Missing Authentication Token")
-        key_id, scope, signed, signature = _read(header)
-        if key_id != self._access_key_id:
-            raise UnrecognizedClientException("The security token included in the request is invalid.")
-        day, region, service, end = scope
-        if region != self._region:
-            raise InvalidSignatureException("Credential should be scoped to a valid region. ")
-        if service != self._service or end != "aws4_request":
-            raise InvalidSignatureException(f"Credential should be scoped to correct service: '{self._service}'. ")
-        stamp = request.headers.get("x-amz-date", "")
-        self._check_time(stamp, day, now or datetime.datetime.now(datetime.UTC))
-        text = "\n".join((_ALGORITHM, stamp, "/".join(scope), _digest(_canonical(request, signed).encode())))
-        key = f"AWS4{self._secret}".encode()
-        for part in scope:
-            key = _sign(key, part)
+@dataclass(frozen=True)
+class Signature:
+    """What a request says of its signature, in its Authorization header or its query string."""
+
+    key_id: str
+    day: str
+    region: str
+    service: str
+    terminator: str
+    signed_headers: tuple[str, ...]
+    value: str
+    stamp: str
+    token: str | None
+    # Seconds that a presigned URL is good for; None in a header, where the clock's skew alone counts.
+    expires: int | None = None
+
+    @property
+    def scope(self) -> str:
+        """Day, region, service and terminator, as they are signed."""
+        return "/".join((self.day, self.region, self.service, self.terminator))
+
+    def sent(self) -> datetime.datetime:
+        """When it was signed. Raises ValueError."""
+        return datetime.datetime.strptime(self.stamp, STAMP).replace(tzinfo=datetime.UTC)
+
+    def key(self, secret: str) -> bytes:
+        """The key that signs in its scope."""
+        key = f"AWS4{secret}".encode()
+        for part in (self.day, self.region, self.service, self.terminator):
+            key = sign(key, part)
+        return key
+
+    def string_to_sign(self, canonical: str) -> str:
+        """What is signed of a canonical request."""
+        return "\n".join((ALGORITHM, self.stamp, self.scope, digest(canonical.encode())))
+
+    def matches(self, secret: str, text: str) -> bool:
+        """Whether it is the text's signature by this secret."""
         # As bytes: of text it compares ASCII only, and raises otherwise.
-        if not hmac.compare_digest(_sign(key, text).hex().encode(), signature.encode()):
-            raise InvalidSignatureException(
-                "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
-                "Access Key and signing method. Consult the service documentation for details."
-            )
-
-    @staticmethod
-    def _check_time(stamp: str, day: str, now: datetime.datetime) -> None:
-        try:
-            sent = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
-        except ValueError:
-            raise IncompleteSignatureException("Date must be in ISO-8601 'basic format'.") from None
-        if stamp[:8] != day:
-            raise InvalidSignatureException("Date in Credential scope does not match YYYYMMDD from X-Amz-Date.")
-        # Differences of times: a date at either end of the calendar has no neighbours to compare with.
-        if now - sent > _SKEW:
-            limit = (now - _SKEW).strftime("%Y%m%dT%H%M%SZ")
-            raise InvalidSignatureException(f"Signature expired: {stamp} is now earlier than {limit}")
-        if sent - now > _SKEW:
-            limit = (now + _SKEW).strftime("%Y%m%dT%H%M%SZ")
-            raise InvalidSignatureException(f"Signature not yet current: {stamp} is still later than {limit}")
+        return hmac.compare_digest(sign(self.key(secret), text).hex().encode(), self.value.encode())
 
 
-def _read(header: str) -> tuple[str, tuple[str, str, str, str], list[str], str]:
-    algorithm, _, rest = header.partition(" ")
-    if algorithm != _ALGORITHM:
-        raise IncompleteSignatureException(f"Unsupported AWS 'algorithm': '{algorithm}'.")
+def from_header(headers: Mapping[str, str]) -> Signature:
+    """The signature in the Authorization header. Raises Unreadable."""
+    algorithm, _, rest = headers.get("authorization", "").partition(" ")
+    if algorithm != ALGORITHM:
+        raise Unreadable(f"Unsupported AWS 'algorithm': '{algorithm}'.")
     fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     for name in ("Credential", "Signature", "SignedHeaders"):
         if not fields.get(name):
-            raise IncompleteSignatureException(f"Authorization header requires '{name}' parameter.")
-    credential = fields["Credential"].split("/")
-    signed = fields["SignedHeaders"].split(";")
-    if len(credential) != 5:
-        raise IncompleteSignatureException("Credential must have exactly 5 slash-delimited elements.")
-    if "host" not in signed:
-        raise InvalidSignatureException("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-    key_id, day, region, service, end = credential
-    return key_id, (day, region, service, end), signed, fields["Signature"]
+            raise Unreadable(f"Authorization header requires '{name}' parameter.")
+    scope = _credential(fields["Credential"])
+    return Signature(
+        *scope,
+        tuple(fields["SignedHeaders"].split(";")),
+        fields["Signature"],
+        headers.get("x-amz-date", ""),
+        headers.get("x-amz-security-token"),
+    )
 
 
-def _canonical(request: Request, signed: list[str]) -> str:
-    headers = "".join(f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed)
+def from_query(query: Mapping[str, str]) -> Signature:
+    """The signature in a presigned URL's query string (names as they are sent, values decoded). Raises Unreadable."""
+    for name in ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders"):
+        if not query.get(name):
+            raise Unreadable(f"AWS query-string parameters must include '{name}'.")
+    if query["X-Amz-Algorithm"] != ALGORITHM:
+        raise Unreadable(f"Unsupported AWS 'algorithm': '{query['X-Amz-Algorithm']}'.")
+    expires = query.get("X-Amz-Expires", "")
+    if expires and not (expires.isascii() and expires.isdigit()):
+        raise Unreadable("X-Amz-Expires should be a number")
+    scope = _credential(query["X-Amz-Credential"])
+    return Signature(
+        *scope,
+        tuple(query["X-Amz-SignedHeaders"].split(";")),
+        query["X-Amz-Signature"],
+        query["X-Amz-Date"],
+        query.get("X-Amz-Security-Token"),
+        int(expires) if expires else None,
+    )
+
+
+def canonical_request(
+    request: Request, signed_headers: tuple[str, ...], payload: str, path: Callable[[str], str] | None = None
+) -> str:
+    """The request as it is signed. `payload` is the digest of its body or what stands for it; `path` makes the path."""
+    headers = "".join(f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed_headers)
     pairs = (part.partition("=")[::2] for part in request.query.split("&") if part)
-    query = "&".join("=".join(pair) for pair in sorted((_encode(name), _encode(value)) for name, value in pairs))
-    # Services other than S3 sign the path without dot segments and doubled slashes, encoded once more than it was sent.
-    path = quote(normalize_url_path(request.raw_path), safe="/~-_.")
-    return "\n".join((request.method, path, query, headers, ";".join(signed), _digest(request.body)))
+    known = ((_encode(name), _encode(value)) for name, value in pairs)
+    query = "&".join("=".join(pair) for pair in sorted(pair for pair in known if pair[0] != "X-Amz-Signature"))
+    where = (path or normalized_path)(request.raw_path)
+    return "\n".join((request.method, where, query, headers, ";".join(signed_headers), payload))
+
+
+def normalized_path(raw_path: str) -> str:
+    """Services other than S3 sign the path without dot segments and doubled slashes, encoded once more."""
+    return quote(normalize_url_path(raw_path), safe="/~-_.")
+
+
+def plain_path(raw_path: str) -> str:
+    """S3 signs the path as it is meant, each byte encoded once."""
+    return quote(unquote_to_bytes(raw_path), safe="/-_.~") or "/"
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sign(key: bytes, text: str) -> bytes:
+    """One step of the key's derivation, and the signature itself."""
+    return hmac.digest(key, text.encode(), "sha256")
+
+
+def _credential(text: str) -> tuple[str, str, str, str, str]:
+    parts = text.rsplit("/", 4)
+    if len(parts) != 5:
+        raise Unreadable("Credential must have exactly 5 slash-delimited elements.")
+    key_id, day, region, service, end = parts
+    return key_id, day, region, service, end
 
 
 def _encode(text: str) -> str:
     return quote(unquote(text), safe="-_.~")
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _sign(key: bytes, text: str) -> bytes:
-    return hmac.new(key, text.encode(), hashlib.sha256).digest()

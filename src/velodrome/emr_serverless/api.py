@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from velodrome.awsapi.caller import Caller
+
 from . import descriptions
 from .applications import Applications
 from .dashboards.api import DashboardOperations
@@ -41,18 +43,18 @@ class EmrServerless(SessionOperations, DashboardOperations):
         self._tags = tags
         self._created_by = f"arn:aws:iam::{account}:user/velodrome"
 
-    def create_application(self, parameters: Parameters) -> dict[str, Any]:
+    def create_application(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """CreateApplication."""
         application = self._applications.create(parameters)
         arn = self._applications.arn(application.id)
         return {"applicationId": application.id, "name": application.request.get("name"), "arn": arn}
 
-    def get_application(self, parameters: Parameters) -> dict[str, Any]:
+    def get_application(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetApplication."""
         application = self._applications.get(parameters["applicationId"])
         return {"application": descriptions.application_details(application, self._applications.arn(application.id))}
 
-    def list_applications(self, parameters: Parameters) -> dict[str, Any]:
+    def list_applications(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """ListApplications."""
         states = parameters.get("states")
         applications = self._applications.list(states)
@@ -60,32 +62,32 @@ class EmrServerless(SessionOperations, DashboardOperations):
         summaries = [descriptions.application_summary(one, self._applications.arn(one.id)) for one in shown]
         return {"applications": summaries, "nextToken": token}
 
-    def update_application(self, parameters: Parameters) -> dict[str, Any]:
+    def update_application(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """UpdateApplication."""
         application = self._applications.update(parameters)
         return {"application": descriptions.application_details(application, self._applications.arn(application.id))}
 
-    def start_application(self, parameters: Parameters) -> dict[str, Any]:
+    def start_application(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """StartApplication."""
         self._applications.start(parameters["applicationId"])
         return {}
 
-    def stop_application(self, parameters: Parameters) -> dict[str, Any]:
+    def stop_application(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """StopApplication."""
         self._applications.stop(parameters["applicationId"])
         return {}
 
-    def delete_application(self, parameters: Parameters) -> dict[str, Any]:
+    def delete_application(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """DeleteApplication."""
         self._applications.delete(parameters["applicationId"])
         return {}
 
-    def start_job_run(self, parameters: Parameters) -> dict[str, Any]:
+    def start_job_run(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """StartJobRun."""
         run = self._job_runs.start(parameters)
         return {"applicationId": run.application_id, "jobRunId": run.id, "arn": self._job_runs.arn(run)}
 
-    def get_job_run(self, parameters: Parameters) -> dict[str, Any]:
+    def get_job_run(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetJobRun."""
         application_id, id = parameters["applicationId"], parameters["jobRunId"]
         run = self._job_runs.get(application_id, id, parameters.get("attempt"))
@@ -93,7 +95,7 @@ class EmrServerless(SessionOperations, DashboardOperations):
         arn = self._job_runs.arn(run)
         return {"jobRun": descriptions.job_run_details(run, attempts, arn, self._created_by)}
 
-    def list_job_runs(self, parameters: Parameters) -> dict[str, Any]:
+    def list_job_runs(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """ListJobRuns."""
         states = parameters.get("states")
         found = self._job_runs.list(parameters["applicationId"], states)
@@ -102,29 +104,29 @@ class EmrServerless(SessionOperations, DashboardOperations):
         summaries = [descriptions.job_run_summary(run, self._job_runs.arn(run), self._created_by) for run in shown]
         return {"jobRuns": summaries, "nextToken": token}
 
-    def list_job_run_attempts(self, parameters: Parameters) -> dict[str, Any]:
+    def list_job_run_attempts(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """ListJobRunAttempts."""
         attempts = self._job_runs.attempts(parameters["applicationId"], parameters["jobRunId"])
         shown, token = page(attempts, parameters, lambda run: (-run.attempt,))
         summaries = [descriptions.attempt_summary(run, self._job_runs.arn(run), self._created_by) for run in shown]
         return {"jobRunAttempts": summaries, "nextToken": token}
 
-    def cancel_job_run(self, parameters: Parameters) -> dict[str, Any]:
+    def cancel_job_run(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """CancelJobRun."""
         application_id, id = parameters["applicationId"], parameters["jobRunId"]
         self._job_runs.cancel(application_id, id, parameters.get("shutdownGracePeriodInSeconds"))
         return {"applicationId": application_id, "jobRunId": id}
 
-    def list_tags_for_resource(self, parameters: Parameters) -> dict[str, Any]:
+    def list_tags_for_resource(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """ListTagsForResource."""
         return {"tags": self._tags.of(parameters["resourceArn"])}
 
-    def tag_resource(self, parameters: Parameters) -> dict[str, Any]:
+    def tag_resource(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """TagResource."""
         self._tags.add(parameters["resourceArn"], parameters["tags"])
         return {}
 
-    def untag_resource(self, parameters: Parameters) -> dict[str, Any]:
+    def untag_resource(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """UntagResource."""
         self._tags.remove(parameters["resourceArn"], parameters["tagKeys"])
         return {}

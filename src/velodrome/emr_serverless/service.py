@@ -13,8 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from velodrome.authorities import system_certificates
 from velodrome.awsapi import profile as profiles
 from velodrome.awsapi.app import Api, create_app
+from velodrome.awsapi.keys import of_profile
 from velodrome.awsapi.model import Service
-from velodrome.awsapi.sigv4 import Verifier
+from velodrome.awsapi.verifier import Verifier
 from velodrome.certificates import server_certificate, trust_bundle
 from velodrome.settings import Settings
 
@@ -95,9 +96,7 @@ def build(settings: Settings) -> Starlette:
         live,
         lambda resource, *log: (sessions if resource.kind == SESSION else job_runs).log_file(resource, *log),
     )
-    verifier = None
-    if profile.access_key_id and profile.secret_access_key:
-        verifier = Verifier(profile.access_key_id, profile.secret_access_key, profile.region, service.signing_name)
+    verifier = Verifier(of_profile(profile, account), service.signing_name)
 
     def start() -> None:
         job_runs.recover()  # first: it removes the folders of all that ran

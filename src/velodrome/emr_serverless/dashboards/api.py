@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from velodrome.awsapi.caller import Caller
+
 from ..errors import ValidationException
 from .dashboards import Dashboards
 from .resources import Resource
@@ -39,7 +41,7 @@ class DashboardOperations:
         self._shown_job_run = job_run
         self._shown_session = session
 
-    def get_dashboard_for_job_run(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def get_dashboard_for_job_run(self, caller: Caller, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """GetDashboardForJobRun. `accessSystemProfileLogs` changes nothing: it is for Lake Formation's jobs."""
         shown = self._shown_job_run(parameters["applicationId"], parameters["jobRunId"], parameters.get("attempt"))
         if shown.state in _NOT_YET:
@@ -54,7 +56,7 @@ class DashboardOperations:
             )
         return {"url": self._dashboards.url(shown.resource)}
 
-    def get_resource_dashboard(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def get_resource_dashboard(self, caller: Caller, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """GetResourceDashboard; the model says that a URL which is not available is left out of the reply."""
         shown = self._shown_session(parameters["applicationId"], parameters["resourceId"])
         if shown.state in _NOT_YET or (shown.state in _ENDED and not shown.persisted):

@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from velodrome.awsapi.caller import Caller
+
 from ..descriptions import moment
 from ..jobs import utilization
 from ..pages import created_within, page, place
@@ -27,7 +29,7 @@ class SessionOperations:
     _sessions: Sessions
     _created_by: str
 
-    def start_session(self, parameters: Parameters) -> dict[str, Any]:
+    def start_session(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """StartSession."""
         session = self._sessions.start(parameters)
         return {
@@ -36,7 +38,7 @@ class SessionOperations:
             "arn": self._sessions.arn(session),
         }
 
-    def get_session(self, parameters: Parameters) -> dict[str, Any]:
+    def get_session(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetSession."""
         session = self._sessions.get(parameters["applicationId"], parameters["sessionId"])
         details = self._session_summary(session)
@@ -53,7 +55,7 @@ class SessionOperations:
             details |= _used(session)
         return {"session": details}
 
-    def get_session_endpoint(self, parameters: Parameters) -> dict[str, Any]:
+    def get_session_endpoint(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetSessionEndpoint."""
         application_id, id = parameters["applicationId"], parameters["sessionId"]
         endpoint, token, expires_at = self._sessions.endpoint(application_id, id)
@@ -65,7 +67,7 @@ class SessionOperations:
             "authTokenExpiresAt": moment(expires_at),
         }
 
-    def list_sessions(self, parameters: Parameters) -> dict[str, Any]:
+    def list_sessions(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """ListSessions."""
         states = parameters.get("states")
         found = self._sessions.list(parameters["applicationId"], states)
@@ -73,7 +75,7 @@ class SessionOperations:
         shown, token = page(sessions, parameters, lambda session: place(session, states))
         return {"sessions": [self._session_summary(session) for session in shown], "nextToken": token}
 
-    def terminate_session(self, parameters: Parameters) -> dict[str, Any]:
+    def terminate_session(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """TerminateSession."""
         application_id, id = parameters["applicationId"], parameters["sessionId"]
         self._sessions.terminate(application_id, id)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from velodrome.awsapi.app import ValidationException
+from velodrome.awsapi.caller import Caller
 
 from .errors import ClusterNotFoundFault
 from .users import TemporaryUsers
@@ -29,9 +30,9 @@ class Redshift:
         self._warehouse = warehouse
         self._users = users
 
-    def get_cluster_credentials(self, parameters: Parameters) -> dict[str, Any]:
+    def get_cluster_credentials(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetClusterCredentials."""
-        self._known(parameters)
+        self._known(caller, parameters)
         user, groups = parameters["DbUser"], parameters.get("DbGroups", [])
         if not _USER.fullmatch(user) or user.lower() == "public" or not all(map(_USER.fullmatch, groups)):
             raise ValidationException("DbUser and DbGroups must be names of users and groups of the database.")
@@ -39,11 +40,11 @@ class Redshift:
         given = self._users.of(user, seconds, parameters.get("AutoCreate", False), groups)
         return {"DbUser": given.user, "DbPassword": given.password, "Expiration": given.expiration}
 
-    def get_cluster_credentials_with_iam(self, parameters: Parameters) -> dict[str, Any]:
+    def get_cluster_credentials_with_iam(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetClusterCredentialsWithIAM."""
-        self._known(parameters)
+        self._known(caller, parameters)
         seconds = duration(parameters.get("DurationSeconds"), "durationSeconds")
-        given = self._users.own(f"IAM:{self._warehouse.caller}", seconds)
+        given = self._users.own(caller.database_user, seconds)
         return {
             "DbUser": given.user,
             "DbPassword": given.password,
@@ -51,11 +52,13 @@ class Redshift:
             "NextRefreshTime": given.expiration,
         }
 
-    def describe_clusters(self, parameters: Parameters) -> dict[str, Any]:
+    def describe_clusters(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """DescribeClusters."""
         if "ClusterIdentifier" in parameters:
-            self._known(parameters)
-        known = self._warehouse
+            self._known(caller, parameters)
+        known = self._warehouse.seen_by(caller)
+        if known is None:
+            return {"Clusters": []}
         cluster = {
             "ClusterIdentifier": known.workgroup,
             "ClusterStatus": "available",
@@ -75,9 +78,10 @@ class Redshift:
         }
         return {"Clusters": [cluster]}
 
-    def _known(self, parameters: Parameters) -> None:
+    def _known(self, caller: Caller, parameters: Parameters) -> None:
         name = parameters.get("ClusterIdentifier")
         if name is None:
             raise ValidationException("Either ClusterIdentifier or CustomDomainName must be provided.")
-        if name != self._warehouse.workgroup:
+        known = self._warehouse.seen_by(caller)
+        if known is None or name != known.workgroup:
             raise ClusterNotFoundFault(f"Cluster {name} not found.")

@@ -15,8 +15,9 @@ from starlette.applications import Starlette
 
 from velodrome.awsapi import profile as profiles
 from velodrome.awsapi.app import Api, Apis, create_app
+from velodrome.awsapi.keys import of_profile
 from velodrome.awsapi.model import Service
-from velodrome.awsapi.sigv4 import Verifier
+from velodrome.awsapi.verifier import Verifier
 from velodrome.postgres import Server
 from velodrome.settings import Settings
 
@@ -46,19 +47,17 @@ def build(settings: Settings, running: Server) -> Starlette:
     """The application."""
     profile = profiles.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
     created = datetime.datetime.fromtimestamp((running.data / "PG_VERSION").stat().st_mtime, datetime.UTC)
-    # IAM users have no server of their own here that knows keys: a key's id is its user's name.
-    warehouse = Warehouse.of(settings, profile.access_key_id or "velodrome", created)
+    keys = of_profile(profile, settings["AWS_ACCOUNT_ID"])
+    warehouse = Warehouse.of(settings, created)
     users = TemporaryUsers(lambda: psycopg.connect(running.conninfo("postgres")))
     serverless, redshift = Service("redshift-serverless"), Service("redshift")
 
-    def verifier(service: Service) -> Verifier | None:
-        if not profile.access_key_id or not profile.secret_access_key:
-            return None
-        return Verifier(profile.access_key_id, profile.secret_access_key, profile.region, service.signing_name)
+    def api(service: Service, handlers: object) -> Api:
+        return Api(service, handlers, Verifier(keys, service.signing_name))
 
     apis = Apis(
-        {"RedshiftServerless": Api(serverless, RedshiftServerless(warehouse, users), verifier(serverless))},
-        Api(redshift, Redshift(warehouse, users), verifier(redshift)),
+        {"RedshiftServerless": api(serverless, RedshiftServerless(warehouse, users))},
+        api(redshift, Redshift(warehouse, users)),
     )
     return create_app(apis, lambda: True)
 

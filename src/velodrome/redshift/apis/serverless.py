@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from velodrome.awsapi.app import ValidationException
+from velodrome.awsapi.caller import Caller
 
 from .errors import ResourceNotFoundException
 from .users import TemporaryUsers
@@ -24,14 +25,14 @@ class RedshiftServerless:
         self._warehouse = warehouse
         self._users = users
 
-    def get_credentials(self, parameters: Parameters) -> dict[str, Any]:
+    def get_credentials(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetCredentials."""
         name = parameters.get("workgroupName")
         if name is None:
             raise ValidationException("Either a workgroup name or a custom domain name must be provided.")
-        self._workgroup(name)
+        self._workgroup(caller, name)
         seconds = duration(parameters.get("durationSeconds"), "durationSeconds")
-        given = self._users.own(f"IAM:{self._warehouse.caller}", seconds)
+        given = self._users.own(caller.database_user, seconds)
         return {
             "dbUser": given.user,
             "dbPassword": given.password,
@@ -39,25 +40,27 @@ class RedshiftServerless:
             "nextRefreshTime": given.expiration,
         }
 
-    def get_workgroup(self, parameters: Parameters) -> dict[str, Any]:
+    def get_workgroup(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetWorkgroup."""
-        return {"workgroup": self._workgroup(parameters["workgroupName"])}
+        return {"workgroup": self._workgroup(caller, parameters["workgroupName"])}
 
-    def list_workgroups(self, parameters: Parameters) -> dict[str, Any]:
+    def list_workgroups(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """ListWorkgroups."""
-        return {"workgroups": [self._workgroup(self._warehouse.workgroup)]}
+        known = self._warehouse.seen_by(caller)
+        return {"workgroups": [self._workgroup(caller, known.workgroup)] if known else []}
 
-    def get_namespace(self, parameters: Parameters) -> dict[str, Any]:
+    def get_namespace(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetNamespace."""
-        return {"namespace": self._namespace(parameters["namespaceName"])}
+        return {"namespace": self._namespace(caller, parameters["namespaceName"])}
 
-    def list_namespaces(self, parameters: Parameters) -> dict[str, Any]:
+    def list_namespaces(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """ListNamespaces."""
-        return {"namespaces": [self._namespace(self._warehouse.namespace)]}
+        known = self._warehouse.seen_by(caller)
+        return {"namespaces": [self._namespace(caller, known.namespace)] if known else []}
 
-    def _workgroup(self, name: str) -> dict[str, Any]:
-        known = self._warehouse
-        if name != known.workgroup:
+    def _workgroup(self, caller: Caller, name: str) -> dict[str, Any]:
+        known = self._warehouse.seen_by(caller)
+        if known is None or name != known.workgroup:
             raise ResourceNotFoundException(f"The workgroup {name} was not found.")
         id = known.id("workgroup", name)
         return {
@@ -77,9 +80,9 @@ class RedshiftServerless:
             "subnetIds": [],
         }
 
-    def _namespace(self, name: str) -> dict[str, Any]:
-        known = self._warehouse
-        if name != known.namespace:
+    def _namespace(self, caller: Caller, name: str) -> dict[str, Any]:
+        known = self._warehouse.seen_by(caller)
+        if known is None or name != known.namespace:
             raise ResourceNotFoundException(f"The namespace {name} was not found.")
         id = known.id("namespace", name)
         return {

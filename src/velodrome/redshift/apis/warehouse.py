@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from velodrome.awsapi.app import ValidationException
+from velodrome.awsapi.caller import Caller
 from velodrome.awsapi.parse import validation_message
 from velodrome.settings import Settings
 
@@ -26,12 +27,11 @@ class Warehouse:
     role: str
     region: str
     account: str
-    caller: str
     created: datetime.datetime
 
     @classmethod
-    def of(cls, settings: Settings, caller: str, created: datetime.datetime) -> Warehouse:
-        """As the settings have it. `caller` is the IAM user whose key signs."""
+    def of(cls, settings: Settings, created: datetime.datetime) -> Warehouse:
+        """As the settings have it."""
         return cls(
             settings["REDSHIFT_WORKGROUP"],
             settings["REDSHIFT_NAMESPACE"],
@@ -42,9 +42,13 @@ class Warehouse:
             settings["REDSHIFT_ROLE_ARN"],
             settings["AWS_REGION"],
             settings["AWS_ACCOUNT_ID"],
-            caller,
             created,
         )
+
+    def seen_by(self, caller: Caller) -> Warehouse | None:
+        """The warehouse as a call finds it: each region has it, with ARNs of that region; accounts but its own do
+        not."""
+        return replace(self, region=caller.region) if caller.account == self.account else None
 
     def id(self, kind: str, name: str) -> str:
         """The same for the same name, whenever the warehouse was made."""
