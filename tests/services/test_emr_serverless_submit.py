@@ -206,6 +206,48 @@ def test_an_archive_that_reaches_outside(stack: Stack) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("--files", "{outside}"),
+        ("--files", "../../../{file}"),
+        ("--py-files", "../{file}"),
+        ("--jars", "kept/../../{file}"),
+        ("--files", ".."),
+        ("web --files", "{outside}"),
+        ("web --jars", "../../{file}"),
+    ],
+)
+def test_names_that_lead_out_of_the_jobs_folder(stack: Stack, tmp_path: Path, option: str, name: str) -> None:
+    uri = put(stack, "in/planted.txt", b"planted")
+    if option.startswith("web "):
+        uri = stack.s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "in/planted.txt"})
+    outside = tmp_path / "planted.txt"
+    name = name.format(outside=outside, file=f"{tmp_path.name}.txt")
+    run = stack.wait(
+        job := stack.start("print(1)", sparkSubmitParameters=f"{option.removeprefix('web ')} '{uri}#{name}'")
+    )
+    problem = f"{uri}: expanding {name} would create entry outside of the job's folder"
+    assert (run["state"], run["stateDetails"]) == ("FAILED", f"{_FAILED} {problem}"[:256])
+    assert problem in stack.log(job, "stderr")
+    assert not outside.exists()
+    assert list(stack.settings.home.rglob(f"{tmp_path.name}.txt")) == []
+
+
+def test_a_key_whose_last_part_leads_out(stack: Stack) -> None:
+    run = stack.wait(stack.start("print(1)", sparkSubmitParameters=f"--files s3://{BUCKET}/in/.."))
+    problem = f"s3://{BUCKET}/in/..: expanding .. would create entry outside of the job's folder"
+    assert (run["state"], run["stateDetails"]) == ("FAILED", f"{_FAILED} {problem}")
+
+
+def test_two_files_of_one_name(stack: Stack) -> None:
+    first, second = put(stack, "in/first.txt", b"first"), put(stack, "in/second.txt", b"second")
+    files = f"{first}#one.txt,{first}#one.txt,{second}#one.txt"
+    run = stack.wait(stack.start("print(1)", sparkSubmitParameters=f"--files {files}"))
+    problem = f"File one.txt exists and does not match contents of {second}"
+    assert (run["state"], run["stateDetails"]) == ("FAILED", f"{_FAILED} {problem}")
+
+
 def test_files_modules_settings_and_arguments(stack: Stack) -> None:
     code = "def line(n):\n    return f'zipped {n}'\n"
     modules = put(stack, "in/zipped.zip", zipped({"zipped/__init__.py": "", "zipped/words.py": code}))

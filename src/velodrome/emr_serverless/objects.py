@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import filecmp
 import fnmatch
+import secrets
 import shutil
 import urllib.request
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,14 +28,28 @@ class Objects:
         self._client = client
 
     def fetch(self, uri: str, folder: Path, name: str | None = None) -> Path:
-        """Download an object, or a file of the web, into the folder, under its own last name or another."""
-        folder.mkdir(parents=True, exist_ok=True)
-        if uri.startswith(("https://", "http://")):
-            return _fetch_from_web(uri, folder / (name or Path(urlsplit(uri).path).name or "file"))
-        bucket, key = split(uri)
-        target = folder / (name or Path(key).name)
+        """Download an object, or a file of the web, into the folder, under its own last name or another.
+
+        The name may have folders of its own, and leads nowhere else: not up, not through a link. A file that is there
+        already must be the same, as for Spark.
+        """
+        web = uri.startswith(("https://", "http://"))
+        bucket, key = ("", urlsplit(uri).path) if web else split(uri)
+        target = _inside(folder, name or key.rstrip("/").rpartition("/")[2] or "file", uri)
         try:
-            self._client.download_file(bucket, key, str(target))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fetched = folder / f".{secrets.token_hex(8)}"
+            try:
+                if web:
+                    _fetch_from_web(uri, fetched)
+                else:
+                    self._client.download_file(bucket, key, str(fetched))
+                if target.is_symlink() or (target.exists() and not _same(target, fetched)):
+                    # org.apache.spark.util.Utils.copyFile has these words.
+                    raise ObjectError(f"File {target.relative_to(folder)} exists and does not match contents of {uri}")
+                fetched.replace(target)
+            finally:
+                fetched.unlink(missing_ok=True)
         except (BotoCoreError, ClientError, OSError) as error:
             raise ObjectError(f"{uri} cannot be read: {error}") from error
         return target
@@ -65,13 +81,26 @@ class Objects:
             raise ObjectError(f"{uri} cannot be written: {error}") from error
 
 
-def _fetch_from_web(uri: str, target: Path) -> Path:
-    try:
-        with urllib.request.urlopen(uri, timeout=_WEB_TIMEOUT) as source, target.open("wb") as copy:  # noqa: S310  http only
-            shutil.copyfileobj(source, copy)
-    except OSError as error:
-        raise ObjectError(f"{uri} cannot be read: {error}") from error
+def _inside(folder: Path, name: str, uri: str) -> Path:
+    """Where a file of this name is to lie in the folder; raises ObjectError if that is elsewhere."""
+    parts = PurePosixPath(name).parts
+    target = folder.joinpath(*parts) if parts else folder
+    # Spark is told of files in lists with commas, in which # begins a name.
+    if set(name) & set("\0,#") or name in ("", ".") or name.endswith("/"):
+        raise ObjectError(f"{uri}: {name!r} is no file name")
+    # Hadoop's words for a member of an archive (org.apache.hadoop.fs.FileUtil).
+    if name.startswith("/") or ".." in parts or not target.parent.resolve().is_relative_to(folder.resolve()):
+        raise ObjectError(f"{uri}: expanding {name} would create entry outside of the job's folder")
     return target
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and filecmp.cmp(one, other, shallow=False)
+
+
+def _fetch_from_web(uri: str, target: Path) -> None:
+    with urllib.request.urlopen(uri, timeout=_WEB_TIMEOUT) as source, target.open("wb") as copy:  # noqa: S310  http only
+        shutil.copyfileobj(source, copy)
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -105,8 +105,10 @@ class Submission:
 
     def prepare(self, objects: Objects) -> list[str]:
         """Fetch the job's files; the command that runs it. Raises ObjectError for what cannot be had."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.chmod(0o700)  # no other user of the machine reads what a job works with
         for folder in (self._work, self._temporary):
-            folder.mkdir(parents=True, exist_ok=True)  # a pre-initialized worker's are there already
+            folder.mkdir(exist_ok=True)  # a pre-initialized worker's are there already
         if self._submit.properties_file:
             self._read_properties(objects, self._submit.properties_file)
         submit = self._submit
@@ -191,7 +193,7 @@ class Submission:
         for one in objects.expand(uri):
             archive = objects.fetch(one, self._folder / "archives")
             folder = self._work / (name or archive.name)
-            if not folder.resolve().is_relative_to(self._work.resolve()) or folder.exists():
+            if "\0" in name or not folder.resolve().is_relative_to(self._work.resolve()) or folder.exists():
                 raise SubmitError(f"{one}#{name}: {name or archive.name} cannot be its folder")
             try:
                 unpack(archive, folder)
@@ -251,7 +253,10 @@ class Submission:
         # EMR's image has Spark's examples in this folder.
         inside = uri.removeprefix("local://")
         if inside.startswith(_EXAMPLES):
-            return self._spark.home / inside.removeprefix(_EXAMPLES)
+            example = self._spark.home / inside.removeprefix(_EXAMPLES)
+            if not example.resolve().is_relative_to(self._spark.home.resolve()):
+                raise SubmitError(f"The entry point {uri} is outside of {_EXAMPLES}")
+            return example
         return objects.fetch(uri.replace("s3a://", "s3://", 1), self._work)
 
     @property
