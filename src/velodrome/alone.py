@@ -8,7 +8,7 @@ from functools import partial
 
 from rich.console import Console
 
-from velodrome.console import project_settings
+from velodrome.console import settings_to_start
 from velodrome.runtime.install import ensure
 from velodrome.runtime.prepare import prepare_home
 from velodrome.runtime.services import SERVICES, bin_folder, command
@@ -20,7 +20,7 @@ console = Console(soft_wrap=True)
 def prepare(name: str, *further_installs: str, given: Settings | None = None) -> Settings:
     """Install what the service needs, and say how far that is; the settings that it will have: the project's own, or
     `given` ones."""
-    settings = prepare_home(given or project_settings())
+    settings = prepare_home(given or settings_to_start())
     for install in (SERVICES[name].install, *further_installs):
         ensure(install, settings, partial(_say, install))
     return settings

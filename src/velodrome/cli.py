@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from velodrome import alone, cli_emr, cli_rds, cli_redshift
-from velodrome.console import clear_errors, project_settings
+from velodrome.console import clear_errors, project_settings, settings_to_start
 from velodrome.runtime import backup as backups
 from velodrome.runtime import doctor as examination
 from velodrome.runtime import findings, summary
@@ -62,14 +62,14 @@ _PROMPTS = {"source": "-c search_path=store,public", "redshift": ""}
 _clear_errors = partial(clear_errors, *KNOWN_ERRORS)
 
 
-def _runtime(progress: Progress | None = None) -> Runtime:
-    """The runtime of this copy, as it was started."""
-    return runtime_for(project_settings(), progress or Progress(console))
+def _runtime(progress: Progress | None = None, mended: bool = False) -> Runtime:
+    """The runtime of this copy, as it was started; `mended`: as far as its settings can be read."""
+    return runtime_for(project_settings(mended), progress or Progress(console))
 
 
-def _login() -> Runtime:
+def _login(mended: bool = False) -> Runtime:
     """The same, with the passwords of what runs in it."""
-    running = _runtime()
+    running = _runtime(mended=mended)
     running.learn_secrets()
     return running
 
@@ -80,7 +80,7 @@ def up(
 ) -> None:
     """Install what is missing, start every service, fill the warehouse, and say what to do next."""
     with _clear_errors():
-        settings = project_settings()
+        settings = settings_to_start()
         begin = time.monotonic()
         with Progress(console) as progress:
             stack = Stack(runtime_for(settings, progress), progress)
@@ -105,14 +105,14 @@ def run() -> None:
 def down() -> None:
     """Stop every service; data and installs stay."""
     with _clear_errors(), Progress(console) as progress:
-        Stack(_runtime(progress), progress).down()
+        Stack(_runtime(progress, mended=True), progress).down()
 
 
 @app.command()
 def status() -> None:
     """Show each service's state; the exit code is 0 when all run and are healthy."""
     with _clear_errors():
-        if not summary.show_status(console, _login()):
+        if not summary.show_status(console, _login(mended=True)):
             raise typer.Exit(1)
 
 
@@ -134,7 +134,7 @@ def logs(
     with _clear_errors():
         if service and service not in SERVICES:
             raise SettingError(f"there is no service {service}; there are: {', '.join(SERVICES)}")
-        running = _runtime()
+        running = _runtime(mended=True)
         command = running.log_command([service] if service else list(SERVICES), lines, follow)
         with subprocess.Popen(command, env=running.environ()) as process:
             try:
@@ -193,7 +193,7 @@ def backup(file: Annotated[str, typer.Argument(help="The file to write, copy.tar
         if not file:
             raise BackupError("name the file to write: make backup FILE=copy.tar.gz")
         with Progress(console) as progress:
-            report = backups.backup(_runtime(progress), Path(file), progress)
+            report = backups.backup(runtime_for(settings_to_start(), progress), Path(file), progress)
         console.print(report.text(), markup=False, highlight=False)
 
 
@@ -204,7 +204,7 @@ def restore(file: Annotated[str, typer.Argument(help="A file that backup has wri
         if not file:
             raise BackupError("name the file to read: make restore FILE=copy.tar.gz")
         with Progress(console) as progress:
-            running = _runtime(progress)
+            running = runtime_for(settings_to_start(), progress)
             manifest = backups.restore(running, Path(file), progress)
         came = f"made at {manifest.made_at} in the runtime {manifest.runtime}; it is in the runtime {running.name} now"
         console.print(f"Restored the copy {came}.\nNext: make up", markup=False, highlight=False)
@@ -214,7 +214,7 @@ def restore(file: Annotated[str, typer.Argument(help="A file that backup has wri
 def reset() -> None:
     """Stop every service and remove all data; installs stay."""
     with _clear_errors(), Progress(console) as progress:
-        running = _runtime(progress)
+        running = _runtime(progress, mended=True)
         settings = running.settings
         Stack(running, progress).down()
         with progress.step("remove data"):
@@ -229,7 +229,7 @@ def reset() -> None:
 def clean() -> None:
     """Stop every service and remove data and installs. `make clean` removes the command itself too."""
     with _clear_errors(), Progress(console) as progress:
-        running = _runtime(progress)
+        running = _runtime(progress, mended=True)
     reset()
     with _clear_errors():
         running.remove_installs()

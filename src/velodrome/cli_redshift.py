@@ -19,6 +19,7 @@ import typer
 from velodrome.console import clear_errors
 from velodrome.runtime.install import InstallError
 from velodrome.runtime.prepare import prepare_home
+from velodrome.runtime.refusals import refuse
 from velodrome.settings import SECRETS_FILE, SettingError, Settings, load, service_environ, user_environ
 
 HOME = ".velodrome"  # in the current folder, unless --data names another
@@ -36,6 +37,7 @@ def redshift(
     """Run the warehouse alone, in the foreground; Ctrl-C stops it. (`velodrome psql redshift` is a prompt on it.)"""
     with clear_errors(SettingError, StartError, InstallError, OSError):
         settings = _settings({"REDSHIFT_PORT": port, "REDSHIFT_API_PORT": api_port}, data)
+        refuse(settings)
         for name, option in (("REDSHIFT_PORT", "--port"), ("REDSHIFT_API_PORT", "--api-port")):
             _refuse_taken(settings["LISTEN_ADDRESS"], settings.integer(name), option)
         if settings["VELODROME_PROJECT"]:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 # The images say where these are; the console alone reads the others.
-NOT_PASSED = {"VELODROME_PROJECT", "VELODROME_HOME", "VELODROME_INSTALLS", "RUNTIME", "DATASET"}
+NOT_PASSED = {"VELODROME_PROJECT", "VELODROME_HOME", "VELODROME_INSTALLS", "RUNTIME", "DATASET", "PORT_OFFSET"}
 # Made from others; and containers have no TLS, as host processes have none.
 DERIVED = {"AIRFLOW_DATABASE_URL", "REDSHIFT_SSL"}
 SECRETS = {setting.name for setting in SETTINGS if setting.secret}

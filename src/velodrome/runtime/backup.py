@@ -35,13 +35,13 @@ from velodrome.runtime.services import SERVICES
 from velodrome.runtime.stack import Stack
 from velodrome.runtime.supervisor import SupervisorError
 from velodrome.settings import (
-    KEPT_FILE,
     SECRETS_FILE,
     SETTINGS,
     Settings,
     keep_settings,
-    read_env_file,
+    kept_settings,
     user_environ,
+    write_kept,
     write_private,
 )
 
@@ -331,9 +331,9 @@ def _counted(entries: Entries, count: Count, report: Callable[[Count], None]) ->
 
 def _keep(runtime: Runtime, manifest: Manifest) -> None:
     """Remember the runtime, what the environment sets (ports), and what the data depend on where it is another here."""
-    settings, file = runtime.settings, runtime.settings.home / KEPT_FILE
-    stored = read_env_file(file) if file.is_file() else {}
+    settings = runtime.settings
+    stored = kept_settings(settings)
     stored |= {name: manifest.settings[name] for name in DATA_SETTINGS if manifest.settings[name] != settings[name]}
-    write_private(file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(stored.items())))
+    write_kept(settings, stored)
     chosen = {"RUNTIME": runtime.name}
     keep_settings(Settings({**settings, **chosen}), user_environ() | chosen)

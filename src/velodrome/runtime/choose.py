@@ -7,15 +7,14 @@ from velodrome.runtime.base import Runtime, StackError
 from velodrome.runtime.compose import ComposeRuntime
 from velodrome.runtime.host import HostRuntime
 from velodrome.runtime.progress import Progress
-from velodrome.settings import KEPT_FILE, SettingError, Settings, read_env_file
+from velodrome.settings import SettingError, Settings, kept_settings
 
 NAMES = ("host", "compose")
 
 
 def runtime_of(settings: Settings) -> str:
     """The runtime that this VELODROME_HOME was started with; empty if it never was."""
-    kept = settings.home / KEPT_FILE
-    if kept.is_file() and (name := read_env_file(kept).get("RUNTIME", "")):
+    if (name := kept_settings(settings).get("RUNTIME", "")) in NAMES:
         return name
     return "host" if (settings.home / "data" / "source").exists() else ""
 

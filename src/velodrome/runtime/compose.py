@@ -32,13 +32,12 @@ from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service, waves
 from velodrome.runtime.summary import libpq
 from velodrome.settings import (
-    KEPT_FILE,
     SECRETS_FILE,
     SETTINGS,
     Settings,
     keep_settings,
+    kept_settings,
     load,
-    read_env_file,
     user_environ,
     write_private,
 )
@@ -70,9 +69,7 @@ def compose_environ(settings: Settings) -> dict[str, str]:
     """What `docker compose` is run with: the ports, and what this copy was started with. No secret is among it."""
     table = {setting.name: setting for setting in SETTINGS}
     environ = {name: value for name, value in user_environ().items() if name not in table}
-    kept = settings.home / KEPT_FILE
-    if kept.is_file():
-        environ |= read_env_file(kept)
+    environ |= {name: settings[name] for name in kept_settings(settings) if name in table}
     environ |= {port: settings[port] for service in SERVICES.values() for port in service.ports}
     # Only what is not as it is anyway: `docker compose up` alone then finds the same containers.
     unkept = {name: settings[name] for name in ("PROFILE", "DATASET_SEED", "DATASET_SCALE")}

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from velodrome.dataset import check as dataset_check
 from velodrome.emr_serverless.spark.jvm import MissingInstall
-from velodrome.runtime import engine, machine, ports, registries
+from velodrome.runtime import engine, machine, ports, refusals, registries
 from velodrome.runtime.base import StackError
 from velodrome.runtime.choose import choose, runtime_of
 from velodrome.runtime.compose import BUILT, ComposeRuntime, image_name
@@ -23,7 +23,7 @@ from velodrome.runtime.install import STAMP, InstallError
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service
 from velodrome.runtime.supervisor import SupervisorError
-from velodrome.settings import SECRETS_FILE, SETTINGS, SettingError, Settings, load, read_env_file
+from velodrome.settings import SECRETS_FILE, SettingError, Settings, load
 
 TIMEOUT = 40.0  # seconds for all checks together
 Check = Callable[[], Finding | Sequence[Finding]]
@@ -267,46 +267,17 @@ def _engine(found: engine.Engine | engine.EngineError) -> Finding:
 
 def _settings(environ: Mapping[str, str], start: Path) -> tuple[Settings | None, list[Finding]]:
     """The settings, and what is wrong with them; None when they cannot be read at all."""
-    check = "settings"
+    check, fix = "settings", "mend that line or value (env/local.env explains each)"
     try:
         settings = load(environ, start)
         if not settings["VELODROME_PROJECT"]:
             fix = "run velodrome in a folder with env/local.env, or set VELODROME_PROJECT to one"
             return None, [Finding(check, FAIL, "no project here", fix)]
+        wrong = [Finding(check, FAIL, problem, fix) for problem in refusals.problems(settings)]
         file = settings.project / "env" / f"{settings['PROFILE']}.env"
-        problems = [*_wrong_values(settings), *_profile(file)]
-        return settings, problems or [Finding(check, OK, f"{file}, as the environment overrules it")]
+        return settings, wrong or [Finding(check, OK, f"{file}, as the environment overrules it")]
     except (SettingError, OSError) as error:
-        fix = "mend that line or value (env/local.env explains each)"
         return None, [Finding(check, FAIL, str(error), fix)]
-
-
-def _profile(file: Path) -> list[Finding]:
-    if not file.is_file():
-        return [Finding("settings", WARN, f"there is no {file}: defaults are used", "set PROFILE to a file of env/")]
-    known = {setting.name for setting in SETTINGS}
-    unknown = sorted(set(read_env_file(file)) - known)
-    fix = "a name that is not in env/local.env is ignored: mend or remove it"
-    return [Finding("settings", WARN, f"{file} sets {', '.join(unknown)}", fix)] if unknown else []
-
-
-def _wrong_values(settings: Settings) -> list[Finding]:
-    """The numbers and flags that are none."""
-    problems = []
-    for row in SETTINGS:
-        try:
-            if row.default.isdecimal() and row.name not in ("AWS_ACCOUNT_ID", "DATASET_SCALE"):
-                settings.integer(row.name)
-            elif row.default in ("true", "false"):
-                settings.flag(row.name)
-            elif row.name == "DATASET_SCALE" and not float(settings[row.name]) > 0:
-                raise SettingError(f"setting {row.name}={settings[row.name]} is not above zero")
-        except SettingError as error:
-            problems.append(Finding("settings", FAIL, str(error), f"set {row.name} to {row.default}, say"))
-        except ValueError:
-            found = f"setting {row.name}={settings[row.name]!r} is not a number"
-            problems.append(Finding("settings", FAIL, found, f"set {row.name} to {row.default}, say"))
-    return problems
 
 
 def _dataset(settings: Settings) -> Finding:

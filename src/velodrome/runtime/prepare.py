@@ -15,15 +15,36 @@ import tarfile
 from pathlib import Path
 
 from velodrome.runtime.data_set import STAMP, DatasetError, already_loaded, take_dataset
-from velodrome.settings import SECRETS_FILE, SettingError, Settings, generate_secrets, load, write_private
+from velodrome.settings import SECRETS_FILE, SettingError, Settings, generate_secrets, load, write_private, wrong_values
+
+
+def _template(settings: Settings) -> str:
+    if settings["VELODROME_PROJECT"]:
+        return (settings.project / "env" / "aws" / "config").read_text(encoding="utf-8")
+    # Installed alone: the wheel has the same file.
+    return Path(__file__).with_name("aws_config").read_text(encoding="utf-8")
+
+
+def config_problem(settings: Settings) -> str:
+    """Why AWS_CONFIG_FILE must not be written: it is a file of the checkout, or one that somebody else made; empty
+    when it may."""
+    target = settings.path("AWS_CONFIG_FILE")
+    if target.is_relative_to(settings.home):
+        return ""
+    what = f"setting AWS_CONFIG_FILE={str(target)!r}"
+    if settings["VELODROME_PROJECT"] and target.resolve().is_relative_to(settings.project.resolve()):
+        return f"{what} lies in the checkout, where nothing is written: leave it to be made in VELODROME_HOME"
+    if target.is_file() and target.read_text(encoding="utf-8", errors="replace")[:40] != _template(settings)[:40]:
+        return f"{what} is a file of somebody else's: name one that is not there, and it is made"
+    return ""
 
 
 def render_aws_config(settings: Settings) -> Path:
-    """Fill the template's `${NAME}` (env/aws/config) with the settings and write AWS_CONFIG_FILE (mode 600)."""
-    if settings["VELODROME_PROJECT"]:
-        template = (settings.project / "env" / "aws" / "config").read_text(encoding="utf-8")
-    else:  # installed alone: the wheel has the same file
-        template = Path(__file__).with_name("aws_config").read_text(encoding="utf-8")
+    """Fill the template's `${NAME}` (env/aws/config) with the settings and write AWS_CONFIG_FILE (mode 600). Raises
+    SettingError where nothing may be written."""
+    if problem := config_problem(settings):
+        raise SettingError(problem)
+    template = _template(settings)
     # Comments may speak of ${...}; only the lines that clients read are filled in.
     lines = (
         line if line.startswith("#") else string.Template(line).substitute(settings)
@@ -43,9 +64,17 @@ def prepare_home(settings: Settings) -> Settings:
     for folder in ("data", "logs", "run"):
         (settings.home / folder).mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
+    _hide_from_git(settings.home)
     settings = Settings({**generate_secrets(settings), "DATASET": ""})
     render_aws_config(settings)
     return settings
+
+
+def _hide_from_git(home: Path) -> None:
+    """Passwords lie here: wherever a home is, no `git add` takes them along."""
+    mark = home / ".gitignore"
+    if not mark.exists():
+        mark.write_text("*\n", encoding="utf-8")
 
 
 def take_given(home: Path) -> None:
@@ -71,6 +100,10 @@ def main() -> None:
     """Whatever is interrupted here is done again at the next start."""
     try:
         settings = load()
+        if wrong := wrong_values(settings):
+            raise SettingError("\n".join(wrong))
+        if settings["PROFILE"] != "local":
+            raise SettingError(f"setting PROFILE={settings['PROFILE']!r}: only the profile local has services here")
         if settings["DATASET"]:
             raise SettingError("DATASET is taken by `make up DATASET=folder`; `docker compose up` alone generates one")
         if "--given" in sys.argv:
