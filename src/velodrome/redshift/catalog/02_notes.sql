@@ -21,6 +21,8 @@ CREATE INDEX IF NOT EXISTS constraint_notes_relid ON velodrome.constraint_notes 
 -- Since when, and which columns it had when it was last looked at: by their number, NULL where one was dropped.
 ALTER TABLE velodrome.table_notes ADD COLUMN IF NOT EXISTS created timestamp;
 ALTER TABLE velodrome.table_notes ADD COLUMN IF NOT EXISTS column_names text[];
+-- Whether its identity column was declared NOT NULL: for the server inside each one is, on Redshift only then.
+ALTER TABLE velodrome.table_notes ADD COLUMN IF NOT EXISTS identity_not_null boolean NOT NULL DEFAULT false;
 -- PostgreSQL knows nothing of these constraints: numbers of their own, far above those that it gives out.
 CREATE SEQUENCE IF NOT EXISTS velodrome.constraint_numbers START 4000000000 MAXVALUE 4294967000;
 ALTER TABLE velodrome.constraint_notes ADD COLUMN IF NOT EXISTS number bigint NOT NULL DEFAULT nextval('velodrome.constraint_numbers');
@@ -38,6 +40,17 @@ SET search_path = pg_catalog, pg_temp
 RETURN (
     SELECT array_agg(CASE WHEN NOT a.attisdropped THEN a.attname::text END ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0
+);
+
+-- Whether Redshift holds a column for NOT NULL: an identity column is that only if declared so, or a primary key's.
+CREATE OR REPLACE FUNCTION velodrome.is_not_null(column_ pg_catalog.pg_attribute) RETURNS boolean LANGUAGE sql STABLE
+RETURN column_.attnotnull AND (
+    column_.attidentity = ''
+    OR EXISTS (SELECT FROM velodrome.table_notes t WHERE t.relid = column_.attrelid AND t.identity_not_null)
+    OR EXISTS (
+        SELECT FROM velodrome.constraint_notes k
+        WHERE k.relid = column_.attrelid AND k.kind = 'primary key' AND column_.attname = ANY (k.columns)
+    )
 );
 
 -- The number of each of these columns.
@@ -225,7 +238,8 @@ BEGIN
                 sortkey_style = coalesce(note -> 'sortkey' ->> 'style', t.sortkey_style),
                 sortkey_columns = coalesce(velodrome.strings(note -> 'sortkey' -> 'columns'), t.sortkey_columns),
                 encodings = coalesce(t.encodings, '[]') || coalesce(note -> 'encode', '[]'),
-                backup = coalesce(note ->> 'backup' <> 'no', t.backup)
+                backup = coalesce(note ->> 'backup' <> 'no', t.backup),
+                identity_not_null = t.identity_not_null OR note ? 'identity_not_null'
             WHERE t.relid = command.objid;
             PERFORM velodrome.check_layout(command.objid);
             PERFORM velodrome.note_constraint(command.objid, c, schemas) FROM jsonb_array_elements(note -> 'constraints') c

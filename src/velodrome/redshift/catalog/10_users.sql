@@ -99,7 +99,7 @@ BEGIN
     ELSIF password !~ '[A-Z]' OR password !~ '[a-z]' OR password !~ '[0-9]' THEN
         RAISE EXCEPTION 'password must contain at least one uppercase letter, one lowercase letter, and one number'
             USING ERRCODE = '22023';
-    ELSIF password !~ '^[!-~]*$' OR password ~ $class$['"\\/@]$class$ THEN
+    ELSIF password ~ $class$[\x01-\x20\x7f'"\\/@]$class$ THEN  -- letters beyond ASCII are taken, whatever the page says
         RAISE EXCEPTION 'password can contain only printable ASCII characters except '' (single quote), " (double quote), \, /, or @'
             USING ERRCODE = '22023';
     END IF;

@@ -116,8 +116,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         CASE WHEN a.attidentity = '' THEN pg_get_expr(d.adbin, d.adrelid)::varchar
             ELSE (SELECT format('"identity"(%s, 0, ''%s,%s''::text)', a.attrelid, seqstart, seqincrement)::varchar
                 FROM pg_sequence WHERE seqrelid = pg_get_serial_sequence(velodrome.relation_name(a.attrelid), a.attname)::regclass) END,
-        (CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END)::varchar,
-        format_type(a.atttypid, NULL)::varchar,
+        (CASE WHEN velodrome.is_not_null(a) THEN 'NO' ELSE 'YES' END)::varchar,
+        velodrome.shown_type(a.atttypid, a.atttypmod)::varchar,
         information_schema._pg_char_max_length(a.atttypid, a.atttypmod)::int,
         information_schema._pg_numeric_precision(a.atttypid, a.atttypmod)::int, information_schema._pg_numeric_scale(a.atttypid, a.atttypmod)::int,
         col_description(a.attrelid, a.attnum)::varchar,

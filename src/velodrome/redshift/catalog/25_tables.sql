@@ -18,7 +18,7 @@ $$;
 -- The columns of a table that ALTER TABLE APPEND compares; `own` are those that it cannot fill from another table.
 CREATE OR REPLACE FUNCTION velodrome.appended_columns(relation oid) RETURNS TABLE (name name, attributes text, own boolean) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+    SELECT a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod), CASE WHEN velodrome.is_not_null(a) THEN 'NOT NULL' END,
         'ENCODE ' || velodrome.shown_encoding(relation, a.attname::text, a.atttypid)), a.attidentity = 'a'
     FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
 $$;

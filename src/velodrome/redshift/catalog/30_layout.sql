@@ -40,11 +40,11 @@ RETURN CASE style WHEN 'even' THEN 'EVEN' WHEN 'key' THEN 'KEY(' || distkey || '
 -- Tables of the search path only: https://docs.aws.amazon.com/redshift/latest/dg/r_PG_TABLE_DEF.html
 CREATE VIEW pg_catalog.pg_table_def AS
 SELECT n.nspname AS schemaname, c.relname AS tablename, a.attname AS "column",
-    format_type(a.atttypid, a.atttypmod) AS type,
+    velodrome.type_name(a.atttypid, a.atttypmod, true) AS type,
     velodrome.encoding(t.encodings, a.attname = ANY (t.sortkey_columns), a.attname::text, a.atttypid)::bpchar AS encoding,
     coalesce(t.distkey = a.attname, false) AS distkey,
     velodrome.sortkey(t.sortkey_style, t.sortkey_columns, a.attname::text) AS sortkey,
-    a.attnotnull AS "notnull"
+    velodrome.is_not_null(a) AS "notnull"
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -46,6 +46,13 @@ SELECT n.number::oid AS oid, (n.number - 1000000000)::oid AS index, n.name::name
     c.relname, c.relnamespace, c.relowner
 FROM velodrome.constraint_notes n JOIN pg_catalog.pg_class c ON c.oid = n.relid;
 
+-- The table that holds a materialized view's rows on Redshift; here it is the view itself. Tools find the keys of a view
+-- there (dbt's description of it). https://docs.aws.amazon.com/redshift/latest/dg/materialized-view-overview.html
+CREATE VIEW velodrome.view_tables AS
+SELECT (c.oid::bigint + 2000000000)::oid AS oid, ('mv_tbl__' || c.relname || '__0')::name AS relname, c.oid AS view
+FROM velodrome.materialized_views m JOIN pg_catalog.pg_class c ON c.oid = m.relid;
+GRANT SELECT ON velodrome.view_tables TO PUBLIC;
+
 -- The server's tables and views that came after PostgreSQL 8.0, and are none of Redshift's.
 CREATE OR REPLACE FUNCTION velodrome.later_tables() RETURNS text LANGUAGE sql IMMUTABLE
 RETURN '^pg_(sequence|publication|subscription|foreign|event_trigger|partitioned|polic|replication|seclabel|shseclabel|statistic_ext'
@@ -84,13 +91,20 @@ SELECT k.index, k.name, k.relnamespace, 0::oid, 0::oid, k.relowner, 403::oid, 0:
     false, false, false, false, false, true, 'n'::"char", false, 0::oid, '0'::xid, '0'::xid,
     NULL::aclitem[], NULL::text[], NULL::pg_node_tree,
     0::oid, 0, false, false, 0::smallint, 0::oid, 0::smallint, 0::smallint, 0::smallint, 0::smallint, false, false
-FROM velodrome.noted_keys k WHERE k.kind <> 'foreign key';
+FROM velodrome.noted_keys k WHERE k.kind <> 'foreign key'
+UNION ALL
+SELECT v.oid, v.relname, c.relnamespace, 0::oid, 0::oid, c.relowner, c.relam, 0::oid, c.reltablespace,
+    c.relpages, greatest(c.reltuples, 0.001::real), 0, 0, 0::oid, false, false, c.relpersistence, 'r'::"char", c.relnatts, 0::smallint,
+    false, false, false, false, false, true, 'd'::"char", false, 0::oid, c.relfrozenxid, c.relminmxid,
+    NULL::aclitem[], NULL::text[], NULL::pg_node_tree,
+    0::oid, 0, false, false, velodrome.diststyle_number(t.diststyle), 0::oid, 0::smallint, 0::smallint, 0::smallint, 0::smallint, false, false
+FROM velodrome.view_tables v JOIN pg_catalog.pg_class c ON c.oid = v.view LEFT JOIN velodrome.table_notes t ON t.relid = c.oid;
 
 -- https://www.postgresql.org/docs/8.0/catalog-pg-attribute.html, with Redshift's attisdistkey, attsortkeyord,
 -- attencodingtype: https://docs.aws.amazon.com/redshift/latest/dg/c_Examples_of_catalog_queries.html
 CREATE VIEW velodrome.pg_attribute AS
 SELECT a.attrelid, a.attname, a.atttypid, a.attlen, a.attnum, a.atttypmod, a.attndims, a.attbyval, a.attalign, a.attstorage,
-    a.attcompression, a.attnotnull, a.atthasdef OR a.attidentity <> '' AS atthasdef, a.atthasmissing, a.attidentity, a.attgenerated,
+    a.attcompression, velodrome.is_not_null(a) AS attnotnull, a.atthasdef OR a.attidentity <> '' AS atthasdef, a.atthasmissing, a.attidentity, a.attgenerated,
     a.attisdropped, a.attislocal, a.attinhcount, a.attcollation, a.attstattarget, a.attacl, a.attoptions, a.attfdwoptions,
     -1 AS attcacheoff,
     coalesce(t.distkey = a.attname, false) AS attisdistkey,
@@ -109,7 +123,16 @@ SELECT k.index, a.attname, a.atttypid, a.attlen, u.place::smallint, a.atttypmod,
     false, true, 0::smallint, a.attcollation, a.attstattarget, NULL::aclitem[], NULL::text[], NULL::text[],
     -1, false, false, 0, 0::smallint, 0::smallint
 FROM velodrome.noted_keys k, unnest(k.numbers) WITH ORDINALITY AS u (number, place), pg_catalog.pg_attribute a
-WHERE k.kind <> 'foreign key' AND a.attrelid = k.relid AND a.attnum = u.number;
+WHERE k.kind <> 'foreign key' AND a.attrelid = k.relid AND a.attnum = u.number
+UNION ALL
+SELECT v.oid, a.attname, a.atttypid, a.attlen, a.attnum, a.atttypmod, a.attndims, a.attbyval, a.attalign, a.attstorage,
+    a.attcompression, a.attnotnull, false, false, ''::"char", ''::"char",
+    a.attisdropped, true, 0::smallint, a.attcollation, a.attstattarget, NULL::aclitem[], NULL::text[], NULL::text[],
+    -1, coalesce(t.distkey = a.attname, false), false, velodrome.sortkey(t.sortkey_style, t.sortkey_columns, a.attname::text),
+    (array_position(velodrome.encodings(),
+        velodrome.encoding(t.encodings, a.attname = ANY (t.sortkey_columns), a.attname::text, a.atttypid)) - 1)::smallint, 0::smallint
+FROM velodrome.view_tables v JOIN pg_catalog.pg_attribute a ON a.attrelid = v.view AND a.attnum > 0
+LEFT JOIN velodrome.table_notes t ON t.relid = v.view;
 
 -- https://www.postgresql.org/docs/8.0/catalog-pg-index.html
 CREATE VIEW velodrome.pg_index AS

@@ -32,14 +32,20 @@ DECLARE
     kept text := (
         SELECT string_agg(CASE attname
             WHEN 'column_default' THEN 'coalesce(s.column_default, d.adsrc)::information_schema.character_data AS column_default'
+            WHEN 'is_nullable' THEN '(CASE WHEN s.is_identity = ''YES'' AND NOT velodrome.is_not_null(a) THEN ''YES'' ELSE s.is_nullable END)'
+                '::information_schema.yes_or_no AS is_nullable'
+            WHEN 'data_type' THEN '(CASE WHEN s.data_type = ''interval'' THEN velodrome.type_name(a.atttypid, a.atttypmod) ELSE s.data_type END)'
+                '::information_schema.character_data AS data_type'
             ELSE 's.' || quote_ident(attname)
         END, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'information_schema.columns'::regclass AND attnum > 0
     );
 BEGIN
     EXECUTE format($text$
         CREATE OR REPLACE VIEW information_schema.columns AS
-        SELECT %s FROM velodrome.standard_columns s LEFT JOIN velodrome.pg_attrdef d ON s.is_identity = 'YES'
-            AND d.adrelid = to_regclass(format('%%I.%%I', s.table_schema, s.table_name)) AND d.adnum = s.ordinal_position
+        SELECT %s FROM velodrome.standard_columns s
+        LEFT JOIN pg_catalog.pg_attribute a ON (s.is_identity = 'YES' OR s.data_type = 'interval')
+            AND a.attrelid = to_regclass(format('%%I.%%I', s.table_schema, s.table_name)) AND a.attnum = s.ordinal_position
+        LEFT JOIN velodrome.pg_attrdef d ON s.is_identity = 'YES' AND d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE s.table_schema::text NOT IN ('velodrome', 'pg_velodrome_rls')
     $text$, kept);
 END $$;

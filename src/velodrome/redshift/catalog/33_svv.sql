@@ -18,7 +18,7 @@ WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') AND n.nspname NOT IN ('velodrome', 
 
 -- Their columns.
 CREATE VIEW velodrome.relation_columns AS
-SELECT r.oid, r.nspname, r.relname, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attacl,
+SELECT r.oid, r.nspname, r.relname, a.attname, a.attnum, a.atttypid, a.atttypmod, velodrome.is_not_null(a) AS attnotnull, a.attacl,
     t.distkey, t.sortkey_style, t.sortkey_columns, t.encodings, r.relkind,
     (SELECT d.adsrc FROM velodrome.pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) AS column_default,
     col_description(a.attrelid, a.attnum) AS remarks,
@@ -41,7 +41,7 @@ FROM velodrome.relations;
 CREATE VIEW pg_catalog.svv_columns AS
 SELECT current_database()::text AS table_catalog, nspname::text AS table_schema, relname::text AS table_name,
     attname::text AS column_name, attnum::int AS ordinal_position, column_default,
-    CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable, format_type(atttypid, NULL) AS data_type,
+    CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable, velodrome.type_name(atttypid, atttypmod) AS data_type,
     character_maximum_length, numeric_precision, numeric_precision_radix, numeric_scale, datetime_precision,
     NULL::text AS interval_type, NULL::text AS interval_precision, NULL::text AS character_set_catalog,
     NULL::text AS character_set_schema, NULL::text AS character_set_name, NULL::text AS collation_catalog,
@@ -65,7 +65,7 @@ FROM velodrome.relations;
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_COLUMNS.html
 CREATE VIEW pg_catalog.svv_redshift_columns AS
 SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name, relname::varchar(128) AS table_name,
-    attname::varchar(128) AS column_name, attnum::int AS ordinal_position, format_type(atttypid, atttypmod)::varchar(32) AS data_type,
+    attname::varchar(128) AS column_name, attnum::int AS ordinal_position, velodrome.type_name(atttypid, atttypmod, true)::varchar(32) AS data_type,
     column_default::varchar(4000) AS column_default, (CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END)::varchar(3) AS is_nullable,
     (CASE WHEN relkind IN ('r', 'm') THEN velodrome.encoding(encodings, attname = ANY (sortkey_columns), attname::text, atttypid)
         ELSE '' END)::varchar(128) AS encoding,
@@ -77,7 +77,7 @@ FROM velodrome.relation_columns WHERE relkind <> 'f';
 CREATE VIEW pg_catalog.svv_all_columns AS
 SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name, relname::varchar(128) AS table_name,
     attname::varchar(128) AS column_name, attnum::int AS ordinal_position, column_default::varchar(4000) AS column_default,
-    (CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END)::varchar(3) AS is_nullable, format_type(atttypid, NULL)::varchar(128) AS data_type,
+    (CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END)::varchar(3) AS is_nullable, velodrome.type_name(atttypid, atttypmod)::varchar(128) AS data_type,
     character_maximum_length, numeric_precision, numeric_scale, remarks::varchar(256) AS remarks
 FROM velodrome.relation_columns;
 

@@ -33,7 +33,7 @@ GRANT SELECT ON pg_catalog.pg_class_info, pg_catalog.pg_database_info, pg_catalo
 DROP FUNCTION IF EXISTS pg_catalog.pg_get_cols(varchar);
 CREATE FUNCTION pg_catalog.pg_get_cols(relation varchar)
 RETURNS TABLE (view_schema name, view_name name, col_name name, col_type varchar, col_num int) LANGUAGE sql STABLE STRICT AS $$
-    SELECT n.nspname, c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)::varchar, a.attnum::int
+    SELECT n.nspname, c.relname, a.attname, velodrome.type_name(a.atttypid, a.atttypmod, true)::varchar, a.attnum::int
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE c.oid = pg_catalog.to_regclass(relation) ORDER BY a.attnum

@@ -16,6 +16,7 @@ from velodrome.redshift.sql import foreign, refuse
 from velodrome.redshift.sql.tokens import (
     NUMBER,
     STRING,
+    SYMBOL,
     Edit,
     Token,
     closing,
@@ -47,6 +48,22 @@ _CHARACTER_TYPES = {
     "NVARCHAR": "varchar(256)",
     "TEXT": "varchar(256)",
     "BPCHAR": "char(256)",
+}
+# As the catalog writes them.
+_LONG_NAMES = {
+    "int": "integer",
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+    "float": "double precision",
+    "float4": "real",
+    "float8": "double precision",
+    "bool": "boolean",
+    "varchar": "character varying",
+    "char": "character",
+    "decimal": "numeric",
+    "timestamp": "timestamp without time zone",
+    "timestamptz": "timestamp with time zone",
 }
 _SAME_TYPES = {"NVARCHAR": "varchar", "NCHAR": "char", "BPCHAR": "char"}
 
@@ -165,7 +182,7 @@ def column(sql: str, tokens: Sequence[Token], first: int, end: int, notes: Notes
         at = closing(tokens, at) + 1 if words(tokens, at, "(") else at + 1
     if at == first + 1:
         raise refuse.syntax_error(tokens[min(at, end - 1)])
-    edits = column_type(sql, tokens, name, first + 1, at)
+    edits = column_type(sql, tokens, f"{notes.table[-1]}.{name}", first + 1, at)
     while at < end:
         at = _column_attribute(sql, tokens, name, at, end, notes, edits)
     return edits
@@ -174,8 +191,17 @@ def column(sql: str, tokens: Sequence[Token], first: int, end: int, notes: Notes
 def column_type(sql: str, tokens: Sequence[Token], name: str, start: int, end: int) -> list[Edit]:
     """Gives a type the length that Redshift would give it; refuses what is no type there or here."""
     token = tokens[start]
-    if token.word in foreign.FOREIGN_TYPES or any(tokens[i].text == "[" for i in range(start, end)):
-        raise refuse.unsupported_type(name, token)
+    if token.word == "ANY":
+        raise refuse.syntax_error(token)
+    bare_interval = token.word == "INTERVAL" and (end == start + 1 or words(tokens, start + 1, "("))
+    if token.word in foreign.FOREIGN_TYPES | foreign.COLUMNLESS_TYPES or bare_interval:
+        raise refuse.unsupported_type(
+            name, token, "bit varying" if words(tokens, start, "BIT", "VARYING") else token.value
+        )
+    bracket = next((at for at in range(start, end) if tokens[at].text == "["), None)
+    if bracket is not None:
+        element = " ".join(each.value for each in tokens[start:bracket])
+        raise refuse.unsupported_type(name, token, _LONG_NAMES.get(element, element) + "[]")
     if token.word in foreign.MISSING_TYPES:
         raise refuse.not_here(sql, token, f"type {token.word}")
     single = end == start + 1
@@ -211,12 +237,12 @@ def _column_attribute(
         # Redshift refuses explicit values for IDENTITY, as PostgreSQL does for GENERATED ALWAYS.
         after, seed, step = _seed(tokens, at + 1)
         edits.append(Edit(tokens[at].start, tokens[after - 1].end, _identity("ALWAYS", seed, step)))
-        notes.values["identity"] = [name, seed, step]
+        notes.values |= {"identity": [name, seed, step]} | _declared_not_null(tokens, at, end)
         return after
     if words(tokens, at, "GENERATED", "BY", "DEFAULT", "AS", "IDENTITY"):
         after, seed, step = _seed(tokens, at + 5)
         edits.append(Edit(tokens[at].start, tokens[after - 1].end, _identity("BY DEFAULT", seed, step)))
-        notes.values["default_identity"] = [name, seed, step]
+        notes.values |= {"default_identity": [name, seed, step]} | _declared_not_null(tokens, at, end)
         return after
     if word == "GENERATED" or word == "CHECK":
         raise refuse.syntax_error(tokens[at])
@@ -253,6 +279,15 @@ def _column_attribute(
     if word == "NULL":
         return at + 1
     raise refuse.syntax_error(tokens[at])
+
+
+def _declared_not_null(tokens: Sequence[Token], at: int, end: int) -> dict[str, object]:
+    """Whether an identity column is NOT NULL for Redshift too; for the server inside it always is."""
+    start = at
+    while start and not (tokens[start].text in ("(", ",") and tokens[start].kind == SYMBOL):
+        start -= 1
+    declared = any(words(tokens, index, "NOT", "NULL") for index in range(start, end))
+    return {"identity_not_null": True} if declared else {}
 
 
 def _seed(tokens: Sequence[Token], at: int) -> tuple[int, str, str]:
@@ -418,7 +453,7 @@ def _alter(sql: str, tokens: Sequence[Token], at: int, alter: int, notes: Notes)
         notes.add("encode", [tokens[column_at].value, tokens[column_at + 2].value])
         return _only_noted(tokens, alter), notes.comment
     if words(tokens, column_at + 1, "TYPE"):
-        return column_type(sql, tokens, tokens[column_at].value, column_at + 2, end), ""
+        return column_type(sql, tokens, f"{notes.table[-1]}.{tokens[column_at].value}", column_at + 2, end), ""
     return [], ""
 
 

@@ -18,6 +18,7 @@ from velodrome.redshift.sql.tokens import (
     Token,
     apply,
     federated,
+    folded,
     identifier,
     vocabulary,
     words,
@@ -60,9 +61,9 @@ def rewrites(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     """Edits of single tokens, wherever they stand."""
     edits = column_lists.without_types(tokens)
     for at, token in enumerate(tokens):
-        if token.kind == QUOTED and token.text[1:-1] != token.text[1:-1].lower() and not federated(token.text[1:]):
+        if token.kind == QUOTED and token.text != folded(token.text) and not federated(token.text[1:]):
             # Quoted or not, names are stored in lower case: r_names.html
-            edits.append(Edit(token.start, token.end, token.text.lower()))
+            edits.append(Edit(token.start, token.end, folded(token.text)))
         elif token.kind == WORD and token.text.startswith("#"):
             edits.append(Edit(token.start, token.end, identifier(token.value)))
         elif token.kind == WORD and not words(tokens, at - 1, "."):

@@ -76,8 +76,9 @@ def not_here(sql: str, token: Token, feature: str) -> Refused:
     return Refused(UNSUPPORTED, text, token.start, hint="Amazon Redshift supports it; Velodrome does not yet.")
 
 
-def unsupported_type(column: str, token: Token) -> Refused:
-    return Refused(UNSUPPORTED, f'Column "{column}" has unsupported type "{token.text.lower()}".', token.start)
+def unsupported_type(column: str, token: Token, type_: str) -> Refused:
+    """`column` is table.column, without the schema: https://github.com/salsita/node-pg-migrate/issues/767"""
+    return Refused(UNSUPPORTED, f'Column "{column}" has unsupported type "{type_}".', token.start)
 
 
 def command(sql: str, tokens: Sequence[Token]) -> None:
@@ -131,8 +132,19 @@ def _clauses(tokens: Sequence[Token]) -> None:
             continue
         for at, token in enumerate(tokens):
             for pattern, marked in patterns.get(token.word or token.text, ()):
-                if words(tokens, at, *pattern) and not words(tokens, at - 1, "."):
+                if words(tokens, at, *pattern) and not _is_a_name(tokens, at, len(pattern)):
                     raise syntax_error(tokens[at + marked])
+
+
+_BEFORE_NAME = vocabulary(". ADD ALTER COLUMN DROP RENAME TO")
+
+
+def _is_a_name(tokens: Sequence[Token], at: int, length: int) -> bool:
+    """Whether words that could be such a clause are names: WITH data AS (…), ADD COLUMN inherit INT."""
+    if words(tokens, at, "WITH", "DATA"):
+        return words(tokens, at + 2, "AS") or words(tokens, at + 2, "(")
+    before = (tokens[at - 1].word or tokens[at - 1].text) if at else ""
+    return before == "." or (length == 1 and before in _BEFORE_NAME)
 
 
 # https://docs.aws.amazon.com/redshift/latest/dg/c_SQL_commands.html, from ALTER DATABASE to ALTER USER.

@@ -22,11 +22,13 @@ from velodrome.redshift.sql.tokens import (
     Edit,
     LexicalError,
     Token,
+    apply,
     closing,
     literal,
     name_end,
     split_list,
     tokenize,
+    vocabulary,
     words,
 )
 
@@ -46,6 +48,7 @@ def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
     if not words(tokens, opening, "("):
         raise refuse.syntax_error(tokens[min(opening, len(tokens) - 1)])
     is_procedure = tokens[kind].word == "PROCEDURE"
+    edits += _intervals(tokens, opening, closing(tokens, opening))
     if is_procedure:
         edits += _parameters(sql, tokens, opening, closing(tokens, opening))
     for at, token in enumerate(tokens):
@@ -148,6 +151,31 @@ def on_procedure(
     return Statement(f"CALL velodrome.on_procedure({', '.join(arguments)}, {str(if_exists).lower()})")
 
 
+_YEARS = vocabulary("YEAR MONTH")
+_FIELDS = _YEARS | vocabulary("DAY HOUR MINUTE SECOND")
+
+
+def _intervals(tokens: Sequence[Token], first: int, end: int) -> list[Edit]:
+    """The fields of an interval are no part of an argument's type for the server inside: a type each stands for them.
+
+    https://docs.aws.amazon.com/redshift/latest/dg/r_interval_data_types.html (catalog/06_types.sql)
+    """
+    edits: list[Edit] = []
+    for at in range(first, end - 1):
+        if tokens[at].word != "INTERVAL" or tokens[at + 1].word not in _FIELDS:
+            continue
+        last = at + 1
+        if words(tokens, last + 1, "("):
+            last = closing(tokens, last + 1)
+        if words(tokens, last + 1, "TO") and last + 2 < end and tokens[last + 2].word in _FIELDS:
+            last += 2
+            if words(tokens, last + 1, "("):
+                last = closing(tokens, last + 1)
+        name = "intervaly2m" if tokens[at + 1].word in _YEARS else "intervald2s"
+        edits.append(Edit(tokens[at].start, tokens[min(last, end - 1)].end, f"pg_catalog.{name}"))
+    return edits
+
+
 def _type(sql: str, tokens: Sequence[Token]) -> str:
     """The type of `[argname] [argmode] argtype`; empty for an OUT parameter."""
     mode = next((at for at, token in enumerate(tokens) if token.word in ("IN", "OUT", "INOUT")), None)
@@ -155,4 +183,4 @@ def _type(sql: str, tokens: Sequence[Token]) -> str:
         return ""
     # With the name in front, if it is no type by itself: find_procedure tries both.
     kept = tokens if mode is None else tokens[mode + 1 :] if mode else tokens[1:]
-    return sql[kept[0].start : kept[-1].end] if kept else ""
+    return apply(sql, kept[0].start, kept[-1].end, _intervals(kept, 0, len(kept))) if kept else ""

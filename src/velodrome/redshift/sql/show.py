@@ -115,13 +115,20 @@ def _argument_types(tokens: Sequence[Token], at: int) -> tuple[str, int]:
         token = tokens[index]
         if token.text in (",", ")"):
             if current:
-                found.append(current[0] if current[0].startswith("$") else literal(" ".join(current)))
+                found.append(current[0] if current[0].startswith("$") else literal(_type_name(current)))
             current = []
             if token.text == ")":
                 return f"ARRAY[{', '.join(found)}]::text[]", index + 1
         else:
             current.append(f"{token.text}::text" if token.kind == PARAMETER else token.value)
     raise refuse.syntax_error(tokens[-1])
+
+
+def _type_name(written: list[str]) -> str:
+    """A type as the catalog names it: an interval by its fields (catalog/06_types.sql)."""
+    if written[0] != "interval" or len(written) == 1:
+        return " ".join(written)
+    return "intervaly2m" if written[1] in ("year", "month") else "intervald2s"
 
 
 def _conditions(tokens: Sequence[Token], at: int, like: str, table: str) -> tuple[list[str], int]:

@@ -61,8 +61,19 @@ class Token:
             return re.sub(r"''|\\(.)", lambda found: found.group(1) or "'", inner, flags=re.DOTALL)
         if self.kind == QUOTED:
             inner = self.text[1:-1].replace('""', '"')
-            return inner if federated(inner) else inner.lower()
-        return self.text.lower() if self.kind == WORD else self.text
+            return inner if federated(inner) else folded(inner)
+        return folded(self.text) if self.kind == WORD else self.text
+
+
+_LETTERS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+def folded(name: str) -> str:
+    """A name as the catalog has it: "ASCII letters … are case-insensitive and are folded to lowercase", no others.
+
+    https://docs.aws.amazon.com/redshift/latest/dg/r_names.html
+    """
+    return name.translate(_LETTERS)
 
 
 _FEDERATED = re.compile(r"(?:IAM[AR]?|AWSIDC):")

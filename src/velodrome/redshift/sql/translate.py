@@ -141,9 +141,12 @@ def _copy(sql: str, tokens: Sequence[Token]) -> Statement:
 
 
 def _create_table(sql: str, tokens: Sequence[Token]) -> Statement | None:
-    if not any(words(tokens, at, "TABLE") for at in range(1, min(4, len(tokens)))) or refuse.reads_catalog(tokens):
+    if not any(words(tokens, at, "TABLE") for at in range(1, min(4, len(tokens)))):
         return None
     edits, notes = ddl.create_table(sql, tokens)
+    if refuse.reads_catalog(tokens):
+        text = apply(sql, tokens[0].start, tokens[-1].end, edits)
+        return Statement(system_catalog.rewrite(text, tokenize(text)) + notes)
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens, edits) + notes)
 

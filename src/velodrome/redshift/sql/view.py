@@ -22,6 +22,7 @@ from velodrome.redshift.sql.tokens import (
     STRING,
     Token,
     closing,
+    folded,
     literal,
     name_end,
     name_parts,
@@ -88,18 +89,18 @@ def _relations(sql: str, inner: Sequence[Token]) -> tuple[list[str], list[str]]:
         parsed = sqlglot.parse_one(sql[inner[0].start : inner[-1].end], read="redshift")
     except SqlglotError:
         return _dotted(inner), []
-    made = {cte.alias.lower() for cte in parsed.find_all(exp.CTE)}
+    made = {folded(cte.alias) for cte in parsed.find_all(exp.CTE)}
     reads: list[str] = []
     for table in parsed.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):
             continue  # a function
         if table.db:
-            reads.append(f"{table.db}.{table.name}".lower())
-        elif table.name.lower() not in made:
-            where = next((token for token in inner if token.value == table.name.lower()), inner[0])
+            reads.append(folded(f"{table.db}.{table.name}"))
+        elif folded(table.name) not in made:
+            where = next((token for token in inner if token.value == folded(table.name)), inner[0])
             raise Refused(refuse.UNSUPPORTED, _NOT_QUALIFIED, where.start)
     selects = (
-        [name.lower() for name in parsed.named_selects if name and name != "*"] if isinstance(parsed, exp.Query) else []
+        [folded(name) for name in parsed.named_selects if name and name != "*"] if isinstance(parsed, exp.Query) else []
     )
     return sorted(set(reads)), selects
 

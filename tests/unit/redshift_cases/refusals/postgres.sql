@@ -709,77 +709,77 @@ SELECT LOREAD(a) FROM t
 -- 42883 7 function gen_random_uuid does not exist
 SELECT GEN_RANDOM_UUID(a) FROM t
 
--- 0A000 18 Column "a" has unsupported type "bit".
+-- 0A000 18 Column "t.a" has unsupported type "bit".
 CREATE TABLE t (a BIT)
 
--- 0A000 18 Column "a" has unsupported type "bytea".
+-- 0A000 18 Column "t.a" has unsupported type "bytea".
 CREATE TABLE t (a BYTEA)
 
--- 0A000 18 Column "a" has unsupported type "cidr".
+-- 0A000 18 Column "t.a" has unsupported type "cidr".
 CREATE TABLE t (a CIDR)
 
--- 0A000 18 Column "a" has unsupported type "circle".
+-- 0A000 18 Column "t.a" has unsupported type "circle".
 CREATE TABLE t (a CIRCLE)
 
--- 0A000 18 Column "a" has unsupported type "daterange".
+-- 0A000 18 Column "t.a" has unsupported type "daterange".
 CREATE TABLE t (a DATERANGE)
 
--- 0A000 18 Column "a" has unsupported type "hstore".
+-- 0A000 18 Column "t.a" has unsupported type "hstore".
 CREATE TABLE t (a HSTORE)
 
--- 0A000 18 Column "a" has unsupported type "inet".
+-- 0A000 18 Column "t.a" has unsupported type "inet".
 CREATE TABLE t (a INET)
 
--- 0A000 18 Column "a" has unsupported type "int4range".
+-- 0A000 18 Column "t.a" has unsupported type "int4range".
 CREATE TABLE t (a INT4RANGE)
 
--- 0A000 18 Column "a" has unsupported type "json".
+-- 0A000 18 Column "t.a" has unsupported type "json".
 CREATE TABLE t (a JSON)
 
--- 0A000 18 Column "a" has unsupported type "line".
+-- 0A000 18 Column "t.a" has unsupported type "line".
 CREATE TABLE t (a LINE)
 
--- 0A000 18 Column "a" has unsupported type "lseg".
+-- 0A000 18 Column "t.a" has unsupported type "lseg".
 CREATE TABLE t (a LSEG)
 
--- 0A000 18 Column "a" has unsupported type "macaddr".
+-- 0A000 18 Column "t.a" has unsupported type "macaddr".
 CREATE TABLE t (a MACADDR)
 
--- 0A000 18 Column "a" has unsupported type "money".
+-- 0A000 18 Column "t.a" has unsupported type "money".
 CREATE TABLE t (a MONEY)
 
--- 0A000 18 Column "a" has unsupported type "numrange".
+-- 0A000 18 Column "t.a" has unsupported type "numrange".
 CREATE TABLE t (a NUMRANGE)
 
--- 0A000 18 Column "a" has unsupported type "path".
+-- 0A000 18 Column "t.a" has unsupported type "path".
 CREATE TABLE t (a PATH)
 
--- 0A000 18 Column "a" has unsupported type "point".
+-- 0A000 18 Column "t.a" has unsupported type "point".
 CREATE TABLE t (a POINT)
 
--- 0A000 18 Column "a" has unsupported type "polygon".
+-- 0A000 18 Column "t.a" has unsupported type "polygon".
 CREATE TABLE t (a POLYGON)
 
--- 0A000 18 Column "a" has unsupported type "box".
+-- 0A000 18 Column "t.a" has unsupported type "box".
 CREATE TABLE t (a BOX)
 
--- 0A000 18 Column "a" has unsupported type "tsquery".
+-- 0A000 18 Column "t.a" has unsupported type "tsquery".
 CREATE TABLE t (a TSQUERY)
 
--- 0A000 18 Column "a" has unsupported type "tsrange".
+-- 0A000 18 Column "t.a" has unsupported type "tsrange".
 CREATE TABLE t (a TSRANGE)
 
--- 0A000 18 Column "a" has unsupported type "tstzrange".
+-- 0A000 18 Column "t.a" has unsupported type "tstzrange".
 CREATE TABLE t (a TSTZRANGE)
 
--- 0A000 18 Column "a" has unsupported type "tsvector".
+-- 0A000 18 Column "t.a" has unsupported type "tsvector".
 CREATE TABLE t (a TSVECTOR)
 
--- 0A000 18 Column "a" has unsupported type "xml".
+-- 0A000 18 Column "t.a" has unsupported type "xml".
 CREATE TABLE t (a XML)
 
--- 0A000 18 Column "a" has unsupported type "bigserial".
+-- 0A000 18 Column "t.a" has unsupported type "bigserial".
 CREATE TABLE t (a BIGSERIAL)
 
--- 0A000 18 Column "a" has unsupported type "smallserial".
+-- 0A000 18 Column "t.a" has unsupported type "smallserial".
 CREATE TABLE t (a SMALLSERIAL)

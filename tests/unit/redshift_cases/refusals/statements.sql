@@ -42,16 +42,16 @@ CREATE SEQUENCE s
 -- 0A000 0 SQL command "CREATE TRIGGER x BEFORE INSERT ON t EXECUTE FUNCTION f()" not supported on Redshift tables.
 CREATE TRIGGER x BEFORE INSERT ON t EXECUTE FUNCTION f()
 
--- 0A000 18 Column "a" has unsupported type "serial".
+-- 0A000 18 Column "t.a" has unsupported type "serial".
 CREATE TABLE t (a SERIAL)
 
--- 0A000 18 Column "a" has unsupported type "jsonb".
+-- 0A000 18 Column "t.a" has unsupported type "jsonb".
 CREATE TABLE t (a JSONB)
 
--- 0A000 18 Column "a" has unsupported type "int".
+-- 0A000 18 Column "t.a" has unsupported type "integer[]".
 CREATE TABLE t (a INT[])
 
--- 0A000 18 Column "a" has unsupported type "uuid".
+-- 0A000 18 Column "t.a" has unsupported type "uuid".
 CREATE TABLE t (a UUID)
 
 -- 0A000 18 type SUPER is not supported by this local warehouse (line 1, column 19: near 'SUPER')
