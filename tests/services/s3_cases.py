@@ -127,7 +127,10 @@ class Cases:
         own: Callable[[str], None] | None = getattr(self, snake(operation), None)
         if operation != "CreateBucket":
             locked = operation in ("PutObjectLegalHold", "PutObjectRetention", "PutObjectLockConfiguration")
-            self.s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=locked)
+            self.s3.create_bucket(
+                Bucket=bucket, ObjectLockEnabledForBucket=locked, ObjectOwnership="BucketOwnerPreferred"
+            )
+            self.s3.delete_public_access_block(Bucket=bucket)
         if own is not None:
             own(bucket)
         elif operation in DELETED:

@@ -18,15 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from localstack.aws.api import CommonServiceException, ServiceException
-from localstack.aws.api.s3 import NoSuchUpload, PreconditionFailed
+from localstack.aws.api.s3 import NoSuchUpload
 from localstack.aws.skeleton import create_dispatch_table
 from localstack.services.plugins import SERVICE_PLUGINS, Service
 from localstack.services.s3.models import VersionedKeyStore
-from localstack.services.s3.provider import (
-    S3Provider,
-    object_exists_for_precondition_write,
-    verify_object_equality_precondition_write,
-)
+from localstack.services.s3.provider import S3Provider
 
 from velodrome.s3.durable.bodies import BodyGone
 from velodrome.s3.durable.index import Change, Index, Row
@@ -34,6 +30,8 @@ from velodrome.s3.durable.operations import LATE, MUTATING, Touches
 from velodrome.s3.durable.state import State, put_latest
 from velodrome.s3.durable.storage import DurableStore
 from velodrome.s3.durable.transaction import Again, Transaction
+from velodrome.s3.rules import completed, conditions, mended, parsing
+from velodrome.s3.rules.table import ruled
 
 LOG = logging.getLogger(__name__)
 ATTEMPTS = 10
@@ -72,8 +70,23 @@ class DurableProvider(S3Provider):
         """Every operation with its persistence around it."""
         table: dict[str, Handler] = {}
         for name, handler in create_dispatch_table(provider).items():
+            handler = ruled(name, provider, handler)
             table[name] = self._mutating(name, handler) if name in MUTATING else self._reading(handler)
+        table["CompleteMultipartUpload"] = self._repeatable(table["CompleteMultipartUpload"])
         return table
+
+    def _repeatable(self, complete: Handler) -> Handler:
+        again = self._reading(lambda context, request: completed.answer(self._state.get(request["Bucket"]), request))
+
+        def complete_or_answer(context: Any, request: Any) -> Any:
+            try:
+                return complete(context, request)
+            except NoSuchUpload:
+                if (answer := again(context, request)) is None:
+                    raise
+                return answer
+
+        return complete_or_answer
 
     def _reading(self, handler: Handler) -> Handler:
         def read(context: Any, request: Any) -> Any:
@@ -88,7 +101,7 @@ class DurableProvider(S3Provider):
                 if self._index.settle((request or {}).get("Bucket")):
                     return response
                 # It has seen what could not be kept.
-                body = (response or {}).get("Body")
+                body = response.get("Body") if isinstance(response, dict) else None
                 if body is not None:
                     body.close()
             raise internal_error()
@@ -164,13 +177,8 @@ class DurableProvider(S3Provider):
                     "The upload ID may be invalid, or the upload may have been aborted or completed.",
                     UploadId=upload.id,
                 )
-            if name in ("PutObject", "CompleteMultipartUpload"):
-                if request.get("IfNoneMatch") and object_exists_for_precondition_write(bucket, request["Key"]):
-                    raise PreconditionFailed(
-                        "At least one of the pre-conditions you specified did not hold", Condition="If-None-Match"
-                    )
-                if given := request.get("IfMatch"):
-                    verify_object_equality_precondition_write(bucket, request["Key"], given)
+            if name in ("PutObject", "CopyObject") or upload is not None:
+                conditions.check_write(bucket, request)
 
         return still_holds
 
@@ -203,6 +211,8 @@ def install(folder: Path) -> None:
     """Load the folder's state and make LocalStack's S3 keep it there. Raises index.FormatError."""
     begin = time.monotonic()
     VersionedKeyStore.set = put_latest
+    mended.install()
+    parsing.install()
     index = Index(folder)
     state = State(index)
     index.on_failure = state.restore

@@ -1,0 +1,26 @@
+"""What a request's headers say of its body: `aws-chunked` is how it was sent, and no part of what is stored.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from velodrome.s3.rules.errors import invalid_argument
+
+_HEADER, _LENGTH = "Content-Encoding", "x-amz-decoded-content-length"
+
+
+def plain_encoding(context: Any, request: dict[str, Any]) -> None:
+    """ContentEncoding without `aws-chunked`; the header keeps it where the body is in chunks."""
+    headers = context.request.headers
+    given = request.get("ContentEncoding")
+    if given and "aws-chunked" in given:
+        named = [one for part in given.split(",") if (one := part.strip()) and one != "aws-chunked"]
+        request["ContentEncoding"] = ",".join(named) or None
+        if _LENGTH not in headers and not headers.get("x-amz-content-sha256", "").startswith("STREAMING-"):
+            headers[_HEADER] = ",".join(named)
+    length = headers.get(_LENGTH)
+    if length is not None and not length.isdecimal():
+        raise invalid_argument(f"Invalid {_LENGTH}", _LENGTH, length)

@@ -1,0 +1,87 @@
+"""The form that a browser uploads by (PostObject), which has no model: its fields, and what S3 says of wrong ones.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+"""
+
+# mypy: disable-error-code="import-not-found, import-untyped, misc, no-any-return"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from localstack.aws.api import CommonServiceException
+from localstack.services.s3.utils import parse_post_object_tagging_xml, str_to_rfc_1123_datetime
+from werkzeug.datastructures import MultiDict
+
+from velodrome.s3.rules import access, limits
+from velodrome.s3.rules.errors import error, invalid_argument
+
+Handler = Callable[[Any, Any], Any]
+_KEY = "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields."
+_META = "x-amz-meta-"
+_UNSUPPORTED = "Checksum algorithm provided is unsupported. Please try again with any of the valid types:"
+_ALGORITHMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
+
+
+def post_object(provider: Any, handler: Handler) -> Handler:
+    """The handler of PostObject, which is given a form that has what it needs."""
+
+    def called(context: Any, request: Any) -> Any:
+        http = context.request
+        if not http.headers.get("Content-Type", "").startswith("multipart/form-data"):
+            return handler(context, request)  # which says so
+        try:
+            form, files = http.form, http.files
+        except (ValueError, UnicodeError) as bad:
+            raise _malformed() from bad
+        if not form and not files:
+            raise _malformed()
+        fields = MultiDict(form.items(multi=True))
+        _file(fields, files)
+        _key(fields, files)
+        _values(fields)
+        access.acl(provider, context, {"Bucket": request["Bucket"], "ACL": fields.get("acl")})
+        http.form = fields
+        return handler(context, request)
+
+    return called
+
+
+def _malformed() -> CommonServiceException:
+    return error("MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data.")
+
+
+def _file(fields: Any, files: Any) -> None:
+    count = len(files.getlist("file")) + len(fields.getlist("file"))
+    if count != 1:
+        raise invalid_argument("POST requires exactly one file upload per request.", "file", count)
+
+
+def _key(fields: Any, files: Any) -> None:
+    if "key" not in fields:
+        raise invalid_argument(_KEY, "key", "")
+    name = (files["file"].filename or "") if "file" in files else ""
+    # Browsers once sent a whole path.
+    fields["key"] = key = fields["key"].replace("${filename}", name.replace("\\", "/").rpartition("/")[2])
+    if not key:
+        raise error("UserKeyMustBeSpecified", "The bucket POST must contain the specified field name.")
+    limits.key({"Key": key})
+
+
+def _values(fields: Any) -> None:
+    limits.metadata_size({name[len(_META) :]: fields[name] for name in fields if name.lower().startswith(_META)})
+    if tagging := fields.get("tagging"):
+        tags = parse_post_object_tagging_xml(tagging) or {}
+        limits.tag_sizes([(name or "", value or "") for name, value in tags.items()], limits.OBJECT_TAGS)
+    # What is none of these counts as not given.
+    if fields.get("success_action_status") not in (None, "200", "201", "204"):
+        fields.pop("success_action_status")
+    if expires := fields.get("Expires"):
+        try:
+            str_to_rfc_1123_datetime(expires)
+        except ValueError as bad:
+            raise invalid_argument("Invalid Expires", "Expires", expires) from bad
+    algorithm = fields.get("x-amz-checksum-algorithm")
+    if algorithm is not None and algorithm.upper() not in _ALGORITHMS:
+        raise error("InvalidRequest", f"{_UNSUPPORTED} [{', '.join(_ALGORITHMS)}]")

@@ -1,0 +1,139 @@
+"""LocalStack's functions that decide otherwise than S3, replaced: KMS keys, lifecycle rules, chunked bodies."""
+
+# mypy: disable-error-code="import-not-found, import-untyped, misc, no-any-return, no-untyped-call"
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from localstack.services.s3 import provider
+from localstack.services.s3.codec import AwsChunkedDecoder
+from localstack.services.s3.utils import get_kms_key_arn
+
+from velodrome.s3.rules import reading
+from velodrome.s3.rules.errors import error, invalid_argument, malformed_xml
+
+MANAGED_KEY = "alias/aws/s3"
+_ACTIONS = (
+    "AbortIncompleteMultipartUpload",
+    "Expiration",
+    "NoncurrentVersionExpiration",
+    "NoncurrentVersionTransitions",
+    "Transitions",
+)
+
+
+def managed_key(account: str, region: str) -> str:
+    """The ARN of the key `aws/s3`, which every account has in every region without making it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    number = uuid.uuid5(uuid.NAMESPACE_URL, f"arn:aws:kms:{region}:{account}:{MANAGED_KEY}")
+    return f"arn:aws:kms:{region}:{account}:key/{number}"
+
+
+def key_arn(key: str | None, account: str, region: str) -> str | None:
+    """The ARN of a key as a request names it."""
+    if key and key.endswith(MANAGED_KEY):
+        return managed_key(account, region)
+    return get_kms_key_arn(key, account, region)
+
+
+def check_lifecycle(configuration: dict[str, Any] | None) -> None:
+    """Raises MalformedXML, InvalidArgument or InvalidRequest; gives an ID to each rule that has none.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html
+    """
+    seen: set[str] = set()
+    for rule in (configuration or {}).get("Rules") or []:
+        rule.setdefault("ID", uuid.uuid4().hex)
+        name = rule["ID"] = rule["ID"] or uuid.uuid4().hex
+        if len(name) > 255:
+            raise invalid_argument("ID length should not exceed allowed limit of 255", "ID", name)
+        if name in seen:
+            raise error("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule")
+        seen.add(name)
+        _check_rule(rule)
+
+
+def _check_rule(rule: dict[str, Any]) -> None:
+    # A rule's own Prefix is how rules were written before they had filters; one of the two stands there.
+    if rule.get("Status") not in ("Enabled", "Disabled") or ("Filter" in rule) == ("Prefix" in rule):
+        raise malformed_xml()
+    if len(rule.get("Filter") or {}) > 1:
+        raise malformed_xml()
+    if not any(rule.get(action) for action in _ACTIONS):
+        raise error("InvalidRequest", "At least one action needs to be specified in a rule")
+    noncurrent = rule.get("NoncurrentVersionExpiration")
+    if noncurrent is not None and not {"NewerNoncurrentVersions", "NoncurrentDays"} & set(noncurrent):
+        raise malformed_xml()
+    expiration = rule.get("Expiration") or {}
+    if len(expiration) > 1:
+        raise malformed_xml()
+    for given in (expiration, *(rule.get("Transitions") or [])):
+        _check_moment(given, least=1 if given is expiration else 0)
+    tags = ((rule.get("Filter") or {}).get("And") or {}).get("Tags") or []
+    if len({tag.get("Key") for tag in tags}) != len(tags):
+        raise error("InvalidRequest", "Duplicate Tag Keys are not allowed.")
+
+
+def _check_moment(given: dict[str, Any], least: int) -> None:
+    days, date = given.get("Days"), given.get("Date")
+    if days is not None and days < least:
+        wanted = "a positive integer" if least else "nonnegative"
+        raise error("InvalidArgument", f"'Days' in the action must be {wanted}")
+    if date is not None and (utc := _utc(date)) != utc.replace(hour=0, minute=0, second=0, microsecond=0):
+        raise invalid_argument("'Date' must be at midnight GMT", "Date", date)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_plain_rule_of = provider.get_lifecycle_rule_from_object
+
+
+def rule_of(rules: list[dict[str, Any]], key: str, size: int, tags: dict[str, str]) -> dict[str, Any] | None:
+    """The rule by which an object will expire."""
+    filtered = [
+        rule | {"Filter": {"Prefix": rule["Prefix"]}} if rule.get("Prefix") else rule
+        for rule in rules
+        if rule.get("Status") == "Enabled"
+    ]
+    return _plain_rule_of(filtered, key, size, tags)
+
+
+class ChunkedBody(AwsChunkedDecoder):
+    """A body in chunks; one that is cut off or malformed stores nothing."""
+
+    def read(self, size: int = -1) -> bytes:
+        """As LocalStack's; raises IncompleteBody."""
+        try:
+            data = super().read(size)
+        except (EOFError, ValueError, AttributeError) as bad:
+            raise _incomplete() from bad
+        if self._decoded_length < 0:
+            raise _incomplete()
+        return bytes(data)
+
+    def _get_next_chunk_length(self) -> None:
+        super()._get_next_chunk_length()
+        if self._chunk_size < 0:
+            raise _incomplete()
+
+
+def _incomplete() -> Exception:
+    message = "You did not provide the number of bytes specified by the Content-Length HTTP header"
+    return error("IncompleteBody", message)
+
+
+def install() -> None:
+    """Put them in LocalStack's place."""
+    provider.create_s3_kms_managed_key_for_region = managed_key
+    provider.get_kms_key_arn = key_arn
+    provider.validate_lifecycle_configuration = check_lifecycle
+    provider.get_lifecycle_rule_from_object = rule_of
+    provider.validate_failed_precondition = reading.check_read
+    provider.AwsChunkedDecoder = ChunkedBody
