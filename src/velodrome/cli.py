@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -21,8 +24,8 @@ from velodrome import alone, cli_emr, cli_rds, cli_redshift
 from velodrome.console import clear_errors, project_settings, settings_to_start
 from velodrome.runtime import backup as backups
 from velodrome.runtime import doctor as examination
-from velodrome.runtime import findings, summary
-from velodrome.runtime.airflow_api import AirflowError
+from velodrome.runtime import findings, interrupt, summary
+from velodrome.runtime.airflow_api import PIPELINE_DAG, AirflowError
 from velodrome.runtime.base import Runtime, StackError
 from velodrome.runtime.choose import runtime as runtime_for
 from velodrome.runtime.data_set import DatasetError
@@ -67,11 +70,34 @@ def _runtime(progress: Progress | None = None, mended: bool = False) -> Runtime:
     return runtime_for(project_settings(mended), progress or Progress(console))
 
 
-def _login(mended: bool = False) -> Runtime:
+def _login(progress: Progress | None = None, mended: bool = False) -> Runtime:
     """The same, with the passwords of what runs in it."""
-    running = _runtime(mended=mended)
+    running = _runtime(progress, mended)
     running.learn_secrets()
     return running
+
+
+@contextmanager
+def _interruptible(what: Callable[[], str]) -> Iterator[None]:
+    """Ctrl-C ends the command at once, with a word on what goes on without it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one is the first's, from a nervous hand
+        console.print(f"Interrupted. {what()}", markup=False, highlight=False)
+        interrupt.leave()
+
+
+def _still_running() -> str:
+    """What goes on after `up` was interrupted, and how to stop it."""
+    try:
+        running = _runtime(Progress(Console(quiet=True)), mended=True)
+        names = [name for name in SERVICES if running.is_running() and running.state(name).active]
+    except KNOWN_ERRORS:
+        names = []
+    if not names:
+        return "Nothing runs; `make up` goes on from here."
+    return f"These go on running: {', '.join(names)}. `make up` goes on from here, `make down` stops them."
 
 
 @app.command()
@@ -79,26 +105,38 @@ def up(
     fill: Annotated[bool, typer.Option(help="Run the setup and the pipeline DAG unless they have run before.")] = True,
 ) -> None:
     """Install what is missing, start every service, fill the warehouse, and say what to do next."""
-    with _clear_errors():
+    with _clear_errors(), _interruptible(_still_running):
         settings = settings_to_start()
         begin = time.monotonic()
         with Progress(console) as progress:
             stack = Stack(runtime_for(settings, progress), progress)
-            stack.up(fill)
+            behind = stack.up(fill)
         summary.show(console, stack.settings, time.monotonic() - begin)
+        if behind:
+            console.print(f"\nBehind, while you use it: {behind}.", markup=False, highlight=False)
 
 
 @app.command()
-def run() -> None:
-    """Trigger the pipeline DAG and follow it."""
-    with _clear_errors():
-        running = _login()
-        settings = running.settings
-        before = summary.table_rows(settings)
+def run(
+    dag: Annotated[str, typer.Argument(help="Another DAG than the pipeline.")] = PIPELINE_DAG,
+) -> None:
+    """Trigger the pipeline DAG, or another, and follow it."""
+    with _clear_errors(), _interruptible(_run_goes_on):
         begin = time.monotonic()
         with Progress(console) as progress:
-            Stack(running, progress).run_pipeline()
+            running = _login(progress)
+            settings = running.settings
+            if not running.is_running():
+                raise StackError("nothing runs: run `make up` first")
+            stack = Stack(running, progress)
+            stack.wait_for_all()
+            before = summary.table_rows(settings)
+            stack.run_dag(dag)
         summary.show_changes(console, before, summary.table_rows(settings), time.monotonic() - begin)
+
+
+def _run_goes_on() -> str:
+    return "The stack goes on running, and a run that was triggered goes on in Airflow; `make down` stops all."
 
 
 @app.command()

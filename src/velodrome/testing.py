@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +16,7 @@ from typing import IO
 
 from velodrome.runtime import install
 from velodrome.runtime.health import NotHealthy
+from velodrome.runtime.ports import given_to_connections, refusal
 from velodrome.runtime.prepare import prepare_home
 from velodrome.runtime.services import SERVICES, Service, bin_folder, command, log_file
 from velodrome.settings import Settings, load, service_environ, user_environ
@@ -32,11 +33,20 @@ def wait_until(what: str, condition: Callable[[], bool], timeout: float = 30.0, 
         time.sleep(interval)
 
 
+_handed_out: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port on the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on the loopback interface that nobody listens on now, each time another one. It lies below those that
+    the system gives to connections: a client that tries whether a server is there would else get the server's port."""
+    first, _ = given_to_connections()
+    ports = range(min(20_000, first // 2), first)
+    for _ in range(1000):
+        port = random.choice(ports)  # noqa: S311 - several processes ask, and are to be told different ones
+        if port not in _handed_out and not refusal(port):
+            _handed_out.add(port)
+            return port
+    raise RuntimeError(f"no port from {ports[0]} to {ports[-1]} is free")
 
 
 def own_settings(home: Path, overrides: Mapping[str, str] | None = None) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from velodrome.dataset.generate import generate
 from velodrome.runtime import doctor, machine, ports, refusals
+from velodrome.runtime.base import StackError
 from velodrome.runtime.findings import FAIL, OK, WARN, Finding, show
 from velodrome.runtime.services import SERVICES
 from velodrome.settings import load, user_environ
@@ -92,7 +94,7 @@ def test_a_taken_port_is_named_with_its_holder(environ: dict[str, str], project:
     found = located(environ | {"S3_PORT": str(taken)}, project).port(SERVICES["s3"], "S3_PORT")
     assert found.state == FAIL
     assert f"{taken} cannot be had" in found.found and f"(process {os.getpid()})" in found.found
-    assert found.fix == "end it, or set S3_PORT to a free port"
+    assert found.fix == "end it, or set S3_PORT to a free port (PORT_OFFSET moves all)"
     assert ports.listeners(taken) == [os.getpid()]
     assert ports.listeners(free_port()) == []
 
@@ -102,6 +104,36 @@ def test_a_port_that_a_connection_has(taken: int) -> None:
         number = client.getsockname()[1]
         assert ports.refusal(number)
         assert "a connection's own end (the system gives " in ports.holder(number)
+
+
+def test_a_port_that_the_system_may_give_to_a_connection(environ: dict[str, str], project: Path) -> None:
+    first, last = ports.given_to_connections()
+    found = located(environ | {"S3_PORT": str(last)}, project).port(SERVICES["s3"], "S3_PORT")
+    assert (found.state, found.fix) == (WARN, f"set S3_PORT to a port below {first}")
+    assert found.found.startswith(f"{last} is free now, but the system gives {first} to {last} to connections")
+
+
+def test_all_taken_ports_are_named_at_once_with_the_setting_that_moves_them(project: Path, taken: int) -> None:
+    offset = next(free - 4566 for free in iter(free_port, 0) if not ports.refusal(free + 2))
+    with socket.create_server(("127.0.0.1", 4566 + offset)), socket.create_server(("127.0.0.1", 4568 + offset)):
+        with pytest.raises(StackError) as refused:
+            ports.check((SERVICES["s3"], SERVICES["redshift"]), load({"PORT_OFFSET": str(offset)}, project))
+        lines = str(refused.value).splitlines()
+        assert [line.partition(":")[0] for line in lines[:2]] == ["s3", "redshift"]
+        assert f"(process {os.getpid()}). Set S3_PORT to a free one" in lines[0]
+        moved = re.fullmatch(r"Or move all ports by one setting: PORT_OFFSET=(\d+) make up", lines[2])
+        assert moved
+        ports.check(SERVICES.values(), load({"PORT_OFFSET": moved[1]}, project))
+        with pytest.raises(StackError) as refused:  # a port that was given does not move
+            ports.check((SERVICES["s3"],), load({"S3_PORT": str(taken)}, project))
+        assert len(str(refused.value).splitlines()) == 1
+
+
+def test_who_asks_for_a_server_that_is_not_there_does_not_take_its_port() -> None:
+    port = free_port()
+    assert not ports.listening(port)
+    with socket.create_server(("127.0.0.1", port)):
+        assert ports.listening(port)
 
 
 def test_two_services_on_one_port(environ: dict[str, str], project: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +17,10 @@ from velodrome.settings import Settings
 class StackError(RuntimeError):
     """The stack cannot be brought up; the message names the service, the setting to change, and its log's last
     lines."""
+
+
+class TooSlow(StackError):
+    """A service runs, and has not become healthy in time."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,12 @@ class Runtime(Protocol):
     def ready_step(self, service: Service) -> str:
         """The step after which a service can be started."""
 
-    def slow_steps(self) -> list[Step]:
-        """What nothing else waits for."""
+    def go_on_behind(self) -> str:
+        """Begin what nothing waits for and what may take minutes, in a process that `stop` ends; what that is, or
+        nothing."""
+
+    def listens(self, service: Service) -> bool:
+        """Whether anybody listens on the service's port, as far as that can be told without connecting to it."""
 
     def job_steps(self) -> tuple[str, ...]:
         """The steps after which EMR Serverless can run a job."""
@@ -116,18 +123,3 @@ class Runtime(Protocol):
         """A function that writes a part's entries where services will find them. They are kept when the block ends,
         and none is there after an error. Refuses to begin in a copy that holds data. `staging` is an empty folder of
         VELODROME_HOME."""
-
-
-def check_port(service: Service, settings: Settings) -> None:
-    """Refuse a port that another process listens on."""
-    for port in service.ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", settings.integer(port)))
-            except OSError as error:
-                raise StackError(
-                    f"{service.name}: port {settings[port]} cannot be had ({error.strerror}); "
-                    f"another program listens there. Set {port} to a free one "
-                    f"(env/{settings['PROFILE']}.env, or in front of the command)"
-                ) from None

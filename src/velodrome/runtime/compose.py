@@ -224,8 +224,11 @@ class ComposeRuntime:
     def ready_step(self, service: Service) -> str:
         return CREATE
 
-    def slow_steps(self) -> list[Step]:
-        return []
+    def go_on_behind(self) -> str:
+        return ""
+
+    def listens(self, service: Service) -> bool:
+        return True  # the engine's proxy does, from a container's start to its end
 
     def job_steps(self) -> tuple[str, ...]:
         return ()

@@ -44,6 +44,7 @@ def examine(environ: Mapping[str, str], start: Path, timeout: float = TIMEOUT) -
         "PostgreSQL's user": located.postgres_account,
         "container engine": lambda: [_engine(located.engine), located.runtime()],
         "disk of installs": located.disk,
+        "services": located.services,
         **{_port_check(row, port): partial(located.port, row, port) for row in SERVICES.values() for port in row.ports},
         "package index": located.index,
         "Maven": located.maven,
@@ -160,6 +161,22 @@ class Located:
             if state.running
         }
 
+    def services(self) -> list[Finding]:
+        """Those of this copy that should run and do not, each with its last word."""
+        check, runtime = "services", self._runtime()
+        containers = isinstance(runtime, ComposeRuntime)
+        if (containers and isinstance(self.engine, engine.EngineError)) or not runtime.is_running():
+            return [Finding(check, OK, "none runs (make up)")]
+        found = []
+        for name in SERVICES:
+            state = runtime.state(name)
+            ended_well = not state.active and state.since > 0 and state.exit_code == 0
+            if not (state.running or ended_well or state.word == "STARTING"):
+                said = (runtime.log_tail(name, 1) or state.problem).strip()
+                fix = f"make logs SERVICE={name}, then make up"
+                found.append(Finding(check, FAIL, f"{name} is in state {state.word}: {said}", fix))
+        return found or [Finding(check, OK, "all run")]
+
     def port(self, service: Service, setting: str) -> Finding:
         """Whether a service's port is free or already its own, else who holds it."""
         check, name = _port_check(service, setting), service.name
@@ -168,13 +185,17 @@ class Located:
         twin = next((port for port in others if self.settings[port] == str(number)), None)
         if twin:
             return Finding(check, FAIL, f"{setting} and {twin} are both {number}", f"set {setting} to another port")
-        reason = ports.refusal(number)
+        reason = ports.refusal(number, self.settings["LISTEN_ADDRESS"])
+        first, last = ports.given_to_connections()
+        if not reason and first <= number <= last:
+            found = f"{number} is free now, but the system gives {first} to {last} to connections: one may be faster"
+            return Finding(check, WARN, found, f"set {setting} to a port below {first}")
         if not reason:
             return Finding(check, OK, f"{number} is free")
         if own := self.own_services().get(name):
             return Finding(check, OK, f"{number} is held by this copy's own {name} ({own})")
         holder = self._container(number) or ports.holder(number)
-        fix = f"end it, or set {setting} to a free port"
+        fix = f"end it, or set {setting} to a free port (PORT_OFFSET moves all)"
         return Finding(check, FAIL, f"{number} cannot be had ({reason}): {holder}", fix)
 
     def _container(self, port: int) -> str:

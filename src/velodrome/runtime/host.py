@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from velodrome.runtime import install
+from velodrome.runtime import install, ports
 from velodrome.runtime.base import StackError, State
 from velodrome.runtime.graph import Step
 from velodrome.runtime.parts import PARTS, Entries, linux_name, read_folder, write_folder
@@ -18,7 +18,7 @@ from velodrome.runtime.prepare import prepare_home
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service, log_file
 from velodrome.runtime.summary import libpq
-from velodrome.runtime.supervisor import RUNNING_STATES, Supervisor
+from velodrome.runtime.supervisor import ARCHIVER, RUNNING_STATES, Supervisor, archiver_log
 from velodrome.settings import Settings, service_environ
 
 LEAST_FREE_SPACE = 4 << 30  # bytes; the installs take about 3 GiB
@@ -76,8 +76,14 @@ class HostRuntime:
     def ready_step(self, service: Service) -> str:
         return f"install {service.install}"
 
-    def slow_steps(self) -> list[Step]:
-        return [Step("archive Spark's classes", self._archive_classes, ("install spark",))]
+    def go_on_behind(self) -> str:
+        if install.class_archive_is_there(self.settings):
+            return ""
+        self.supervisor.start_process(ARCHIVER)
+        return f"Spark's classes are being archived, so that jobs start sooner ({archiver_log(self.settings)})"
+
+    def listens(self, service: Service) -> bool:
+        return service.port is None or ports.listening(self.settings.integer(service.port))
 
     def job_steps(self) -> tuple[str, ...]:
         return ("install spark",)
@@ -87,12 +93,6 @@ class HostRuntime:
         with self.progress.step(title):
             if not install.ensure(name, self.settings, partial(self.progress.say, title)):
                 self.progress.say(title, "already installed")
-
-    def _archive_classes(self) -> None:
-        title = "archive Spark's classes"
-        with self.progress.step(title):
-            if not install.ensure_class_archive(self.settings, partial(self.progress.say, title)):
-                self.progress.say(title, "nothing to do")
 
     def state(self, name: str) -> State:
         info = self.supervisor.info(name)

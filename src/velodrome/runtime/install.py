@@ -169,6 +169,11 @@ def ensure_class_archive(settings: Settings, report: Report) -> bool:
         return spark.build_class_archive(settings.installs / "spark", settings.installs / "jars", report)
 
 
+def class_archive_is_there(settings: Settings) -> bool:
+    """Whether the archive is there and is that of these jars and this Java."""
+    return spark.class_archive_is_there(settings.installs / "spark", settings.installs / "jars")
+
+
 def free_space(folder: Path) -> int:
     """Free bytes where `folder` is or will be."""
     while not folder.exists():

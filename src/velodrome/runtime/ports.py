@@ -6,23 +6,76 @@ import contextlib
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from velodrome import kinds
+from velodrome.runtime.base import StackError
+from velodrome.runtime.services import Service
+from velodrome.settings import SETTINGS, Settings
 
 _LISTEN = "0A"  # include/net/tcp_states.h
 
 
-def refusal(port: int) -> str:
-    """Why nobody can listen on this port of 127.0.0.1 now, in the system's words; empty when somebody can."""
+def refusal(port: int, address: str = "127.0.0.1") -> str:
+    """Why nobody can listen on this port of an address now, in the system's words; empty when somebody can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError as error:
             return error.strerror or str(error)
         except OverflowError:
             return "a port is a number from 1 to 65535"
     return ""
+
+
+def check(services: Iterable[Service], settings: Settings) -> None:
+    """Refuse all ports that cannot be had, at once: StackError names each with its holder and setting."""
+    address = settings["LISTEN_ADDRESS"]
+    named = [
+        (service, port, refusal(settings.integer(port), address)) for service in services for port in service.ports
+    ]
+    taken = [(service, port, reason) for service, port, reason in named if reason]
+    if taken:
+        said = [
+            f"{service.name}: port {settings[port]} cannot be had ({reason}): {holder(settings.integer(port))}. "
+            f"Set {port} to a free one (env/local.env, or in front of the command)"
+            for service, port, reason in taken
+        ]
+        raise StackError("\n".join([*said, *_all_moved(settings, {port for _, port, _ in taken})]))
+
+
+def _all_moved(settings: Settings, taken: set[str]) -> list[str]:
+    """The one setting that moves every port to a free one, where there is such a number: it moves those alone that
+    nobody has given."""
+    now = settings.integer("PORT_OFFSET")
+    bases = {row.name: int(row.default) for row in SETTINGS if row.kind is kinds.PORT}
+    moving = {port: base for port, base in bases.items() if settings[port] == str(base + now)}
+    for offset in range(1000, 24_000, 1000) if taken <= moving.keys() else ():
+        if not any(refusal(base + offset, settings["LISTEN_ADDRESS"]) for base in moving.values()):
+            return [f"Or move all ports by one setting: PORT_OFFSET={offset} make up"]
+    return []
+
+
+def listening(port: int) -> bool:
+    """Whether somebody listens on this port; true where the system does not say (macOS).
+
+    Who connects to a port that nobody listens on, and that the system may give to connections, can get this very port
+    as its own end: it is connected to itself, and the server finds its port taken.
+    """
+    if not Path("/proc/net/tcp").exists():
+        return True
+    return any(state == _LISTEN for state, _ in _sockets(port))
+
+
+def given_to_connections() -> tuple[int, int]:
+    """The first and the last port that the system gives to connections."""
+    try:
+        first, last = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    except OSError:  # macOS
+        return 49152, 65535
+    return int(first), int(last)
 
 
 def holder(port: int) -> str:
@@ -34,7 +87,7 @@ def holder(port: int) -> str:
     if any(state == _LISTEN for state, _ in _sockets(port)):
         return "another user's program"
     if list(_sockets(port)):
-        first, last = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+        first, last = given_to_connections()
         return f"a connection's own end (the system gives {first} to {last} to connections)"
     return "nobody any more"
 

@@ -24,6 +24,10 @@ from velodrome.settings import Settings, service_environ, write_private
 RUNNING_STATES = ("STARTING", "RUNNING", "BACKOFF", "STOPPING")
 
 
+# No service: it archives Spark's classes once and ends, while everything else is used.
+ARCHIVER = "class-archive"
+
+
 class SupervisorError(RuntimeError):
     """supervisord could not be started or asked; the message says why."""
 
@@ -86,6 +90,29 @@ stdout_logfile_backups=1
 """
 
 
+def archiver_log(settings: Settings) -> Path:
+    """Where the archiver's output goes."""
+    return settings.home / "logs" / f"{ARCHIVER}.log"
+
+
+def _archiver(settings: Settings) -> str:
+    words = " ".join(_escape(shlex.quote(word)) for word in (sys.executable, "-m", "velodrome.runtime.class_archive"))
+    return f"""
+[program:{ARCHIVER}]
+command={words}
+directory={_escape(settings.home / "run")}
+autostart=false
+autorestart=false
+startsecs=0
+stopasgroup=true
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={_escape(_escape(archiver_log(settings)))}
+stdout_logfile_maxbytes=1MB
+stdout_logfile_backups=0
+"""
+
+
 def configuration(settings: Settings) -> str:
     """supervisord's configuration for all services."""
     run = settings.home / "run"
@@ -107,7 +134,7 @@ silent=true
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 """
-    return head + "".join(_program(service, settings) for service in SERVICES.values())
+    return head + "".join(_program(service, settings) for service in SERVICES.values()) + _archiver(settings)
 
 
 class Supervisor:
@@ -166,7 +193,7 @@ class Supervisor:
             return
         rpc = self._rpc()
         pid = int(rpc.getPID())
-        for wave in reversed(waves()):
+        for wave in ([ARCHIVER], *reversed(waves())):
             for name in wave:
                 self._quietly("stopProcess", name, False)
             self._wait(partial(self._all_stopped, wave), f"{', '.join(wave)} to stop", 40)

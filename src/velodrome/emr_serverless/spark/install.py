@@ -114,15 +114,21 @@ def read_coordinates(jars_txt: Path) -> tuple[list[str], list[str]]:
     return packages, excluded
 
 
+def class_archive_is_there(spark_venv: Path, jars: Path) -> bool:
+    """Whether the archive is there and is that of these jars and this Java."""
+    spark = SparkInstall(spark_venv, jars)
+    return _read(jars / _ARCHIVE_STAMP) == _archive_stamp(spark) and bool(spark.archive_options())
+
+
 def build_class_archive(spark_venv: Path, jars: Path, progress: Progress) -> bool:
     """Archive the classes that a small job loads, which halves a job's start; False if not needed or not possible.
 
     https://docs.oracle.com/en/java/javase/17/vm/class-data-sharing.html
     """
+    if class_archive_is_there(spark_venv, jars):
+        return False
     spark = SparkInstall(spark_venv, jars)
     wanted = _archive_stamp(spark)
-    if _read(jars / _ARCHIVE_STAMP) == wanted and spark.archive_options():
-        return False
     for name in (_ARCHIVE_STAMP, CLASS_ARCHIVE, BASE_ARCHIVE):
         (jars / name).unlink(missing_ok=True)
     progress("Archiving Spark's classes")
