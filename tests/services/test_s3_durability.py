@@ -328,8 +328,8 @@ class TestFormat:
         ("statements", "text"),
         [
             (
-                "PRAGMA application_id = 1447375699; PRAGMA user_version = 2",
-                "s3: {folder} is of format 2, and this release reads format 1; "
+                "PRAGMA application_id = 1447375699; PRAGMA user_version = 3",
+                "s3: {folder} is of format 3, and this release reads format 2; "
                 "use the release that wrote it, or set VELODROME_HOME to another folder\n",
             ),
             (

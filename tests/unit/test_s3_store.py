@@ -15,7 +15,8 @@ import pytest
 
 from velodrome.s3.durable import codec
 from velodrome.s3.durable.bodies import SMALL, Body, BodyGone
-from velodrome.s3.durable.index import FormatError, Gone, Index, Row, check_format
+from velodrome.s3.durable.index import Gone, Index, Row
+from velodrome.s3.durable.schema import FormatError, check_format
 
 
 class Kind(str, Enum):  # noqa: UP042 - as LocalStack's are before 3.11's StrEnum
@@ -87,16 +88,23 @@ def commit(index: Index, *changes: Row | Gone, fresh: set[str] | None = None) ->
     index.commit(ticket)
 
 
+def version(key: str, place: int, body: Body | None = None, name: str = "null", kind: str = "S3Object") -> Row:
+    fields = {"last_modified": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "size": body.size if body else 0}
+    return Row("object", "b", key, name, place, body, codec.dumps({"type": kind, "fields": fields}))
+
+
 def stored(index: Index, key: str) -> Body:
-    (found,) = [row.body for row in index.rows("object") if row.name == key and row.body is not None]
-    return found
+    found = index.object("b", key, None)
+    assert found is not None
+    assert found.body is not None
+    return found.body
 
 
 class TestBodies:
     @pytest.mark.parametrize("size", [0, 1, SMALL, SMALL + 1, 100_000])
     def test_a_body_is_what_was_written(self, index: Index, tmp_path: Path, size: int) -> None:
         data = bytes(number % 251 for number in range(size))
-        commit(index, Row("object", "b", "k", "null", 1, made(index, data), "{}"))
+        commit(index, version("k", 1, made(index, data)))
         assert read(index, stored(index, "k")) == data
         index.close()
         again = Index(tmp_path)
@@ -133,7 +141,7 @@ class TestBodies:
 class TestIndex:
     def test_an_overwrite_removes_the_old_body(self, index: Index, tmp_path: Path) -> None:
         for number in range(3):
-            commit(index, Row("object", "b", "k", "null", number, made(index, bytes([number]) * 50_000), "{}"))
+            commit(index, version("k", number, made(index, bytes([number]) * 50_000)))
         assert read(index, stored(index, "k")) == b"\x02" * 50_000
         assert len(list((tmp_path / "objects").iterdir())) == 1
         commit(index, Gone("b"))
@@ -142,30 +150,31 @@ class TestIndex:
     def test_a_part_that_becomes_an_object_stays(self, index: Index) -> None:
         body = made(index, b"p" * 50_000)
         commit(index, Row("part", "b", "u", "1", 1, body, "{}"))
-        commit(index, Gone("b", "part", "u"), Row("object", "b", "k", "null", 2, body, "{}"))
+        commit(index, Gone("b", "part", "u"), version("k", 2, body))
         assert read(index, stored(index, "k")) == b"p" * 50_000
         assert not list(index.rows("part"))
 
     def test_many_threads_share_commits(self, index: Index) -> None:
         def write(number: int) -> None:
-            commit(index, Row("object", "b", f"k{number}", "null", number, made(index, b"x"), "{}"))
+            commit(index, version(f"k{number}", number, made(index, b"x")))
 
         threads = [threading.Thread(target=write, args=(number,)) for number in range(40)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(list(index.rows("object"))) == 40
+        with index.reading() as run:
+            assert run("SELECT COUNT(*) FROM object").fetchone() == (40,)
         assert index.settle("b")
 
     def test_a_failed_commit_undoes_all_that_was_queued(self, index: Index, tmp_path: Path) -> None:
         undone: list[frozenset[str]] = []
         index.on_failure = undone.append
         kept, lost = made(index, b"k" * 50_000), made(index, b"l" * 50_000)
-        commit(index, Row("object", "b", "kept", "null", 1, kept, "{}"))
-        bad = Row("object", "c", "bad", "null", 3, None, "\ud800")  # SQLite takes no lone surrogates
+        commit(index, version("kept", 1, kept))
+        bad = Row("bucket", "c", data="\ud800")  # SQLite takes no lone surrogates
         with index.lock:
-            first = index.enqueue([Row("object", "b", "kept", "null", 2, lost, "{}")], {"b"}, lost.names())
+            first = index.enqueue([version("kept", 2, lost)], {"b"}, lost.names())
             second = index.enqueue([bad], {"c"}, ())
         with pytest.raises(UnicodeEncodeError):
             index.commit(first)
@@ -174,15 +183,19 @@ class TestIndex:
         assert undone == [frozenset({"b", "c"})]
         assert read(index, stored(index, "kept")) == b"k" * 50_000
         assert {file.name for file in (tmp_path / "objects").iterdir()} == kept.names()
-        commit(index, Row("object", "b", "later", "null", 4, made(index, b"x"), "{}"))
+        commit(index, version("later", 4, made(index, b"x")))
         assert read(index, stored(index, "later")) == b"x"
 
     def test_the_sweep_keeps_what_is_known(self, index: Index, tmp_path: Path) -> None:
         body = made(index, b"x" * 50_000)
         (tmp_path / "objects" / "half").write_bytes(b"")
         shutil.copytree(tmp_path / "objects", tmp_path / "objects" / "folder")
-        assert index.bodies.sweep(body.names() | {"lost"}) == (2, ["lost"])
+        commit(index, version("k", 1, body), version("lost", 2, lost := made(index, b"y" * 50_000)))
+        index.bodies.remove(lost.names())
+        assert index.bodies.sweep(index.known_files) == (2, 1)
         assert {file.name for file in (tmp_path / "objects").iterdir()} == body.names()
+        assert index.missing_files(2) == []
+        assert index.missing_files(1) == list(lost.names())
 
 
 def _later(file: Path) -> None:
@@ -195,7 +208,7 @@ class TestFormat:
     @pytest.mark.parametrize(
         ("change", "text"),
         [
-            (_later, "is of format 7, and this release reads format 1"),
+            (_later, "is of format 7, and this release reads format 2"),
             (lambda file: file.write_bytes(b"nothing of the kind" * 50), "cannot be read"),
         ],
     )

@@ -7,7 +7,7 @@ import shutil
 import sys
 
 from velodrome.s3 import launch
-from velodrome.s3.durable.index import FormatError, check_format
+from velodrome.s3.durable.schema import FormatError, check_format
 from velodrome.settings import SettingError, load
 
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from pathlib import Path
 SMALL = 16 * 1024
 # A large body goes to the disk while it still arrives, not all at its end.
 SYNC_EVERY = 32 * 1024 * 1024
+SWEPT_AT_ONCE = 500
 _syncer = ThreadPoolExecutor(2, thread_name_prefix="s3-sync")
 
 
@@ -323,16 +324,24 @@ class Bodies:
         finally:
             os.close(descriptor)
 
-    def sweep(self, known: set[str]) -> tuple[int, list[str]]:
-        """Remove what no row refers to; returns how many entries that were, and the known files that are missing."""
-        found = {entry.name: entry.is_dir(follow_symlinks=False) for entry in self._entries()}
-        orphans = [name for name in found if name not in known]
-        for name in orphans:
-            if found[name]:
-                shutil.rmtree(self.folder / name, ignore_errors=True)
+    def sweep(self, known: Callable[[Collection[str]], set[str]]) -> tuple[int, int]:
+        """Remove what no row refers to, before anything is written; returns how many that were, and how many are left.
+
+        `known` says which of some names a row has.
+        """
+        orphans: list[os.DirEntry[str]] = []
+        kept = 0
+        entries = self._entries()
+        while batch := list(itertools.islice(entries, SWEPT_AT_ONCE)):
+            names = known([entry.name for entry in batch])
+            kept += len(names)
+            orphans += [entry for entry in batch if entry.name not in names]
+        for entry in orphans:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
             else:
-                (self.folder / name).unlink(missing_ok=True)
-        return len(orphans), sorted(known - found.keys())
+                Path(entry.path).unlink(missing_ok=True)
+        return len(orphans), kept
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
         with os.scandir(self.folder) as entries:

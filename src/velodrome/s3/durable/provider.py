@@ -6,12 +6,10 @@ what it has seen is."""
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import sqlite3
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,13 +19,14 @@ from localstack.aws.api import CommonServiceException, ServiceException
 from localstack.aws.api.s3 import NoSuchUpload
 from localstack.aws.skeleton import create_dispatch_table
 from localstack.services.plugins import SERVICE_PLUGINS, Service
-from localstack.services.s3.models import VersionedKeyStore
 from localstack.services.s3.provider import S3Provider
 
 from velodrome.s3.durable.bodies import BodyGone
 from velodrome.s3.durable.index import Change, Index, Row
+from velodrome.s3.durable.list_operations import Listings, keep_numbers_as_sent
+from velodrome.s3.durable.objects import remembering
 from velodrome.s3.durable.operations import LATE, MUTATING, Touches
-from velodrome.s3.durable.state import State, put_latest
+from velodrome.s3.durable.state import State
 from velodrome.s3.durable.storage import DurableStore
 from velodrome.s3.durable.transaction import Again, Transaction
 from velodrome.s3.rules import completed, conditions, mended, parsing
@@ -52,6 +51,17 @@ def conflict() -> CommonServiceException:
     return CommonServiceException("OperationAborted", message, 409)
 
 
+class Forgetful(dict[Any, Any]):
+    """What LocalStack would fill with an entry a key, for ever: it makes a value for whoever asks, and keeps none."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: Any) -> Any:
+        return self._make()
+
+
 class DurableProvider(S3Provider):
     """LocalStack's provider on a durable store; `dispatch_table` is what its service must be made with."""
 
@@ -60,7 +70,8 @@ class DurableProvider(S3Provider):
         self._index = index
         self._state = state
         # A body arrives before the lock is taken, and conditions are checked again under it.
-        self._preconditions_locks: Any = defaultdict(lambda: defaultdict(contextlib.nullcontext))
+        self._preconditions_locks: Any = Forgetful(lambda: Forgetful(contextlib.nullcontext))
+        self._expiration_cache: Any = Forgetful(dict)
         self._completions = [threading.Lock() for _ in range(64)]
 
     def accept_state_visitor(self, visitor: Any) -> None:
@@ -69,7 +80,8 @@ class DurableProvider(S3Provider):
     def dispatch_table(self, provider: S3Provider) -> dict[str, Handler]:
         """Every operation with its persistence around it."""
         table: dict[str, Handler] = {}
-        for name, handler in create_dispatch_table(provider).items():
+        ours = Listings(provider, self._index).table()
+        for name, handler in (create_dispatch_table(provider) | ours).items():
             handler = ruled(name, provider, handler)
             table[name] = self._mutating(name, handler) if name in MUTATING else self._reading(handler)
         table["CompleteMultipartUpload"] = self._repeatable(table["CompleteMultipartUpload"])
@@ -92,7 +104,8 @@ class DurableProvider(S3Provider):
         def read(context: Any, request: Any) -> Any:
             for _ in range(ATTEMPTS):
                 try:
-                    response = handler(context, request)
+                    with remembering():
+                        response = handler(context, request)
                 except BodyGone:
                     continue
                 except OSError as error:
@@ -187,20 +200,19 @@ class DurableProvider(S3Provider):
         match touches:
             case Touches.BUCKET:
                 yield from state.bucket_rows(bucket)
-            case Touches.OBJECT if transaction.written is not None:
-                yield from state.object_rows(*transaction.written, None)
+            case Touches.OBJECT | Touches.OBJECTS if transaction.written:
+                yield from state.versions.written(transaction)
             case Touches.OBJECT:
-                yield from state.object_rows(bucket, request["Key"], request.get("VersionId"))
+                yield from state.versions.changed(bucket, request["Key"], request.get("VersionId"))
             case Touches.OBJECTS:
-                for listed in request["Delete"]["Objects"]:
-                    yield from state.object_rows(bucket, listed["Key"], listed.get("VersionId"))
+                pass
             case Touches.UPLOAD:
                 yield from state.upload_rows(bucket, request.get("UploadId") or response["UploadId"])
             case Touches.PART:
                 yield from state.part_rows(bucket, request["UploadId"], request["PartNumber"])
             case Touches.COMPLETION:
                 yield from state.upload_rows(bucket, request["UploadId"])
-                yield from state.object_rows(bucket, request["Key"], None)
+                yield from state.versions.written(transaction)
 
 
 def _io(error: Exception) -> bool:
@@ -210,21 +222,19 @@ def _io(error: Exception) -> bool:
 def install(folder: Path) -> None:
     """Load the folder's state and make LocalStack's S3 keep it there. Raises index.FormatError."""
     begin = time.monotonic()
-    VersionedKeyStore.set = put_latest
     mended.install()
     parsing.install()
     index = Index(folder)
     state = State(index)
+    state.adopt()
+    keep_numbers_as_sent()
     index.on_failure = state.restore
-    # The collector would walk everything again and again while nothing but new, lasting objects comes into being.
-    gc.disable()
     with index.lock:
-        count, files = state.load()
-    gc.freeze()
-    gc.enable()
-    orphans, missing = index.bodies.sweep(files)
+        buckets = state.load()
+    orphans, files = index.bodies.sweep(index.known_files)
+    missing = index.missing_files(files)
     took = time.monotonic() - begin
-    print(f"s3: {count} object versions loaded in {took:.2f} s, {orphans} unfinished bodies removed", flush=True)
+    print(f"s3: {buckets} buckets opened in {took:.2f} s, {orphans} unfinished bodies removed", flush=True)
     if missing:
         print(f"s3: {len(missing)} files of {folder / 'objects'} are missing; reading what they held fails", flush=True)
     provider = DurableProvider(index, state)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,39 +11,21 @@ from typing import Any
 from localstack.aws.api.s3 import NoSuchBucket
 from localstack.constants import AWS_REGION_US_EAST_1
 from localstack.services.s3.constants import DEFAULT_BUCKET_ENCRYPTION
-from localstack.services.s3.models import (
-    KeyStore,
-    S3Bucket,
-    S3DeleteMarker,
-    S3Multipart,
-    S3Object,
-    S3Part,
-    VersionedKeyStore,
-    s3_stores,
-)
-from localstack.services.s3.utils import get_unique_key_id
+from localstack.services.s3.models import S3Bucket, S3Multipart, S3Part, VersionedKeyStore, s3_stores
 
 from velodrome.s3.durable import codec
-from velodrome.s3.durable.bodies import Body
 from velodrome.s3.durable.index import Change, Gone, Index, Row
+from velodrome.s3.durable.objects import BucketObjects, Tags, Versions
 
 # What a row's other columns, or other rows, say.
 _ELSEWHERE = {
     "bucket": ("name", "objects", "multiparts"),
-    "object": ("key", "version_id", "is_current"),
     "upload": ("id", "parts", "object"),
     "part": ("part_number",),
 }
 
 
-def put_latest(self: VersionedKeyStore, object_key: str, s3_object: Any) -> None:
-    """A version that replaces `null` is the latest one, as on S3; LocalStack leaves it in the old one's place."""
-    existing = self.get(object_key)
-    if existing:
-        existing.is_current = False
-    versions = self._store[object_key]
-    versions.pop(s3_object.version_id, None)
-    versions[s3_object.version_id] = s3_object
+_KINDS = ("bucket", "upload", "part")
 
 
 def _data(kind: str, thing: Any, **more: Any) -> str:
@@ -60,13 +41,33 @@ def _fill(thing: Any, fields: dict[str, Any]) -> Any:
 
 
 class State:
-    """Buckets in LocalStack's stores, kept in step with the index. Every method is called under the index's lock."""
+    """Buckets and uploads in LocalStack's stores, kept in step with the index; objects stay there.
+
+    Every method but `find` is called under the index's lock.
+    """
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._places = itertools.count(1)
+        self.versions = Versions(index, self._is_versioned)
         # One for all accounts; by a bucket's ARN or by get_unique_key_id.
-        self._tags: dict[str, dict[str, str]] = self._store("000000000000").TAGS.tags
+        self._tags = Tags(self.versions)
+        self._store("000000000000").TAGS.tags = self._tags
+
+    def adopt(self) -> None:
+        """LocalStack's buckets, whoever makes them, have their objects in the index from now on."""
+
+        def view(bucket: Any) -> BucketObjects:
+            return BucketObjects(self.versions, bucket.name)
+
+        def keep(bucket: Any, given: Any) -> None:
+            """A new bucket's empty store, or the same objects when versioning begins."""
+
+        S3Bucket.objects = property(view, keep)
+        VersionedKeyStore.from_key_store = staticmethod(lambda objects: objects)
+
+    def _is_versioned(self, name: str) -> bool:
+        bucket = self.find(name)
+        return bucket is not None and bool(bucket.versioning_status)
 
     def find(self, name: str) -> Any | None:
         """The bucket of that name, of whatever account."""
@@ -98,20 +99,6 @@ class State:
             return
         yield Row("bucket", name, data=_data("bucket", bucket, tags=self._tags.get(bucket.bucket_arn)))
 
-    def object_rows(self, name: str, key: str, version: str | None) -> Iterator[Change]:
-        """One version of a key, the latest if none is named."""
-        objects = self.get(name).objects
-        found = objects.get(key, version) if version and isinstance(objects, VersionedKeyStore) else objects.get(key)
-        if found is None:
-            yield Gone(name, "object", key, version or "null")
-            return
-        if not hasattr(found, "_place"):
-            found._place = next(self._places)
-        detail = found.version_id or "null"
-        tags = self._tags.get(get_unique_key_id(name, key, detail))
-        data = _data("object", found, tags=tags)
-        yield Row("object", name, key, detail, found._place, getattr(found, "_body", None), data)
-
     def upload_rows(self, name: str, upload: str) -> Iterator[Change]:
         """A multipart upload without its parts, or that it is gone with them."""
         found = self.get(name).multiparts.get(upload)
@@ -129,29 +116,21 @@ class State:
 
     # Rows as state.
 
-    def load(self) -> tuple[int, set[str]]:
-        """Fill the empty stores from the index; returns how many object versions there are, and all files' names."""
+    def load(self) -> int:
+        """Fill the empty stores from the index; returns how many buckets there are."""
         names = [row.bucket for row in self._index.rows("bucket")]
         by_bucket: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-        files: set[str] = set()
-        count = last = 0
-        for kind in ("bucket", "object", "upload", "part"):
+        for kind in _KINDS:
             for row in self._index.rows(kind):
                 by_bucket[row.bucket][kind].append(row)
-                if kind == "object":
-                    count += 1
-                    last = max(last, row.place)
-                if row.body is not None:
-                    files |= {segment.name for segment in row.body.segments if not segment.small}
-        self._places = itertools.count(last + 1)
         for name in names:
             self._build(name, by_bucket[name])
-        return count, files
+        return len(names)
 
     def restore(self, buckets: Iterable[str]) -> None:
         """Make these buckets again what the index says: changes that could not be written are undone."""
         for name in buckets:
-            kinds = {kind: list(self._index.rows(kind, name)) for kind in ("bucket", "object", "upload", "part")}
+            kinds = {kind: list(self._index.rows(kind, name)) for kind in _KINDS}
             if kinds["bucket"]:
                 self._build(name, kinds)
             elif (bucket := self.find(name)) is not None:
@@ -173,10 +152,6 @@ class State:
         if bucket.encryption_rule == DEFAULT_BUCKET_ENCRYPTION:
             bucket.encryption_rule = DEFAULT_BUCKET_ENCRYPTION  # LocalStack asks with `is`
         self._set_tags(bucket.bucket_arn, read["tags"])
-        objects = VersionedKeyStore() if bucket.versioning_status else KeyStore()
-        for row in rows["object"]:
-            objects.set(row.name, self._version(bucket, row))
-        bucket.objects = objects
         bucket.multiparts = {row.name: self._upload(row) for row in rows["upload"]}
         for row in rows["part"]:
             part = _fill(S3Part(int(row.detail)), codec.loads(row.data)["fields"])
@@ -188,18 +163,6 @@ class State:
             self._tags.pop(name, None)
         else:
             self._tags[name] = tags
-
-    def _version(self, bucket: Any, row: Row) -> Any:
-        read = codec.loads(row.data)
-        version = row.detail if bucket.versioning_status else None
-        if read["type"] == S3DeleteMarker.__name__:
-            thing = S3DeleteMarker(row.name, version)
-        else:
-            thing = S3Object(row.name, version_id=version)
-            thing._body = row.body or Body()
-        thing._place = row.place
-        self._set_tags(get_unique_key_id(bucket.name, row.name, row.detail), read["tags"])
-        return _fill(thing, read["fields"])
 
     @staticmethod
     def _upload(row: Row) -> Any:

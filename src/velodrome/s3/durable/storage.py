@@ -28,11 +28,8 @@ SHORT = 64 * 1024
 class StoredObject(S3StoredObject):
     """The bytes of one object or part, to be read, or to be written once."""
 
-    def __init__(
-        self, bodies: Bodies, s3_object: Any, mode: Literal["r", "w"], bucket: str = "", whole: str | None = None
-    ) -> None:
+    def __init__(self, bodies: Bodies, s3_object: Any, mode: Literal["r", "w"], whole: str | None = None) -> None:
         super().__init__(s3_object=s3_object, mode=mode)
-        self._bucket = bucket
         self._whole = whole  # of a part: the algorithm of the object that it becomes a piece of
         self._position = 0
         self._checksum: str | None = None
@@ -85,8 +82,6 @@ class StoredObject(S3StoredObject):
         self.s3_object._body = body
         self.s3_object.size = body.size
         self.s3_object.internal_last_modified = time.time_ns()
-        if self._bucket:
-            transaction.written = (self._bucket, self.s3_object.key)
 
     def append(self, part: S3StoredObject) -> int:
         """Not needed: an upload's parts become the object's segments."""
@@ -194,7 +189,7 @@ class StoredMultipart(S3StoredMultipart):
         transaction.enter()
         if any(self.s3_multipart.parts.get(part.part_number) is not part for part in parts):
             raise Again("a part was uploaded anew")
-        StoredObject(self._s3_store.bodies, made, "w", self.bucket).hold(body, transaction)
+        StoredObject(self._s3_store.bodies, made, "w").hold(body, transaction)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -219,7 +214,7 @@ class DurableStore(S3ObjectStore):
 
     def open(self, bucket: str, s3_object: S3Object, mode: Literal["r", "w"] = "r") -> StoredObject:
         """Raises BodyGone."""
-        return StoredObject(self.bodies, s3_object, mode, bucket)
+        return StoredObject(self.bodies, s3_object, mode)
 
     def remove(self, bucket: str, s3_object: S3Object | list[S3Object]) -> None:
         """See the class."""
@@ -235,7 +230,7 @@ class DurableStore(S3ObjectStore):
                 dest_object._checksum = src_object.checksum_value
             elif dest_object.checksum_algorithm:
                 dest_object._checksum = body_checksum(source, dest_object.checksum_algorithm)
-        stored = StoredObject(self.bodies, dest_object, "w", dest_bucket)
+        stored = StoredObject(self.bodies, dest_object, "w")
         stored.hold(body, transaction)
         return stored
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 from velodrome.s3.durable.bodies import Body, Draft
 from velodrome.s3.durable.index import Index
@@ -26,14 +27,22 @@ class Transaction:
         self._made: set[str] = set()
         self._drafts: list[Draft] = []
         self.kept: set[str] = set()
-        self.written: tuple[str, str] | None = None
+        # By bucket and key, then version, what the operation has in hand; None: it has removed that version.
+        self.versions: dict[tuple[str, str], dict[str, Any]] = {}
+        # Bucket, key and version of what it has put or removed, in that order.
+        self.written: dict[tuple[str, str, str], None] = {}
 
     @staticmethod
     def current() -> Transaction:
         """The one of this thread."""
-        found: Transaction | None = getattr(_running, "transaction", None)
-        if found is None:
+        if (found := Transaction.running()) is None:
             raise RuntimeError("a body is written outside of a mutating S3 operation")
+        return found
+
+    @staticmethod
+    def running() -> Transaction | None:
+        """The one of this thread, if it has one."""
+        found: Transaction | None = getattr(_running, "transaction", None)
         return found
 
     def __enter__(self) -> Transaction:
