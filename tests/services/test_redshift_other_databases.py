@@ -103,3 +103,93 @@ def test_rights_there_hold(db: psycopg.Connection[Any], redshift: Settings) -> N
         for inner in ("velodrome.relations_here", 'velodrome.".far_sales"'):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 reader.execute(f"SELECT * FROM {inner}".encode())
+
+
+def test_show_asks_there(db: psycopg.Connection[Any], redshift: Settings) -> None:
+    with connect(redshift, dbname="far_sales") as far:
+        far.execute("CREATE SCHEMA shop")
+        far.execute('CREATE TABLE shop."it\'s" (id int PRIMARY KEY, "a""b" varchar(5) DEFAULT \'\\\\\') SORTKEY (id)')
+        far.execute("CREATE PROCEDURE shop.p(a int, OUT b varchar) AS $$ BEGIN b := a; END $$ LANGUAGE plpgsql")
+        far.execute("GRANT USAGE ON SCHEMA shop TO far_reader")
+        for sql in (
+            "SHOW SCHEMAS FROM DATABASE far_sales LIKE 'sho%'",
+            "SHOW TABLES FROM SCHEMA far_sales.shop",
+            "SHOW TABLES FROM DATABASE far_sales WHERE schema_name LIKE 'shop'",
+            'SHOW COLUMNS FROM TABLE far_sales.shop."it\'s"',
+            "SHOW COLUMNS FROM DATABASE far_sales WHERE schema_name LIKE 'shop' AND table_name LIKE '%'",
+            'SHOW CONSTRAINTS PRIMARY KEYS FROM TABLE far_sales.shop."it\'s"',
+            "SHOW PROCEDURES FROM SCHEMA far_sales.shop",
+            "SHOW PARAMETERS OF PROCEDURE far_sales.shop.p(int)",
+            'SHOW TABLE far_sales.shop."it\'s"',
+            "SHOW PROCEDURE far_sales.shop.p(int)",
+            "SHOW GRANTS ON SCHEMA far_sales.shop",
+        ):
+            there = rows(far, sql)
+            assert there and rows(db, sql) == there
+    # Drivers put parameters in the places of the names.
+    asked = db.execute("SHOW COLUMNS FROM TABLE %s.%s.%s LIKE 'i%%'", ["far_sales", "shop", "it's"]).fetchall()
+    assert [row[:4] for row in asked] == [("far_sales", "shop", "it's", "id")]
+    for missing in ("TABLES FROM SCHEMA far_sales.nothing", "COLUMNS FROM TABLE far_sales.shop.nothing"):
+        assert rows(db, f"SHOW {missing}") == []
+    with connect(redshift, user="far_reader", password="Secret12") as reader:
+        assert rows(reader, "SHOW TABLES FROM SCHEMA far_sales.shop") == []
+        assert [row[1] for row in rows(reader, "SHOW SCHEMAS FROM DATABASE far_sales LIKE 'shop'")] == ["shop"]
+
+
+def test_views_of_all_databases(db: psycopg.Connection[Any], redshift: Settings) -> None:
+    with connect(redshift, dbname="far_sales") as far:
+        far.execute("CREATE TABLE s.listed (a int NOT NULL, b varchar(7))")
+    both = "database_name IN ('dev', 'far_sales')"
+    for view in ("svv_all_schemas", "svv_redshift_schemas"):
+        listed = f"SELECT database_name FROM {view} WHERE schema_name = 'public' AND {both} ORDER BY 1"
+        assert rows(db, listed) == [("dev",), ("far_sales",)]
+    for view in ("svv_all_tables", "svv_redshift_tables"):
+        assert rows(db, f"SELECT database_name, schema_name FROM {view} WHERE table_name = 'listed'") == [
+            ("far_sales", "s")
+        ]
+    for view in ("svv_all_columns", "svv_redshift_columns"):
+        assert rows(db, f"SELECT column_name, is_nullable FROM {view} WHERE table_name = 'listed' ORDER BY 1") == [
+            ("a", "NO"),
+            ("b", "YES"),
+        ]
+    assert rows(db, f"SELECT DISTINCT database_name FROM svv_redshift_functions WHERE {both} ORDER BY 1") == [
+        ("dev",),
+        ("far_sales",),
+    ]
+    with connect(redshift, user="far_reader", password="Secret12") as reader:
+        assert rows(reader, "SELECT * FROM svv_all_tables WHERE table_name = 'listed'") == []
+        for call in (
+            "velodrome.dblink('dbname=dev', 'SELECT 1') AS t (a int)",
+            "velodrome.answer_of('postgres', 'show_databases', '{}') AS t (a int)",
+            "velodrome.answer_of('far_sales', 'databases', NULL) AS t (a name)",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(f"SELECT * FROM {call}".encode())
+
+
+def test_the_sessions_own_database_before_a_schema(db: psycopg.Connection[Any]) -> None:
+    """As dbt writes every name with datasharing: true."""
+    for sql in (
+        'CREATE SCHEMA IF NOT EXISTS "dev"."own"',
+        "CREATE SCHEMA dev.own2 AUTHORIZATION awsuser",
+        'ALTER SCHEMA "dev"."own2" RENAME TO own3',
+        "ALTER SCHEMA dev.own3 OWNER TO awsuser",
+        'GRANT USAGE ON SCHEMA dev.own, "dev"."own3" TO far_reader',
+        "GRANT SELECT ON ALL TABLES IN SCHEMA dev.own TO far_reader",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA dev.own GRANT SELECT ON TABLES TO far_reader",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA dev.own REVOKE SELECT ON TABLES FROM far_reader",
+        "REVOKE USAGE ON SCHEMA dev.own FROM far_reader",
+        "COMMENT ON SCHEMA dev.own IS 'mine'",
+        "CREATE TABLE dev.own.t DISTKEY (a) AS SELECT 1 AS a",
+        "ALTER TABLE dev.own.t SET SCHEMA own3",
+    ):
+        db.execute(sql.encode())
+    assert rows(db, "SELECT a FROM dev.own3.t") == [(1,)]
+    db.execute('DROP SCHEMA IF EXISTS "dev"."own", dev.own3 CASCADE')
+    assert rows(db, "SHOW SCHEMAS FROM DATABASE dev LIKE 'own%'") == []
+    for sql in ("CREATE SCHEMA far_sales.own", "DROP SCHEMA IF EXISTS dev.own, far_sales.own"):
+        with pytest.raises(
+            psycopg.errors.FeatureNotSupported,
+            match=r'cross-database references are not implemented: "far_sales\.own"',
+        ):
+            db.execute(sql.encode())

@@ -14,15 +14,21 @@ BEGIN
     RETURN name;
 END $$;
 
--- The name of this database, or an error: what stands in another one's catalog is not at hand.
-CREATE OR REPLACE FUNCTION velodrome.this_database(name text) RETURNS varchar LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+-- The name of this database; 27_asked_databases.sql asks others.
+CREATE OR REPLACE FUNCTION velodrome.this_database(name text) RETURNS varchar LANGUAGE sql STABLE
+RETURN current_database();
+
+-- The other database that is meant: NULL if it is this one, empty if there is none of that name.
+CREATE OR REPLACE FUNCTION velodrome.other_database(name text) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found text := (SELECT datname FROM pg_database WHERE datname IN (name, lower(name)) ORDER BY datname = name DESC LIMIT 1);
 BEGIN
-    IF name IS NOT NULL AND lower(name) <> current_database() THEN
-        PERFORM velodrome.check_database(lower(name));
-        RAISE EXCEPTION 'SHOW of what is in another database is not supported by this local warehouse (connect to "%", or USE it)', name
-            USING ERRCODE = '0A000', HINT = 'Amazon Redshift supports it; Velodrome does not yet.';
+    IF name IS NULL OR found = current_database() THEN
+        RETURN NULL;
+    ELSIF found IS NULL OR found IN ('postgres', 'template0', 'template1') THEN
+        RETURN '';
     END IF;
-    RETURN current_database();
+    RETURN velodrome.check_database(found);
 END $$;
 
 CREATE OR REPLACE FUNCTION velodrome.acl_text(acl aclitem[]) RETURNS varchar LANGUAGE sql IMMUTABLE RETURN array_to_string(acl, '~')::varchar;
@@ -70,18 +76,10 @@ $$;
 CREATE OR REPLACE FUNCTION velodrome.show_tables(database text, schema text)
 RETURNS TABLE (database_name varchar, schema_name varchar, table_name varchar, table_type varchar, table_acl varchar, remarks varchar, owner varchar,
     last_altered_time timestamp, last_modified_time timestamp, dist_style varchar, table_subtype varchar)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM velodrome.this_database(database), velodrome.check_schema(schema);
-    RETURN QUERY SELECT * FROM velodrome.show_all_tables(database) a WHERE a.schema_name = schema;
-END $$;
-
-CREATE OR REPLACE FUNCTION velodrome.check_schema(name text) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = name AND nspname NOT IN ('velodrome', 'pg_velodrome_rls')) THEN
-        RAISE EXCEPTION 'schema "%" does not exist', name USING ERRCODE = '3F000';
-    END IF;
-END $$;
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM velodrome.show_all_tables(database) a WHERE a.schema_name = schema
+$$;
+DROP FUNCTION IF EXISTS velodrome.check_schema(text);
 
 -- A relation by the parts of its name; without a schema, by the search path.
 CREATE OR REPLACE FUNCTION velodrome.shown_relation(database text, schema text, relation text) RETURNS oid LANGUAGE plpgsql STABLE AS $$
@@ -96,6 +94,13 @@ BEGIN
     END IF;
     RETURN found;
 END $$;
+-- The same for SHOWs that list something: one that is not there has none of it.
+CREATE OR REPLACE FUNCTION velodrome.listed_relation(database text, schema text, relation text) RETURNS oid LANGUAGE sql STABLE
+RETURN CASE
+    WHEN to_regclass(CASE WHEN schema IS NULL THEN format('%I', relation) ELSE format('%I.%I', schema, relation) END) IS NULL
+        OR schema IN ('velodrome', 'pg_velodrome_rls') THEN 0::oid
+    ELSE velodrome.shown_relation(database, schema, relation)
+END;
 
 CREATE OR REPLACE FUNCTION velodrome.shown_encoding(relation oid, name text, type oid) RETURNS varchar LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -138,7 +143,7 @@ CREATE OR REPLACE FUNCTION velodrome.show_columns(database text, schema text, re
 RETURNS TABLE (database_name varchar, schema_name varchar, table_name varchar, column_name varchar, ordinal_position int, column_default varchar,
     is_nullable varchar, data_type varchar, character_maximum_length int, numeric_precision int, numeric_scale int, remarks varchar,
     sort_key_type varchar, sort_key int, dist_key int, encoding varchar, "collation" varchar)
-LANGUAGE sql STABLE AS $$ SELECT * FROM velodrome.show_all_columns(database, velodrome.shown_relation(database, schema, relation)) $$;
+LANGUAGE sql STABLE AS $$ SELECT * FROM velodrome.show_all_columns(database, velodrome.listed_relation(database, schema, relation)) $$;
 
 CREATE OR REPLACE FUNCTION velodrome.show_primary_keys(database text, schema text, relation text)
 RETURNS TABLE (database_name varchar, schema_name varchar, table_name varchar, pk_name varchar, column_name varchar, key_seq int)
@@ -146,7 +151,7 @@ LANGUAGE sql STABLE AS $$
     SELECT current_database()::varchar, n.nspname::varchar, c.relname::varchar, coalesce(k.name, c.relname || '_pkey')::varchar, u.name::varchar, u.place::int
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN velodrome.constraint_notes k ON k.relid = c.oid AND k.kind = 'primary key', unnest(k.columns) WITH ORDINALITY u (name, place)
-    WHERE c.oid = velodrome.shown_relation(database, schema, relation) ORDER BY u.place
+    WHERE c.oid = velodrome.listed_relation(database, schema, relation) ORDER BY u.place
 $$;
 
 -- One row per column of each foreign key; what the keys refer to is found by its name.
@@ -171,7 +176,7 @@ RETURNS TABLE (pk_database_name varchar, pk_schema_name varchar, pk_table_name v
 LANGUAGE sql STABLE AS $$
     SELECT pk_database_name, pk_schema_name, pk_table_name, pk_column_name, fk_database_name, fk_schema_name, fk_table_name, fk_column_name,
         key_seq, fk_name, pk_name, NULL::int, NULL::int, NULL::int
-    FROM velodrome.foreign_keys() WHERE fk_relid = velodrome.shown_relation(database, schema, relation)
+    FROM velodrome.foreign_keys() WHERE fk_relid = velodrome.listed_relation(database, schema, relation)
 $$;
 CREATE OR REPLACE FUNCTION velodrome.show_exported_keys(database text, schema text, relation text)
 RETURNS TABLE (pk_database_name varchar, pk_schema_name varchar, pk_table_name varchar, pk_column_name varchar, fk_database_name varchar,
@@ -180,5 +185,5 @@ RETURNS TABLE (pk_database_name varchar, pk_schema_name varchar, pk_table_name v
 LANGUAGE sql STABLE AS $$
     SELECT pk_database_name, pk_schema_name, pk_table_name, pk_column_name, fk_database_name, fk_schema_name, fk_table_name, fk_column_name,
         key_seq, fk_name, pk_name, NULL::int, NULL::int, NULL::int
-    FROM velodrome.foreign_keys() WHERE pk_relid = velodrome.shown_relation(database, schema, relation)
+    FROM velodrome.foreign_keys() WHERE pk_relid = velodrome.listed_relation(database, schema, relation)
 $$;

@@ -96,22 +96,20 @@ $$;
 CREATE OR REPLACE FUNCTION velodrome.show_grants_on_table(database text, schema text, relation text)
 RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
     identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
-LANGUAGE sql STABLE AS $$ SELECT * FROM velodrome.show_all_grants(database, velodrome.shown_relation(database, schema, relation)) $$;
+LANGUAGE sql STABLE AS $$ SELECT * FROM velodrome.show_all_grants(database, velodrome.listed_relation(database, schema, relation)) $$;
 CREATE OR REPLACE FUNCTION velodrome.show_grants_on_schema(database text, schema text)
 RETURNS TABLE (database_name varchar, schema_name varchar, object_type varchar, privilege_type varchar, identity_id int,
     identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM velodrome.check_schema(schema);
-    RETURN QUERY SELECT velodrome.this_database(database), n.nspname::varchar, g.* FROM pg_namespace n, velodrome.grants(n.nspacl, 'SCHEMA', 'SCHEMA') g WHERE n.nspname = schema;
-END $$;
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT velodrome.this_database(database), n.nspname::varchar, g.* FROM pg_namespace n, velodrome.grants(n.nspacl, 'SCHEMA', 'SCHEMA') g WHERE n.nspname = schema
+$$;
 CREATE OR REPLACE FUNCTION velodrome.show_grants_on_database(database text)
 RETURNS TABLE (database_name varchar, object_type varchar, privilege_type varchar, identity_id int,
     identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT d.datname::varchar, g.object_type, CASE g.privilege_type WHEN 'TEMPORARY' THEN 'TEMP' WHEN 'CONNECT' THEN 'USAGE' ELSE g.privilege_type END::varchar,
         g.identity_id, g.identity_name, g.identity_type, g.admin_option, g.privilege_scope, g.grantor_name
-    FROM pg_database d, velodrome.grants(d.datacl, 'DATABASE', 'DATABASE') g WHERE d.datname = velodrome.check_database(database)
+    FROM pg_database d, velodrome.grants(d.datacl, 'DATABASE', 'DATABASE') g WHERE d.datname = (SELECT velodrome.check_database(x.datname) FROM pg_database x WHERE x.datname = database)
 $$;
 CREATE OR REPLACE FUNCTION velodrome.routine_grants(routine oid, kind text)
 RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
@@ -149,7 +147,7 @@ RETURNS TABLE (database_name varchar, schema_name varchar, table_name varchar, c
 LANGUAGE sql STABLE AS $$
     SELECT current_database()::varchar, n.nspname::varchar, c.relname::varchar, a.attname::varchar, g.*
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0,
-    velodrome.grants(a.attacl, 'COLUMN', 'COLUMN') g WHERE c.oid = velodrome.shown_relation(database, schema, relation) ORDER BY a.attnum
+    velodrome.grants(a.attacl, 'COLUMN', 'COLUMN') g WHERE c.oid = velodrome.listed_relation(database, schema, relation) ORDER BY a.attnum
 $$;
 
 -- What a constraint is called that was given no name.

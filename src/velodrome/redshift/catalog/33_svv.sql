@@ -49,21 +49,21 @@ SELECT current_database()::text AS table_catalog, nspname::text AS table_schema,
 FROM velodrome.relation_columns;
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_TABLES.html
-CREATE VIEW pg_catalog.svv_redshift_tables AS
+CREATE VIEW velodrome.here_svv_redshift_tables AS
 SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name, relname::varchar(128) AS table_name,
     replace(table_type, 'BASE TABLE', 'TABLE')::varchar(128) AS table_type, velodrome.acl_text(relacl)::varchar(128) AS table_acl,
     obj_description(oid, 'pg_class')::varchar(128) AS remarks, pg_get_userbyid(relowner)::varchar(128) AS table_owner
 FROM velodrome.relations WHERE relkind <> 'f';
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_ALL_TABLES.html
-CREATE VIEW pg_catalog.svv_all_tables AS
+CREATE VIEW velodrome.here_svv_all_tables AS
 SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name, relname::varchar(128) AS table_name,
     velodrome.acl_text(relacl)::varchar(128) AS table_acl, replace(table_type, 'BASE TABLE', 'TABLE')::varchar(128) AS table_type,
     obj_description(oid, 'pg_class')::varchar(256) AS remarks
 FROM velodrome.relations;
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_COLUMNS.html
-CREATE VIEW pg_catalog.svv_redshift_columns AS
+CREATE VIEW velodrome.here_svv_redshift_columns AS
 SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name, relname::varchar(128) AS table_name,
     attname::varchar(128) AS column_name, attnum::int AS ordinal_position, velodrome.type_name(atttypid, atttypmod, true)::varchar(32) AS data_type,
     column_default::varchar(4000) AS column_default, (CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END)::varchar(3) AS is_nullable,
@@ -74,7 +74,7 @@ SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) 
 FROM velodrome.relation_columns WHERE relkind <> 'f';
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_ALL_COLUMNS.html
-CREATE VIEW pg_catalog.svv_all_columns AS
+CREATE VIEW velodrome.here_svv_all_columns AS
 SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name, relname::varchar(128) AS table_name,
     attname::varchar(128) AS column_name, attnum::int AS ordinal_position, column_default::varchar(4000) AS column_default,
     (CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END)::varchar(3) AS is_nullable, velodrome.type_name(atttypid, atttypmod)::varchar(128) AS data_type,
@@ -82,16 +82,16 @@ SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) 
 FROM velodrome.relation_columns;
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_SCHEMAS.html
-CREATE VIEW pg_catalog.svv_redshift_schemas AS
+CREATE VIEW velodrome.here_svv_redshift_schemas AS
 SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name, nspowner::int AS schema_owner,
     'local'::varchar(16) AS schema_type, velodrome.acl_text(nspacl)::varchar(128) AS schema_acl, ''::varchar(128) AS schema_option
 FROM velodrome.pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_' AND velodrome.sees_schema(oid, nspowner);
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_ALL_SCHEMAS.html
-CREATE VIEW pg_catalog.svv_all_schemas AS
+CREATE VIEW velodrome.here_svv_all_schemas AS
 SELECT database_name, schema_name, schema_owner, schema_type::varchar(128) AS schema_type, schema_acl,
     NULL::varchar(128) AS source_database, schema_option::varchar(256) AS schema_option
-FROM pg_catalog.svv_redshift_schemas;
+FROM velodrome.here_svv_redshift_schemas;
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_DATABASES.html
 CREATE VIEW pg_catalog.svv_redshift_databases AS
@@ -101,7 +101,7 @@ SELECT datname::varchar(128) AS database_name, datdba::int AS database_owner, 'l
 FROM velodrome.pg_database WHERE NOT datistemplate;
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_FUNCTIONS.html
-CREATE VIEW pg_catalog.svv_redshift_functions AS
+CREATE VIEW velodrome.here_svv_redshift_functions AS
 SELECT current_database()::varchar(128) AS database_name, n.nspname::varchar(128) AS schema_name, p.proname::varchar(128) AS function_name,
     (CASE p.prokind WHEN 'a' THEN 'AGGREGATE FUNCTION' WHEN 'p' THEN 'STORED PROCEDURE' ELSE 'REGULAR FUNCTION' END)::varchar(128)
         AS function_type,
@@ -109,6 +109,38 @@ SELECT current_database()::varchar(128) AS database_name, n.nspname::varchar(128
 FROM pg_proc p JOIN velodrome.pg_namespace n ON n.oid = p.pronamespace
 WHERE pg_has_role(p.proowner, 'USAGE') OR has_function_privilege(p.oid, 'EXECUTE') OR velodrome.is_superuser();
 
-GRANT SELECT ON pg_catalog.svv_tables, pg_catalog.svv_columns, pg_catalog.svv_redshift_tables, pg_catalog.svv_all_tables,
-    pg_catalog.svv_redshift_columns, pg_catalog.svv_all_columns, pg_catalog.svv_redshift_schemas, pg_catalog.svv_all_schemas,
-    pg_catalog.svv_redshift_databases, pg_catalog.svv_redshift_functions TO PUBLIC;
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_TABLES.html
+CREATE VIEW pg_catalog.svv_redshift_tables AS SELECT * FROM velodrome.here_svv_redshift_tables;
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_ALL_TABLES.html
+CREATE VIEW pg_catalog.svv_all_tables AS SELECT * FROM velodrome.here_svv_all_tables;
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_COLUMNS.html
+CREATE VIEW pg_catalog.svv_redshift_columns AS SELECT * FROM velodrome.here_svv_redshift_columns;
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_ALL_COLUMNS.html
+CREATE VIEW pg_catalog.svv_all_columns AS SELECT * FROM velodrome.here_svv_all_columns;
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_SCHEMAS.html
+CREATE VIEW pg_catalog.svv_redshift_schemas AS SELECT * FROM velodrome.here_svv_redshift_schemas;
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_ALL_SCHEMAS.html
+CREATE VIEW pg_catalog.svv_all_schemas AS SELECT * FROM velodrome.here_svv_all_schemas;
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_FUNCTIONS.html
+CREATE VIEW pg_catalog.svv_redshift_functions AS SELECT * FROM velodrome.here_svv_redshift_functions;
+-- These show every database that the user may enter. One that a query's condition on database_name leaves out is not asked.
+DO $$
+DECLARE
+    view text;
+    columns text;
+    names text;
+BEGIN
+    FOREACH view IN ARRAY ARRAY[
+        'svv_redshift_tables', 'svv_all_tables', 'svv_redshift_columns', 'svv_all_columns', 'svv_redshift_schemas', 'svv_all_schemas',
+        'svv_redshift_functions'
+    ] LOOP
+        SELECT string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum),
+            string_agg('answer.' || quote_ident(attname), ', ' ORDER BY attnum) FILTER (WHERE attnum > 1)
+            INTO columns, names FROM pg_attribute WHERE attrelid = ('velodrome.here_' || view)::regclass AND attnum > 0;
+        EXECUTE format('CREATE OR REPLACE VIEW pg_catalog.%1$I AS SELECT * FROM velodrome.here_%1$s UNION ALL
+            SELECT d.datname::varchar(128), %2$s FROM velodrome.databases d, LATERAL velodrome.answer_of(d.datname, %3$L, NULL) AS answer (%4$s)
+            WHERE d.datname <> current_database()', view, names, 'here_' || view, columns);
+        EXECUTE format('GRANT SELECT ON pg_catalog.%1$I, velodrome.here_%1$s TO PUBLIC', view);
+    END LOOP;
+END $$;
+GRANT SELECT ON pg_catalog.svv_tables, pg_catalog.svv_columns, pg_catalog.svv_redshift_databases TO PUBLIC;

@@ -12,9 +12,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from velodrome.redshift.sql.refuse import UNSUPPORTED, Refused
 from velodrome.redshift.sql.tokens import QUOTED, WORD, Edit, Token, identifier, literal, vocabulary, words
 
 _THREE_PARTS = re.compile(r"""[\w"]\.[\w"][^.\s]*\.[\w"]""")
+_SCHEMA_OF = re.compile(r"""\bSCHEMA\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?:"[^"]*"|[\w$]+)\s*(?:\.|,)""", re.IGNORECASE)
 _READING = vocabulary("SELECT WITH INSERT UPDATE DELETE MERGE CREATE EXPLAIN DECLARE (")
 _END_OF_FROM = vocabulary(
     "WHERE GROUP HAVING ORDER LIMIT OFFSET UNION INTERSECT EXCEPT MINUS QUALIFY ON USING SET WHEN"
@@ -24,8 +26,39 @@ _NO_ALIAS = _END_OF_FROM | vocabulary("JOIN INNER LEFT RIGHT FULL CROSS NATURAL 
 
 
 def may_be_in(sql: str) -> bool:
-    """Whether a text has a name of three parts, as far as a glance tells."""
-    return _THREE_PARTS.search(sql) is not None
+    """Whether a text has a name with a database in front, as far as a glance tells."""
+    return _THREE_PARTS.search(sql) is not None or _SCHEMA_OF.search(sql) is not None
+
+
+_ABOUT_SCHEMAS = vocabulary("CREATE DROP ALTER GRANT REVOKE COMMENT")
+
+
+def own_schemas(tokens: Sequence[Token], database: str) -> list[Edit]:
+    """Edits that take the session's own database from in front of a schema: CREATE SCHEMA dev.s.
+
+    The server inside takes a database only where a schema has a table behind it. Raises Refused for another database,
+    in the server's own words for a table's.
+    """
+    if tokens[0].word not in _ABOUT_SCHEMAS:
+        return []
+    edits: list[Edit] = []
+    for at, token in enumerate(tokens):
+        if token.word != "SCHEMA" or words(tokens, at - 1, "."):
+            continue
+        name = at + 1
+        while name < len(tokens) and tokens[name].word in ("IF", "NOT", "EXISTS"):
+            name += 1
+        while _parts(tokens, name) == 2:
+            if tokens[name].value != database:
+                named = f"{tokens[name].value}.{tokens[name + 2].value}"
+                raise Refused(
+                    UNSUPPORTED, f'cross-database references are not implemented: "{named}"', tokens[name].start
+                )
+            edits.append(Edit(tokens[name].start, tokens[name + 2].start, ""))
+            name += 4 if words(tokens, name + 3, ",") else 3
+            if not words(tokens, name - 1, ","):
+                break
+    return edits
 
 
 def references(tokens: Sequence[Token], database: str) -> tuple[list[Edit], str]:

@@ -68,7 +68,8 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
     if at < len(tokens):
         raise refuse.syntax_error(tokens[at])
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    called = f"velodrome.{function}({', '.join(arguments)})"
+    asked = "asked_" if names and function != "show_grants_on_database" else ""  # a database may be named
+    called = f"velodrome.{asked}{function}({', '.join(arguments)})"
     return Statement(f"SELECT * FROM {called}{where}{limit}")  # noqa: S608 (literals and names of the table above)
 
 

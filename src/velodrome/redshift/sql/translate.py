@@ -114,8 +114,9 @@ def _translate(sql: str, database: str) -> tuple[Statement, ...]:
 
 
 def _read_elsewhere(sql: str, tokens: Sequence[Token], database: str) -> Statement | None:
-    """A statement that reads another database's tables; None for one that does not."""
+    """A statement that names its own database, or reads another's tables; None for one that does neither."""
     edits, before = other_database.references(tokens, database)
+    edits += other_database.own_schemas(tokens, database)
     if not edits:
         return None
     text = apply(sql, tokens[0].start, tokens[-1].end, edits)

@@ -25,22 +25,22 @@ REFRESH MATERIALIZED VIEW "s"."mv" /*velodrome-view:{"name": "\"s\".\"mv\"", "sc
 -- SHOW is asked of a function; names and patterns may be parameters
 SHOW TABLES FROM SCHEMA $1.$2 LIKE $3
 -- =>
-SELECT * FROM velodrome.show_tables($1::text, $2::text) WHERE table_name LIKE $3::text
+SELECT * FROM velodrome.asked_show_tables($1::text, $2::text) WHERE table_name LIKE $3::text
 
 -- names in front may be left out, and are kept in lower case
 SHOW COLUMNS FROM TABLE "Public".T LIMIT 3
 -- =>
-SELECT * FROM velodrome.show_columns(NULL, 'public', 't') LIMIT 3
+SELECT * FROM velodrome.asked_show_columns(NULL, 'public', 't') LIMIT 3
 
 -- the filters of drivers
 SHOW TABLES FROM DATABASE $1 DRIVER_TOKEN 'x' WHERE SCHEMA_NAME LIKE $2 AND TABLE_NAME LIKE $3
 -- =>
-SELECT * FROM velodrome.show_all_tables($1::text) WHERE schema_name LIKE $2::text AND table_name LIKE $3::text
+SELECT * FROM velodrome.asked_show_all_tables($1::text) WHERE schema_name LIKE $2::text AND table_name LIKE $3::text
 
 -- parameters of a routine
 SHOW PARAMETERS OF PROCEDURE dev.s.p(integer, character varying) LIKE 'x%'
 -- =>
-SELECT * FROM velodrome.show_procedure_parameters('dev', 's', 'p', ARRAY['integer', 'character varying']::text[]) WHERE parameter_name LIKE 'x%'
+SELECT * FROM velodrome.asked_show_procedure_parameters('dev', 's', 'p', ARRAY['integer', 'character varying']::text[]) WHERE parameter_name LIKE 'x%'
 
 -- rows are moved by an event trigger, behind a change that changes nothing
 ALTER TABLE s.a APPEND FROM b FILLTARGET
