@@ -14,12 +14,13 @@ from typing import Any
 from urllib.request import urlopen
 
 import boto3
+import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from velodrome.awsapi import profile as profiles
-from velodrome.runtime import health
+from velodrome.runtime import health, install
 from velodrome.runtime.health import NotHealthy
 from velodrome.settings import Settings, service_environ
 from velodrome.testing import RunningService, free_port, own_settings, run_service, wait_until
@@ -49,7 +50,8 @@ def client(settings: Settings, **changes: Any) -> Any:
         "aws_secret_access_key": profile.secret_access_key,
         "config": Config(retries={"total_max_attempts": 1}),
     }
-    return boto3.client("emr-serverless", **(given | changes))
+    session = boto3.session.Session(botocore_session=changes.pop("session", None))
+    return session.client("emr-serverless", **(given | changes))
 
 
 def create(emr: Any, **changes: Any) -> str:
@@ -162,6 +164,33 @@ def test_what_was_given_comes_back(emr: Any) -> None:
     )
     assert application["createdAt"] <= application["updatedAt"]
     assert reply["ResponseMetadata"]["RequestId"]
+
+
+def test_what_a_job_was_given_comes_back(service: RunningService) -> None:
+    session = botocore.session.Session()
+    # The service's own model: the tests' SDK may be an older one.
+    (data,) = service.settings.installs.glob("emr-serverless/lib/python3*/site-packages/botocore/data")
+    session.set_config_variable("data_path", str(data))
+    emr = client(service.settings, session=session)
+    network = {"subnetIds": ["subnet-0123456789abcdef0"], "securityGroupIds": ["sg-0123456789abcdef0"]}
+    application = create(emr, networkConfiguration=network)
+    given = {
+        "flexExecution": {"enabled": True},
+        "mode": "BATCH",
+        "name": "flexible",
+        "retryPolicy": {"maxAttempts": 2},
+        "executionTimeoutMinutes": 7,
+        "tags": {"a": "b"},
+        "executionIamPolicy": {"policyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]},
+        "configurationOverrides": {"monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": "s3://b/l"}}},
+    }
+    job = start_job(emr, application, **given)["jobRunId"]
+    run = emr.get_job_run(applicationId=application, jobRunId=job)["jobRun"]
+    assert given.items() <= run.items()
+    assert run["networkConfiguration"] == network
+    (summary,) = emr.list_job_runs(applicationId=application)["jobRuns"]
+    attempts = emr.list_job_run_attempts(applicationId=application, jobRunId=job)["jobRunAttempts"]
+    assert [one["flexExecution"] for one in (summary, *attempts)] == [{"enabled": True}] * (1 + len(attempts))
 
 
 def test_client_token(emr: Any) -> None:
@@ -393,13 +422,42 @@ def test_states_group_a_list(emr: Any) -> None:
     assert [entry["id"] for entry in listed if entry["id"] in (one, two, three)] == [two, three, one]
 
 
-def test_a_release_that_is_not_installed(emr: Any) -> None:
-    message = "Release label emr-7.0.0 is not installed in Velodrome: run `velodrome emr install emr-7.0.0`"
-    with refused("ValidationException", 400, message):
-        create(emr, releaseLabel="emr-7.0.0")
-    application = create(emr)
-    with refused("ValidationException", 400, message):
-        emr.update_application(applicationId=application, releaseLabel="emr-7.0.0")
+def test_a_release_that_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried when an application wants it; here no package index answers."""
+    settings = own_settings(tmp_path)
+    for name in ("emr-serverless", "spark"):
+        install.ensure(name, settings, print)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{free_port()}/simple")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    installs = tmp_path / "installs"
+    installs.mkdir()
+    for name in ("spark", "jars", "emr-serverless"):
+        (installs / name).symlink_to(settings.installs / name)
+    with run_service(
+        "emr-serverless", tmp_path, Settings({**settings, "VELODROME_INSTALLS": str(installs)})
+    ) as running:
+        emr = client(running.settings)
+        made, changed = create(emr, releaseLabel="emr-7.0.0"), create(emr)
+        application = emr.get_application(applicationId=made)["application"]
+        assert application["state"] == "CREATING"
+        assert application["stateDetails"].startswith("emr-7.0.0 is being installed: ")
+        with refused(
+            "ValidationException",
+            400,
+            f"Application {made} must be in one of the following statuses [CREATED, STOPPED]. Current status: CREATING",
+        ):
+            start_job(emr, made)
+        emr.update_application(applicationId=changed, releaseLabel="emr-7.0.0")
+        for id in (made, changed):
+            wait_until("the installer to give up", lambda id=id: state(emr, id) == "TERMINATED", 60)
+            details = emr.get_application(applicationId=id)["application"]["stateDetails"]
+            assert details.startswith(
+                "Release label emr-7.0.0 could not be installed: could not install spark-3.5.0-delta-3.0.0 "
+                "(from the table of releases):"
+            )
+            assert "Connection refused" in details
+        assert not (installs / "spark-3.5.0-delta-3.0.0" / ".stamp").exists()
 
 
 def test_the_service_alone(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import evidence
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from emr_serverless_ports import AUTHORIZATION, PY4J, SASL, refusals
 from emr_serverless_sessions import Stack as Sessions
 from emr_serverless_stack import BUCKET, JOB_LIMIT, Stack, running_stack
 from playwright.sync_api import Page, sync_playwright
@@ -308,6 +309,17 @@ def test_a_session(stack: Stack, page: Page) -> None:
     assert "SparkConnectServer" in page.request.get(f"{base_url}logs/SPARK_DRIVER/stderr.gz").text()
 
 
+def test_who_has_no_secret_gets_nothing_from_a_jobs_ports(stack: Stack, tmp_path: Path) -> None:
+    go_on = pipe(tmp_path)
+    job = stack.start(SPARK, str(go_on))
+    wait_for_spark(stack, job)
+    with visitor() as browser:  # its pages answer at once from then on
+        assert browser.get(dashboard(stack, job)).status_code == 200
+    assert refusals(job) >= {SASL, AUTHORIZATION, PY4J}
+    with go_on.open("r+b", buffering=0):
+        assert stack.wait(job)["state"] == "SUCCESS"
+
+
 def test_executors_that_are_processes(tmp_path: Path) -> None:
     with running_stack(tmp_path, {"EMR_SERVERLESS_EXECUTORS": "processes"}) as stack:
         go_on = pipe(tmp_path)
@@ -319,6 +331,7 @@ def test_executors_that_are_processes(tmp_path: Path) -> None:
             assert str(browser.get(url).url) == f"{base(url)}jobs/"
             executors = browser.get(f"{base(url)}api/v1/applications/{job}/executors").json()
             assert {"driver", "0"} <= {one["id"] for one in executors}
+            assert refusals(job) >= {SASL, AUTHORIZATION, PY4J}
             with go_on.open("r+b", buffering=0):
                 assert stack.wait(job)["state"] == "SUCCESS"
             assert str(browser.get(url).url) == f"{base(url)}history/{job}/jobs/"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
+import re
+import resource
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 from emr_serverless_stack import BUCKET, ENDED, JOB_LIMIT, WAIT, Stack, processes, running_stack
 
+from velodrome.emr_serverless.spark.machine import Machine
 from velodrome.testing import start_service, wait_until
 
 # A driver and an executor of the smallest size.
@@ -327,3 +332,81 @@ def test_executors_as_processes(tmp_path: Path) -> None:
         found = own.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
         assert [entry["Key"].removeprefix(prefix) for entry in found] == ["1/stderr.gz", "1/stdout.gz"]
         wait_until("its processes to end", lambda: not processes(job))
+
+
+# Takes its own log away, and fails.
+WITHOUT_A_LOG = """
+import os, sys
+log = os.readlink(f"/proc/{os.getppid()}/fd/2")
+os.unlink(log)
+os.mkdir(log)
+sys.exit(7)
+"""
+
+
+def test_a_run_whose_log_cannot_be_opened_ends(stack: Stack) -> None:
+    application = stack.create(schedulerConfiguration={"maxConcurrentRuns": 1})
+    own = Stack(stack.settings, stack.emr_service, stack.s3, stack.emr, application)
+    place = own.log_folder("x").parents[1]
+    place.parent.mkdir(parents=True)
+    place.write_text("no folder", encoding="utf-8")
+    run = own.wait(own.start("print(1)"))
+    assert run["state"] == "FAILED"
+    assert run["stateDetails"].startswith(
+        "Job failed, please check complete logs in configured logging destination. [Errno 20] Not a directory: "
+    )
+    place.unlink()
+    run = own.wait(own.start("import sys; sys.exit(3)"))  # the one slot is free
+    assert "ExitCode: 3." in run["stateDetails"]
+
+
+def test_a_run_whose_log_cannot_be_noted_in_ends(stack: Stack) -> None:
+    run = stack.wait(job := stack.start(WITHOUT_A_LOG, configurationOverrides=monitored("without")))
+    assert (run["state"], run["stateDetails"].partition(" Last")[0]) == (
+        "FAILED",
+        "Job failed, please check complete logs in configured logging destination. ExitCode: 7.",
+    )
+    assert (stack.log_folder(job) / "stderr").is_dir()
+
+
+def test_a_run_that_ends_while_nothing_can_be_written(stack: Stack) -> None:
+    job = stack.start(WAIT)
+    stack.wait(job, "RUNNING")
+    wait_until("the job to wait", lambda: "waiting" in stack.log(job, "stdout"), JOB_LIMIT)
+    service = stack.emr_service.process.pid
+    before = resource.prlimit(service, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    try:
+        for process in processes(job):
+            os.kill(process, signal.SIGKILL)
+        scratch = stack.settings.home / "data" / "emr-serverless" / "scratch" / f"{job}-1"
+        wait_until("the attempt to end", lambda: not scratch.exists())
+        assert stack.run(job)["state"] == "RUNNING"
+    finally:
+        resource.prlimit(service, resource.RLIMIT_FSIZE, before)
+    run = stack.wait(job)
+    assert run["state"] == "FAILED"
+    assert "ExitCode: -9." in run["stateDetails"]
+
+
+# Takes more and more memory, up to 4 GB, and never ends by itself.
+GREEDY = """
+import threading
+kept = [b"x" * 2**27 for _ in range(32)]
+threading.Event().wait()
+"""
+
+
+def test_a_job_that_takes_more_memory_than_it_has(stack: Stack) -> None:
+    job = stack.start(GREEDY, sparkSubmitParameters="--driver-memory 512m")
+    run = stack.wait(job)
+    # 512 MB, and the least overhead of a driver and of an executor: 384 MB each.
+    limit = (512 + 384 + max(384, 96 * Machine.here().cores)) / 1024
+    assert run["state"] == "FAILED"
+    assert re.fullmatch(
+        "Job failed, please check complete logs in configured logging destination. ExitCode: 137. Last few exceptions: "
+        rf"the driver was killed for exceeding its memory limit: [1-3]\.\d GB of {limit:.1f} GB used. "
+        "Consider boosting spark.driver.memory or spark.driver.memoryOve.*",
+        run["stateDetails"],
+    )
+    assert "EMR Serverless: the driver was killed for exceeding its memory limit: " in stack.log(job, "stderr")
+    wait_until("its processes to end", lambda: not processes(job))

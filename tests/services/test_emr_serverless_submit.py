@@ -10,13 +10,14 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import venv_pack
 from emr_serverless_stack import BUCKET, ROLE, Stack, running_stack
 
 from velodrome.emr_serverless.spark.releases import find
-from velodrome.runtime.install import ensure_release
+from velodrome.testing import wait_until
 
 _FAILED = "Job failed, please check complete logs in configured logging destination."
 EARLIER = "emr-7.12.0"
@@ -360,11 +361,16 @@ def test_levels_of_the_logs(stack: Stack) -> None:
 
 
 def test_an_earlier_release(stack: Stack) -> None:
-    release = find(EARLIER)
-    ensure_release(release, stack.settings, print)
-    assert not ensure_release(release, stack.settings, print)
     put(stack, "earlier/in/rows.csv", b"k,n\na,1\nb,2\n")
     application = stack.create(releaseLabel=EARLIER)
+
+    def look() -> dict[str, Any]:
+        return dict(stack.emr.get_application(applicationId=application)["application"])
+
+    # It is installed when an application wants it, unless it is there.
+    wait_until("the release to be installed", lambda: look()["state"] != "CREATING", 900)
+    assert look()["state"] == "CREATED", look()["stateDetails"]
+    assert find(EARLIER).installed(stack.settings.installs)
     other = Stack(stack.settings, stack.emr_service, stack.s3, stack.emr, application)
     job = other.start(
         EARLIER_RELEASE,

@@ -15,7 +15,7 @@ from velodrome.emr_serverless.jobs.plans import may_retry, timeout_minutes
 from velodrome.emr_serverless.spark.machine import Machine
 from velodrome.emr_serverless.spark.resources import Resources, Workers
 
-GB = 2**30
+GB, MB = 2**30, 2**20
 SERVICE = Service("emr-serverless")
 ERRORS = [one for one in ServiceError.__subclasses__() if one.__module__ == errors.__name__]
 
@@ -66,8 +66,14 @@ def test_a_share_of_the_machine() -> None:
     share = machine.share({"spark.driver.memory": "6g"})
     assert (share.heap, share.cores) == (4 * GB, 2)
     assert share.notes == ("spark.driver.memory 6g is scaled down to 4096m, half of this machine's memory",)
-    assert (machine.limits.runs, machine.limits.memory) == (4, 6 * GB)
+    assert (machine.limits.runs, machine.limits.memory) == (3, 6 * GB)
     assert Machine(cores=8, memory=2 * GB).limits.runs == 1
+    # The overheads of a driver and of an executor, at least 384 MB each; an executor's cores have a Python each.
+    assert machine.share({}).overhead == 768 * MB
+    assert Machine(cores=8, memory=64 * GB).share({}).overhead == (384 + 8 * 96) * MB
+    settings = {"spark.driver.memoryOverhead": "1g", "spark.executor.memoryOverheadFactor": "0.5"}
+    assert machine.share(settings | {"spark.executor.pyspark.memory": "512m"}).overhead == (1024 + 512 + 512) * MB
+    assert machine.share({"spark.driver.memoryOverhead": "20g"}).memory == 6 * GB
 
 
 def test_a_share_that_is_refused() -> None:

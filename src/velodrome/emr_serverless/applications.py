@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from . import checks
 from .errors import ConflictException, ResourceNotFoundException, ValidationException
+from .spark import releases
 from .store import Application, Store, same_request
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,17 @@ class PreInitialized(Protocol):
         """End them."""
 
 
+class Installer(Protocol):
+    """Installs releases in the background."""
+
+    @property
+    def possible(self) -> bool:
+        """Whether it can."""
+
+    def begin(self, label: str, tell: Callable[[str], None], ended: Callable[[str | None], None]) -> None:
+        """Install a release; `tell` hears what is done, `ended` once why that failed, or None."""
+
+
 class NoWorkers:
     """Applications without pre-initialized workers: they are started at once."""
 
@@ -50,13 +62,22 @@ class NoWorkers:
 class Applications:
     """The applications of one account and region."""
 
-    def __init__(self, store: Store, region: str, account: str, installs: Path, workers: PreInitialized) -> None:
-        """`installs` is the folder with the releases' Sparks."""
+    def __init__(
+        self,
+        store: Store,
+        region: str,
+        account: str,
+        installs: Path,
+        workers: PreInitialized,
+        installer: Installer | None = None,
+    ) -> None:
+        """`installs` is the folder with the releases' Sparks; without an `installer` there are no others."""
         self._store = store
         self._region = region
         self._account = account
         self._installs = installs
         self._workers = workers
+        self._installer = installer
         # Who else keeps an application from being stopped; each names what is active.
         self.users: list[Callable[[str], Sequence[str]]] = [self._active_job_runs]
 
@@ -66,7 +87,8 @@ class Applications:
 
     def create(self, parameters: Mapping[str, Any]) -> Application:
         """Make an application; the same token gives the same one."""
-        checks.check_application(parameters, self._installs)
+        checks.check_application(parameters)
+        ready = self._has(parameters["releaseLabel"])
         checks.check_tags(parameters.get("tags", {}))
         request = {name: value for name, value in parameters.items() if name not in ("clientToken", "tags")}
         with self._store.transaction():
@@ -75,9 +97,43 @@ class Applications:
             id = new_id()
             self._store.add_application(id, request, parameters.get("tags", {}), "CREATING")
             self.remember(_TOKENS, parameters, id)
-        self._store.set_application_state(id, "CREATED")
-        log.info("application %s created", id)
+        if ready:
+            self._store.set_application_state(id, "CREATED")
+            log.info("application %s created", id)
+        else:
+            self._install(id, parameters["releaseLabel"])
         return self.get(id)
+
+    def _has(self, label: str) -> bool:
+        """Whether a release is installed. Raises ValidationException if it is not and cannot be."""
+        release = releases.find(label)
+        if release.installed(self._installs) or self._installer is None or not self._installer.possible:
+            release.install(self._installs)
+            return True
+        return False
+
+    def _install(self, id: str, label: str) -> None:
+        """Have a release installed for an application, which is CREATING meanwhile."""
+
+        def tell(text: str) -> None:
+            with self._store.transaction():
+                if self.get(id).state == "CREATING":
+                    self._store.set_application_state(id, "CREATING", f"{label} is being installed: {text}")
+
+        def ended(problem: str | None) -> None:
+            with self._store.transaction():
+                if self.get(id).state == "CREATING":
+                    if problem is None:
+                        self._store.set_application_state(id, "CREATED")
+                    else:
+                        details = f"Release label {label} could not be installed: {problem}"
+                        self._store.set_application_state(id, "TERMINATED", details)
+            log.info("application %s: release %s: %s", id, label, problem or "installed")
+
+        if self._installer is None:
+            raise ValidationException(f"Release label {label} is not installed in Velodrome")
+        tell("waiting")
+        self._installer.begin(label, tell, ended)
 
     def known(self, scope: str, parameters: Mapping[str, Any]) -> str | None:
         """What was made with the request's client token, if this request is the one that it came with."""
@@ -123,9 +179,14 @@ class Applications:
                 name: value for name, value in parameters.items() if name not in ("applicationId", "clientToken")
             }
             request = {**application.request, **changes}
-            checks.check_application(request, self._installs)
+            checks.check_application(request)
+            ready = self._has(request["releaseLabel"])
             self._store.set_application_request(id, request)
+            if not ready:
+                self._store.set_application_state(id, "CREATING")
             self.remember(scope, parameters, id)
+        if not ready:
+            self._install(id, request["releaseLabel"])
         log.info("application %s updated: %s", id, ", ".join(sorted(changes)))
         return self.get(id)
 
@@ -209,8 +270,16 @@ class Applications:
             if application.state in ("STARTED", "STARTING") and checks.initial_capacity(application.request):
                 self._store.set_application_state(application.id, "STOPPED")
                 self.start(application.id)
+            elif application.state == "CREATING" and not self._has_or_fails(application):
+                self._install(application.id, application.request["releaseLabel"])
             elif settled := _SETTLED.get(application.state):
                 self._store.set_application_state(application.id, settled)
+
+    def _has_or_fails(self, application: Application) -> bool:
+        try:
+            return self._has(application.request["releaseLabel"])
+        except ValidationException:
+            return True  # its jobs will say so
 
     def _active_job_runs(self, id: str) -> Sequence[str]:
         return self._store.count_job_runs(id, ACTIVE_JOB_RUN_STATES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from .errors import ValidationException
@@ -51,12 +50,12 @@ _MONITORING: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def check_application(parameters: Mapping[str, Any], installs: Path) -> None:
-    """Refuse what an application cannot have; `parameters` are all that it will have, `installs` has the releases."""
+def check_application(parameters: Mapping[str, Any]) -> None:
+    """Refuse what an application cannot have; `parameters` are all that it will have."""
     kind = parameters["type"]
     if kind.upper() != "SPARK":
         raise ValidationException(f"Application type {kind} {_ABSENT}; only SPARK is")
-    releases.find(parameters["releaseLabel"]).install(installs)
+    releases.find(parameters["releaseLabel"])
     _refuse(parameters, _APPLICATION)
     _refuse(parameters.get("interactiveConfiguration", {}), _INTERACTIVE, "interactiveConfiguration.")
     _check_worker_types(parameters.get("workerTypeSpecifications"))

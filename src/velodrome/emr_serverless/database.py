@@ -6,7 +6,8 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ log = logging.getLogger(__name__)
 _JSON = ("request", "tags", "workers")
 # Changes with the tables. A file of another layout is begun anew: what it describes are runs of a laptop.
 _LAYOUT = 2
+# Given up when the disk is full, so that how runs ended can be noted even then.
+_RESERVE_BYTES = 2**20
+_AGAIN_SECONDS = 1.0
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 class Database:
@@ -24,6 +29,8 @@ class Database:
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
+        self._reserve = file.with_name("reserve")
+        self._keep_reserve()
         self._connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -48,13 +55,15 @@ class Database:
             if self._connection.in_transaction:
                 yield
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._give_room(error)
+                if self._connection.in_transaction:  # SQLite may have rolled it back itself
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def define(self, tables: str) -> None:
         """Make tables that are not there yet."""
@@ -86,7 +95,41 @@ class Database:
     def write(self, sql: str, values: Sequence[Any] = ()) -> bool:
         """Run a statement; whether it changed a row."""
         with self._lock:
-            return self._connection.execute(sql, values).rowcount > 0
+            try:
+                return self._connection.execute(sql, values).rowcount > 0
+            except sqlite3.Error as error:
+                self._give_room(error)
+                raise
+
+    def persist(self, write: Callable[[], None], give_up: Callable[[], bool]) -> None:
+        """Do what has to be written however long it takes, such as while the disk is full, or until it is given up."""
+        told = ""
+        while True:
+            try:
+                write()
+                break
+            except sqlite3.Error as error:
+                if told != str(error):
+                    told = str(error)
+                    log.warning("the state cannot be written, which is tried again: %s", error)
+                if give_up():
+                    return
+                time.sleep(_AGAIN_SECONDS)
+        self._keep_reserve()
+
+    def _give_room(self, error: BaseException) -> None:
+        # The low byte is the kind of an error: https://www.sqlite.org/rescode.html
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _FULL:
+            self._reserve.unlink(missing_ok=True)
+
+    def _keep_reserve(self) -> None:
+        if self._reserve.is_file():
+            return
+        try:
+            self._reserve.write_bytes(bytes(_RESERVE_BYTES))
+        except OSError as error:
+            log.warning("%s cannot be kept free: %s", self._reserve, error)
+            self._reserve.unlink(missing_ok=True)
 
     def answers(self) -> bool:
         """Whether the file can be read."""

@@ -69,6 +69,7 @@ def job_run_summary(run: JobRun, arn: str, created_by: str) -> dict[str, Any]:
         "attempt": run.attempt,
         "attemptCreatedAt": moment(run.attempt_created_at),
         "attemptUpdatedAt": moment(run.updated_at),
+        "flexExecution": run.request.get("flexExecution"),
     }
 
 

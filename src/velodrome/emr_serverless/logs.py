@@ -5,19 +5,22 @@ https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/logging.html
 
 from __future__ import annotations
 
-import gzip
 import logging
 import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from .compressed import Compressed
+from .credentials import RoleError
 from .objects import ObjectError, Objects
 
 log = logging.getLogger(__name__)
 _TAIL = 64 * 2**10
 _TRACEBACK = "Traceback (most recent call last):"
 _JAVA = re.compile(r'^(?:Exception in thread "[^"]*" |Caused by: )?((?:\w+\.)+\w*(?:Exception|Error)\b.*)$')
+# What deliveries of one job may send, in the long run.
+_BYTES_A_SECOND = 2 * 2**20
 _NAMES = ("stdout", "stderr")
 _DRIVER = "SPARK_DRIVER"
 
@@ -40,19 +43,27 @@ class DriverLogs:
             file.touch()
 
     def note(self, text: str) -> None:
-        """Write a line of the service's own into the driver's stderr."""
-        with self.stderr.open("a", encoding="utf-8") as stream:
-            stream.write(f"EMR Serverless: {text}\n")
+        """Write a line of the service's own into the driver's stderr; a disk that is full ends no run."""
+        try:
+            with self.stderr.open("a", encoding="utf-8") as stream:
+                stream.write(f"EMR Serverless: {text}\n")
+        except OSError as error:
+            log.warning("%s: %s (%s)", self.place, text, error)
 
     def last_exception(self) -> str | None:
         """The exception that the driver ended with: Python's from stdout, where Spark sends it, else Java's."""
-        return _python_exception(_tail(self.stdout)) or _java_exception(_tail(self.stderr))
+        try:
+            return _python_exception(_tail(self.stdout)) or _java_exception(_tail(self.stderr))
+        except OSError as error:
+            return f"the driver's log cannot be read: {error}"
 
 
 class Delivery:
     """Brings a driver's files to S3: again and again while they grow, and once more at the end.
 
-    `further` names other files to bring, each with its path below the job's place.
+    Objects of S3 cannot grow, so each is sent whole; what it has of before is neither read nor compressed again, and
+    the larger the objects are, the more seldom they are sent. `further` names other files to bring, each with its path
+    below the job's place.
     """
 
     def __init__(
@@ -69,6 +80,7 @@ class Delivery:
         self._interval = interval
         self._further = further
         self._sent: dict[str, tuple[int, int]] = {}
+        self._compressed: dict[str, Compressed] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._repeat, name=f"logs of {logs.place.name}", daemon=True)
 
@@ -81,34 +93,47 @@ class Delivery:
         self._ended.set()
         if self._thread.ident is not None:
             self._thread.join()
-        return self._bring()
+        try:
+            problem, _ = self._bring()
+        finally:
+            for compressed in self._compressed.values():
+                compressed.close()
+        return problem
 
     def _repeat(self) -> None:
-        failed = None
-        while not self._ended.wait(self._interval):
-            if (problem := self._bring()) != failed:
+        failed, pause = None, self._interval
+        while not self._ended.wait(pause):
+            problem, sent = self._bring()
+            pause = max(self._interval, sent / _BYTES_A_SECOND)
+            if problem != failed:
                 failed = problem
                 if problem:
                     log.warning("%s: %s", self._logs.place, problem)
 
-    def _bring(self) -> str | None:
-        files = [(file, f"{_DRIVER}/{file.name}.gz") for file in (self._logs.stdout, self._logs.stderr)]
+    def _bring(self) -> tuple[str | None, int]:
+        """Send what has changed; what went wrong, if something did, and how many bytes were sent."""
+        sent = 0
         try:
+            files = [(file, f"{_DRIVER}/{file.name}.gz") for file in (self._logs.stdout, self._logs.stderr)]
             for file, name in [*files, *self._further()]:
                 state = file.stat()
                 mark = (state.st_size, state.st_mtime_ns)
                 if self._sent.get(name) == mark:
                     continue
-                data = file.read_bytes()
-                self._objects.store(f"{self._uri}/{name}", _compressed(data) if name.endswith(".gz") else data)
+                sent += self._send(file, name)
                 self._sent[name] = mark
-        except (ObjectError, OSError) as error:
-            return str(error)
-        return None
+        except (ObjectError, RoleError, OSError) as error:
+            return str(error), sent
+        return None, sent
 
-
-def _compressed(data: bytes) -> bytes:
-    return gzip.compress(data, mtime=0)
+    def _send(self, file: Path, name: str) -> int:
+        uri = f"{self._uri}/{name}"
+        if not name.endswith(".gz"):
+            with file.open("rb") as stream:
+                return self._objects.store(uri, stream)
+        if name not in self._compressed:
+            self._compressed[name] = Compressed(file)
+        return self._objects.store(uri, self._compressed[name].grow())
 
 
 def _python_exception(text: str) -> str | None:

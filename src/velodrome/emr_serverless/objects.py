@@ -7,14 +7,17 @@ import fnmatch
 import secrets
 import shutil
 import urllib.request
+from os import SEEK_END
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 _WILDCARDS = "*?["
 _WEB_TIMEOUT = 60.0
+_LARGE = 8 * 2**20  # from this size on s3transfer sends parts, several at a time
 
 
 class ObjectError(Exception):
@@ -72,13 +75,26 @@ class Objects:
             raise ObjectError(f"{uri} names no object")
         return found
 
-    def store(self, uri: str, data: bytes) -> None:
-        """Write an object."""
+    def store(self, uri: str, file: IO[bytes]) -> int:
+        """Write an object from a file's start to its end, in parts if it is large; how many bytes it has."""
         bucket, key = split(uri)
+        size = file.seek(0, SEEK_END)
+        file.seek(0)
         try:
-            self._client.put_object(Bucket=bucket, Key=key, Body=data)
-        except (BotoCoreError, ClientError) as error:
+            if size < _LARGE:
+                self._client.put_object(Bucket=bucket, Key=key, Body=file.read())
+            else:
+                self._client.upload_fileobj(_Kept(file), bucket, key)
+        except (BotoCoreError, ClientError, Boto3Error) as error:
             raise ObjectError(f"{uri} cannot be written: {error}") from error
+        return size
+
+
+class _Kept:
+    """A file that s3transfer reads, and does not close."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 def _inside(folder: Path, name: str, uri: str) -> Path:

@@ -49,6 +49,12 @@ def find(mark: str) -> list[int]:
     return [int(line.split()[0]) for line in listed.splitlines() if mark in line]
 
 
+def session_of(process: int) -> int | None:
+    """The leader of a process's session, where /proc tells; None if the process has ended."""
+    fields = _stat(process)
+    return int(fields[3]) if fields else None
+
+
 def _signal(leader: int, number: signal.Signals) -> None:
     # The group may have ended; on macOS a group of ended processes gives the second error.
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -73,10 +79,8 @@ def _session(leader: int) -> Iterable[int]:
     if not _PROC.is_dir():
         return
     for entry in _PROC.iterdir():
-        if entry.name.isdigit():
-            fields = _stat(int(entry.name))
-            if fields and int(fields[3]) == leader:
-                yield int(entry.name)
+        if entry.name.isdigit() and session_of(int(entry.name)) == leader:
+            yield int(entry.name)
 
 
 def _state(process: int) -> str | None:

@@ -34,6 +34,7 @@ from .jobs.initial_capacity import InitialCapacity
 from .jobs.job_runs import JobRuns
 from .jobs.scheduler import Scheduler
 from .jobs.warm_workers import WarmWorkers
+from .release_installs import ReleaseInstalls
 from .sessions.proxy import SessionProxy
 from .sessions.sessions import Sessions
 from .sessions.store import SessionStore
@@ -73,7 +74,8 @@ def build(settings: Settings) -> Starlette:
     )
     machine = Machine.here(refuses=settings.choice("EMR_SERVERLESS_OVERSIZED", ("scale", "refuse")) == "refuse")
     capacity = InitialCapacity(around.warm, machine, around.installs)
-    applications = Applications(around.store, profile.region, account, around.installs, capacity)
+    installer = ReleaseInstalls(around.installs)
+    applications = Applications(around.store, profile.region, account, around.installs, capacity, installer)
     scheduler = Scheduler(applications, machine, around)
     job_runs = JobRuns(applications, scheduler, machine, around)
     session_store = SessionStore(database)
@@ -114,6 +116,7 @@ def build(settings: Settings) -> Starlette:
         await run_in_threadpool(sessions.close)
         await proxy.stop()
         await dashboards.close()
+        installer.close()
         await run_in_threadpool(around.warm.close)
         await run_in_threadpool(scheduler.close)
         database.close()

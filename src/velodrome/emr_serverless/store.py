@@ -52,6 +52,11 @@ class Application:
     updated_at: float
     active_at: float
 
+    @property
+    def given_to_work(self) -> dict[str, Any]:
+        """What job runs and sessions show of the application that they were submitted to, as it was then."""
+        return {name: self.request[name] for name in ("releaseLabel", "networkConfiguration") if name in self.request}
+
 
 @dataclass(frozen=True)
 class JobRun:
@@ -92,6 +97,7 @@ class Store:
         self._database = database
         database.define(_SCHEMA)
         self.transaction = database.transaction
+        self.persist = database.persist
 
     def resource_of_token(self, scope: str, token: str) -> tuple[str, dict[str, Any]] | None:
         """The id that was made with a client token, and the request that it came with."""

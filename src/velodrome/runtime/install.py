@@ -119,14 +119,29 @@ def _install_jars(settings: Settings, venv: Path, report: Report) -> None:
         raise InstallError(f"could not install spark's jars (from spark/jars.txt): {error}") from error
 
 
-def ensure_release(release: Release, settings: Settings, report: Report) -> bool:
+def ensure_release(release: Release, settings: Settings, report: Report, *, archive: bool = True) -> bool:
     """Install what a release of EMR Serverless runs its jobs with; returns whether there was anything to do.
 
-    About 400 MB to fetch and a minute for the class archive. Raises InstallError; half of a release counts as none.
+    About 400 MB to fetch, and a minute for the class `archive`, without which its jobs start slower. Raises
+    InstallError; half of a release counts as none.
     """
+    made = ensure("spark", settings, report) if release == DEFAULT else _ensure_earlier(release, settings, report)
+    return (archive and ensure_release_archive(release, settings, report)) or made
+
+
+def ensure_release_archive(release: Release, settings: Settings, report: Report) -> bool:
+    """Archive the classes of a release that is installed; returns whether there was anything to do."""
     if release == DEFAULT:
-        made = ensure("spark", settings, report)
-        return ensure_class_archive(settings, report) or made
+        return ensure_class_archive(settings, report)
+    venv, jars = release.folders(settings.installs)
+    try:
+        with locked(settings.installs / f"{venv.parent.name}.lock"):
+            return spark.build_class_archive(venv, jars, report)
+    except (MissingInstall, OSError) as error:
+        raise InstallError(f"could not archive the classes of {release.label}: {error}") from error
+
+
+def _ensure_earlier(release: Release, settings: Settings, report: Report) -> bool:
     venv, jars = release.folders(settings.installs)
     folder = venv.parent
     stamp = folder / RELEASE_STAMP
@@ -146,7 +161,6 @@ def ensure_release(release: Release, settings: Settings, report: Report) -> bool
         try:
             found = SparkInstall(venv, jars)
             spark.install_packages(found, release.packages, list(release.line.excluded), report, release.label)
-            spark.build_class_archive(venv, jars, report)
         except (spark.InstallError, MissingInstall, OSError) as error:
             raise InstallError(f"could not install {release.label}: {error}") from error
         stamp.write_text(wanted)

@@ -41,6 +41,7 @@ class Part:
     scratch: frozenset[str] = frozenset()
 
 
+_EMR_SERVERLESS = frozenset({"scratch", "lock", "packages", "history-server", "reserve"})
 _POSTGRES = frozenset({"postmaster.pid", "postmaster.opts", "s3pipe", "s3pipe.new", "s3pipe.d"})
 
 PARTS: dict[str, Part] = {
@@ -50,7 +51,11 @@ PARTS: dict[str, Part] = {
         Part("data/airflow-db", "airflow-db", _POSTGRES),
         Part("data/redshift", "redshift", _POSTGRES),
         Part("data/s3", "s3", frozenset({"tmp", "cache", "home", "root", "lock"})),
-        Part("data/emr-serverless", "emr-serverless", frozenset({"scratch", "lock", "packages", "history-server"})),
+        Part(
+            "data/emr-serverless",
+            "emr-serverless",
+            frozenset({"scratch", "lock", "packages", "history-server", "reserve"}),
+        ),
         Part("data/airflow", "airflow-init", frozenset({"airflow.cfg", "passwords.json"})),
         # The last: by its folder a copy is known to hold data.
         Part("data/source", "source", _POSTGRES),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,7 @@ from ..dashboards.resources import JOB_RUN, Resource
 from ..dashboards.spark_ui import LiveUis
 from ..errors import ValidationException
 from ..logs import Delivery, DriverLogs, place
+from ..memory import MemoryWatch
 from ..objects import ObjectError, Objects
 from ..spark import releases
 from ..spark.executors import ExecutorProcesses, executor_logs
@@ -37,6 +39,8 @@ _LONGEST_DETAILS = 256
 _FAILED = "Job failed, please check complete logs in configured logging destination."
 KILLED = "EMR Serverless was stopped while the job was running; its processes were ended"
 _CANCELLED = "Job run was cancelled"
+# 128 and the number of SIGKILL, as containers have it that the kernel ends for their memory.
+_KILLED_FOR_MEMORY = 137
 _GRACE = 5.0
 _GRACE_AT_CLOSE = 1.0
 Outcome = tuple[str, str]
@@ -74,6 +78,7 @@ class Surroundings:
     live: LiveUis
     warm: WarmWorkers
     executor_processes: bool = False
+    memory: MemoryWatch = field(default_factory=MemoryWatch)
 
     def shown(self, resource: Resource, spark: SparkInstall) -> tuple[dict[str, str], dict[str, str]]:
         """What Spark is to be started with, so that its UI and event log can be shown: settings, and secret ones."""
@@ -134,6 +139,18 @@ class Attempt:
 
     def _follow(self) -> None:
         """Take the attempt through its states; whatever happens, it comes to an end."""
+        state, details = "FAILED", ""
+        try:
+            state, details = self._live()
+        except (RoleError, OSError, sqlite3.Error) as error:  # where there is no log to write, or no place for it
+            details = f"{_FAILED} {error}"
+        except Exception as error:  # the thread's end: a run must not hang in RUNNING
+            log.exception("job run %s failed inside the service", self.run.id)
+            details = f"EMR Serverless failed: {error}"
+        finally:
+            self._tell_ended(self, state, details[:_LONGEST_DETAILS])
+
+    def _live(self) -> Outcome:
         run, around = self.run, self._around
         logs = DriverLogs(around.logs, log_place(run))
         delivery: Delivery | None = None
@@ -153,20 +170,23 @@ class Attempt:
         except (ObjectError, MissingInstall, ValidationException, OSError) as error:
             logs.note(str(error))
             state, details = "FAILED", f"{_FAILED} {error}"
-        except Exception as error:  # the thread's end: a run must not hang in RUNNING
-            log.exception("job run %s failed inside the service", run.id)
-            state, details = "FAILED", f"EMR Serverless failed: {error}"
         finally:
             around.credentials.forget(_name(run))
-            around.hidden(resource_of(run))
-            executor_logs(self._scratch, around.logs / log_place(run))
-            shutil.rmtree(self._scratch, ignore_errors=True)
-        if delivery is not None and (problem := delivery.finish()):
-            log.warning("job run %s: %s", run.id, problem)
-            logs.note(problem)
+            for step in (
+                lambda: around.hidden(resource_of(run)),
+                lambda: executor_logs(self._scratch, around.logs / log_place(run)),
+                lambda: shutil.rmtree(self._scratch, ignore_errors=True),
+            ):
+                try:
+                    step()
+                except OSError as error:
+                    log.warning("job run %s: %s", run.id, error)
+            if delivery is not None and (problem := delivery.finish()):
+                log.warning("job run %s: %s", run.id, problem)
+                logs.note(problem)
         if not self.plan.managed_logs:
             around.event_logs.remove(resource_of(run))
-        self._tell_ended(self, state, details[:_LONGEST_DETAILS])
+        return state, details
 
     def _run(self, role: Role, objects: Objects, logs: DriverLogs) -> Outcome:
         if self._reason is not None:
@@ -177,34 +197,47 @@ class Attempt:
         settings, secrets = around.shown(resource, spark)
         executors = self._executors(spark, logs)
         worker = None if executors else around.warm.take(run.application_id, plan.job, plan.share.heap, logs.note)
-        if worker is not None:
-            # Known before it runs anything: what a killed service leaves of it can be found.
-            around.store.set_job_run_state(run, "SCHEDULED", unless=_ENDING, process=worker.process.pid)
-            self._scratch = worker.scratch
-        submission = Submission(
-            plan.job,
-            spark,
-            around.profile,
-            plan.share,
-            self._scratch,
-            settings=settings,
-            secrets=secrets,
-            environment=around.credentials.environment(_name(run), role),
-            executors=executors,
-        )
         try:
+            if worker is not None:
+                # Known before it runs anything: what a killed service leaves of it can be found.
+                around.store.set_job_run_state(run, "SCHEDULED", unless=_ENDING, process=worker.process.pid)
+                self._scratch = worker.scratch
+            submission = Submission(
+                plan.job,
+                spark,
+                around.profile,
+                plan.share,
+                self._scratch,
+                settings=settings,
+                secrets=secrets,
+                environment=around.credentials.environment(_name(run), role),
+                executors=executors,
+            )
             command = submission.prepare(objects)
+            if self._reason is not None:
+                if worker is not None:
+                    worker.discard()
+                return self._reason
+            process = launch(worker, submission, command, logs.stdout, logs.stderr, logs.note)
         except BaseException:
             if worker is not None:
                 worker.discard()
             raise
-        if self._reason is not None:
-            if worker is not None:
-                worker.discard()
-            return self._reason
-        process = launch(worker, submission, command, logs.stdout, logs.stderr, logs.note)
-        around.store.set_job_run_state(run, "RUNNING", unless=_ENDING, process=process.pid)
-        return self._wait(process, logs)
+        try:
+            around.store.set_job_run_state(run, "RUNNING", unless=_ENDING, process=process.pid)
+            # A worker's heap may be larger than the job's: it counts as it is.
+            larger = max(0, worker.spec.heap_bytes - plan.share.heap) if worker is not None else 0
+            if executors is not None:  # they have heaps of their own
+                larger += plan.share.heap
+            with around.memory.limit(process.pid, plan.share.memory + larger) as watched:
+                outcome = self._wait(process, logs)
+            if not watched.used or self._reason is not None:
+                return outcome
+            logs.note(watched.words)
+            return "FAILED", f"{_FAILED} ExitCode: {_KILLED_FOR_MEMORY}. Last few exceptions: {watched.words}"
+        finally:
+            processes.end(process.pid, 0)  # what the driver may have left
+            process.wait()
 
     def _executors(self, spark: SparkInstall, logs: DriverLogs) -> ExecutorProcesses | None:
         if not self._around.executor_processes:
@@ -212,6 +245,10 @@ class Attempt:
         if self.plan.job.submit.archives:
             # A Python of theirs is named by its path in the driver's folder.
             logs.note("executors run in the driver's process: the job has archives")
+            return None
+        if not spark.has_ui_filter:
+            # local-cluster's master and workers have web pages, which would answer everybody.
+            logs.note(f"executors run in the driver's process: Spark {spark.version} cannot keep others out")
             return None
         return ExecutorProcesses(spark, self._workers, self.plan.share, self._scratch)
 
@@ -226,7 +263,6 @@ class Attempt:
             process.wait()
             return self._reason
         process.wait()
-        processes.end(process.pid, 0)  # what the driver may have left
         if process.returncode == 0:
             return "SUCCESS", ""
         exception = logs.last_exception()

@@ -58,7 +58,7 @@ class JobRuns:
                 return self.get(application_id, known)
             id = new_id()
             plans.plan(id, asked, application, self._machine)
-            asked["releaseLabel"] = application.request["releaseLabel"]
+            asked |= application.given_to_work
             self._applications.accept_work(application_id)
             self._store.add_job_run(id, application_id, asked, request.get("tags", {}))
             self._applications.remember(scope, request, id)
@@ -132,8 +132,11 @@ class JobRuns:
             # A pre-initialized worker has a mark of its own, but works in the same folder.
             if [leader for leader in leaders if processes.end_orphans(leader, str(self._around.scratch))]:
                 log.warning("job run %s: its processes were still there and were killed", run.id)
-            self._around.event_logs.finish(attempts.resource_of(run))
-            self._deliver(run)
+            try:
+                self._around.event_logs.finish(attempts.resource_of(run))
+                self._deliver(run)
+            except OSError as error:
+                log.warning("job run %s: its logs cannot be completed: %s", run.id, error)
             cancelled = run.state == "CANCELLING"
             self._scheduler.end(run, "CANCELLED" if cancelled else "FAILED", KILLED)
         shutil.rmtree(self._around.scratch, ignore_errors=True)

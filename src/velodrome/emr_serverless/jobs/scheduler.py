@@ -111,7 +111,7 @@ class Scheduler:
         waiting = sorted(self._store.job_runs(states=WAITING), key=lambda run: (run.created_at, run.id))
         if not waiting:
             return
-        known = {run.application_id: self._applications.get(run.application_id) for run in waiting}
+        known = {id: self._applications.get(id) for id in {run.application_id for run in waiting}}
         candidates = []
         for run in waiting:
             application = known[run.application_id]
@@ -146,18 +146,25 @@ class Scheduler:
         log.info("job run %s: SCHEDULED, attempt %d", run.id, run.attempt)
         attempt = Attempt(run, plan, decision.workers, self._around, self._ended)
         self._active[run.id] = (attempt, Running(run.application_id, decision.workers.total, plan.share.memory))
-        attempt.start()
+        try:
+            attempt.start()
+        except RuntimeError as error:  # the machine has no thread left
+            self._ended(attempt, "FAILED", f"EMR Serverless failed: {error}")
 
     def _ended(self, attempt: Attempt, state: str, details: str) -> None:
         """Store how an attempt ended, and add another one if it is to be tried again."""
         run = attempt.run
-        with self._lock:
-            self._active.pop(run.id, None)
-            self.end(run, state, details)
-            if self._store.job_run(run.id).attempt == run.attempt:  # type: ignore[union-attr]  # it was there before
-                self._plans.pop(run.id, None)
-            self._store.touch_application(run.application_id)
-            self._woken.set()
+
+        def write() -> None:
+            with self._lock:
+                self._active.pop(run.id, None)  # first: others may have its room, whether the disk is full or not
+                self._woken.set()
+                self.end(run, state, details)
+                if self._store.job_run(run.id).attempt == run.attempt:  # type: ignore[union-attr]  # it was there before
+                    self._plans.pop(run.id, None)
+                self._store.touch_application(run.application_id)
+
+        self._store.persist(write, lambda: self._closing)
 
     def end(self, run: JobRun, state: str, details: str) -> None:
         """Store the end of an attempt; one that failed is followed by another one where the retry policy says so."""
@@ -180,6 +187,11 @@ class Scheduler:
                 self._plans[run.id] = plans.plan(run.id, run.request, application, self._machine)
             except ValidationException as error:
                 self._store.set_job_run_state(run, "FAILED", error.message[:256], unless=ENDED)
+                return None
+            except Exception as error:  # the others that wait need this thread
+                log.exception("job run %s cannot be planned", run.id)
+                details = f"EMR Serverless failed: {error}"
+                self._store.set_job_run_state(run, "FAILED", details[:256], unless=ENDED)
                 return None
         return self._plans[run.id]
 

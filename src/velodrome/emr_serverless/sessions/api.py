@@ -19,8 +19,8 @@ from .sessions import DEFAULT_IDLE_MINUTES, Sessions
 from .store import ENDED, Session
 
 Parameters = Mapping[str, Any]
-# What a session shows of its request as it was asked.
-_ASKED = ("name", "configurationOverrides")
+# What a session shows as it, or its application, was asked for.
+_ASKED = ("name", "configurationOverrides", "networkConfiguration")
 
 
 class SessionOperations:

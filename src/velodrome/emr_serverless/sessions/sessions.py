@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+import sqlite3
 import subprocess
 import threading
 import time
@@ -125,7 +126,7 @@ class Sessions:
             plan = self._plan(asked, application)
             self._applications.accept_work(application_id)
             id = new_id()
-            asked["releaseLabel"] = application.request["releaseLabel"]
+            asked |= application.given_to_work
             self._sessions.add(id, application_id, asked, tags, self._clock())
             self._applications.remember(scope, request, id)
         session = self.get(application_id, id)
@@ -243,11 +244,14 @@ class Sessions:
             leaders = {*processes.find(mark), *([session.process] if session.process is not None else [])}
             if [leader for leader in leaders if processes.end_orphans(leader, mark)]:
                 log.warning("session %s: its processes were still there and were killed", session.id)
-            self._around.hidden(resource_of(session))
-            logs = self._logs(session)
-            logs.note(_KILLED)
-            if problem := self._deliver(session, logs):
-                log.warning("session %s: its logs stay in %s: %s", session.id, logs.folder, problem)
+            try:
+                self._around.hidden(resource_of(session))
+                logs = self._logs(session)
+                logs.note(_KILLED)
+                if problem := self._deliver(session, logs):
+                    log.warning("session %s: its logs stay in %s: %s", session.id, logs.folder, problem)
+            except OSError as error:
+                log.warning("session %s: its logs cannot be completed: %s", session.id, error)
             terminated = session.state == "TERMINATING"
             self._sessions.move(session.id, "TERMINATED" if terminated else "FAILED", _KILLED, self._clock())
             shutil.rmtree(self._around.scratch / session.id, ignore_errors=True)
@@ -294,6 +298,27 @@ class Sessions:
 
     def _follow(self, session: Session, plan: _Plan) -> None:
         """Take a session through its states; whatever happens, it comes to an end."""
+        state, details = "FAILED", ""
+        try:
+            state, details = self._live_through(session, plan)
+        except (RoleError, OSError, sqlite3.Error) as error:  # where there is no log to write, or no place for it
+            details = f"The session could not be started: {error}"
+        except Exception as error:  # the thread's end: a session must not hang
+            log.exception("session %s failed inside the service", session.id)
+            details = f"EMR Serverless failed: {error}"
+        finally:
+            self._scheduler.release(session.id)
+            with self._lock:
+                self._live.pop(session.id, None)
+            self._tokens.revoke(session.id)
+            self._sessions.persist(lambda: self._ended(session, state, details), lambda: self._closing)
+
+    def _ended(self, session: Session, state: str, details: str) -> None:
+        self._sessions.move(session.id, state, details[:_LONGEST_DETAILS], self._clock(), unless=ENDED)
+        self._around.store.touch_application(session.application_id)
+        log.info("session %s: %s %s", session.id, state, details)
+
+    def _live_through(self, session: Session, plan: _Plan) -> Outcome:
         live, around = self._live[session.id], self._around
         logs = self._logs(session)
         scratch = around.scratch / session.id
@@ -310,12 +335,12 @@ class Sessions:
             state, details = "FAILED", str(error)
         except (ObjectError, MissingInstall, ValidationException, OSError) as error:
             state, details = "FAILED", f"The session could not be started: {error}"
-        except Exception as error:  # the thread's end: a session must not hang
-            log.exception("session %s failed inside the service", session.id)
-            state, details = "FAILED", f"EMR Serverless failed: {error}"
         finally:
             around.credentials.forget(session.id)
-            around.hidden(resource_of(session))
+            try:
+                around.hidden(resource_of(session))
+            except OSError as error:
+                log.warning("session %s: its event log cannot be completed: %s", session.id, error)
             shutil.rmtree(scratch, ignore_errors=True)
             self._scheduler.release(session.id)
         if state == "FAILED":
@@ -325,12 +350,7 @@ class Sessions:
             logs.note(problem)
         if not self.shown(session.application_id, session.id).persisted:
             around.event_logs.remove(resource_of(session))
-        with self._lock:
-            self._live.pop(session.id, None)
-        self._tokens.revoke(session.id)
-        self._sessions.move(session.id, state, details[:_LONGEST_DETAILS], self._clock(), unless=ENDED)
-        around.store.touch_application(session.application_id)
-        log.info("session %s: %s %s", session.id, state, details)
+        return state, details
 
     def _run(
         self, session: Session, plan: _Plan, live: _Live, role: Role, objects: Objects, logs: DriverLogs, scratch: Path
@@ -360,8 +380,12 @@ class Sessions:
                     live.server, live.idle_since = server, self._clock()
                     self._sessions.move(session.id, "STARTED", "", live.idle_since, unless=_ENDING)
                     log.info("session %s started", session.id)
-            if outcome := self._wait_for_end(session, process, live):
+            with around.memory.limit(process.pid, plan.share.memory) as watched:
+                outcome = self._wait_for_end(session, process, live)
+            if outcome:
                 return outcome
+            if watched.used:
+                return "FAILED", f"The session's Spark Connect server ended with code 137; {watched.words}"
             ended = f"The session's Spark Connect server ended with code {process.returncode}"
             return "FAILED", f"{ended}; {why_it_ended(logs)}"
         finally:

@@ -47,6 +47,7 @@ class SessionStore:
         self._database = database
         database.define(_SCHEMA)
         self.transaction = database.transaction
+        self.persist = database.persist
 
     def add(
         self, id: str, application_id: str, request: Mapping[str, Any], tags: Mapping[str, str], now: float

@@ -7,8 +7,10 @@ Spark's own `local-cluster` starts them: https://spark.apache.org/docs/4.0.2/sub
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import shutil
+from itertools import islice
 from pathlib import Path
 
 from .jvm import SparkInstall
@@ -58,6 +60,10 @@ class ExecutorProcesses:
         """The settings that make Spark start one executor in each worker."""
         return {"spark.executor.memory": f"{self._memory}m", "spark.dynamicAllocation.enabled": "false"}
 
+    def secrets(self) -> dict[str, str]:
+        """What executors and driver know each other by; Spark gives it to its executors in their environment."""
+        return {"spark.authenticate.secret": secrets.token_urlsafe(32)}
+
     def environment(self) -> dict[str, str]:
         """Make both homes; what tells Spark of them."""
         program = self._java_home / "bin" / "java"
@@ -90,10 +96,18 @@ def executor_logs(scratch: Path, logs: Path) -> list[tuple[Path, str]]:
     """
     for stderr in (scratch / _SPARK / "work").glob("*/*/stderr"):
         stdout = stderr.with_name("stdout")
-        if len(stderr.read_bytes().splitlines()) <= _HEADING and not stdout.stat().st_size:
-            continue
+        with stderr.open("rb") as lines:
+            if sum(1 for _ in islice(lines, _HEADING + 1)) <= _HEADING and not stdout.stat().st_size:
+                continue
         kept = logs / _FOLDER / str(int(stderr.parent.name) + 1)
         kept.mkdir(parents=True, exist_ok=True)
         for file in (stdout, stderr):
-            shutil.copy2(file, kept / file.name)
+            _copy_new(file, kept / file.name)
     return [(file, f"{file.relative_to(logs).as_posix()}.gz") for file in sorted((logs / _FOLDER).glob("*/*"))]
+
+
+def _copy_new(source: Path, copy: Path) -> None:
+    """Append to the copy what its source has beyond it."""
+    with source.open("rb") as stream, copy.open("ab") as target:
+        stream.seek(target.tell())
+        shutil.copyfileobj(stream, target)

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ValidationException
-from .workers import memory_size
+from .workers import memory_size, overhead_of
 
 _DEFAULT_HEAP = 2**30
-# A JVM's own memory beside its heap, and Python's.
-_OVERHEAD = 2**29
 _SHARE_OF_ALL = 0.75
 _SHARE_OF_ONE = 0.5
 _RUNS_PER_CORE = 2
@@ -31,16 +29,18 @@ class MachineLimits:
 
 @dataclass(frozen=True)
 class Share:
-    """What a job run gets: threads of its `local[cores]`, bytes of heap; `notes` say what was scaled down."""
+    """What a job run gets: threads of its `local[cores]`, bytes of heap and bytes beside it; `notes` say what was
+    scaled down."""
 
     cores: int
     heap: int
+    overhead: int
     notes: tuple[str, ...] = ()
 
     @property
     def memory(self) -> int:
-        """Bytes that it will take at most, Java's own included."""
-        return self.heap + _OVERHEAD
+        """Bytes that it may take at most, Java's own and Python's included."""
+        return self.heap + self.overhead
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Machine:
     def limits(self) -> MachineLimits:
         """How many jobs run at once, in how much memory: cores are shared by time, memory is not."""
         memory = int(self.memory * _SHARE_OF_ALL)
-        runs = min(_RUNS_PER_CORE * self.cores, memory // (_DEFAULT_HEAP + _OVERHEAD))
+        runs = min(_RUNS_PER_CORE * self.cores, memory // (_DEFAULT_HEAP + overhead_of({}, _DEFAULT_HEAP, self.cores)))
         return MachineLimits(max(1, runs), memory)
 
     def share(self, settings: Mapping[str, str]) -> Share:
@@ -90,5 +90,10 @@ class Machine:
             notes.append(
                 f"{name} {settings[name]} is scaled down to {largest // 2**20}m, half of this machine's memory"
             )
-        heap = max(asked.values(), default=_DEFAULT_HEAP)
-        return Share(self.cores, min(heap, largest), tuple(notes))
+        heap = min(max(asked.values(), default=_DEFAULT_HEAP), largest)
+        # What a job asks for beside its heap is limited by the machine too.
+        overhead = min(
+            overhead_of(settings, heap, self.cores),
+            max(overhead_of({}, heap, self.cores), int(self.memory * _SHARE_OF_ALL) - heap),
+        )
+        return Share(self.cores, heap, overhead, tuple(notes))

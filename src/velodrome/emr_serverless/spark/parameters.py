@@ -57,7 +57,8 @@ _REFUSED_SETTINGS = {
 # Settings that the service has values of its own for, whatever a job says: where the driver listens, where it writes,
 # where S3 is and with which keys. A job may carry them for another place that it runs at, so they are no error.
 _SERVICES_OWN = re.compile(
-    r"spark\.(driver\.(host|bindAddress)|local\.dir|jars\.ivy|hadoop\.hadoop\.tmp\.dir"
+    r"spark\.(driver\.(host|bindAddress)|authenticate(\.secret(\.(driver\.|executor\.)?file)?)?"
+    r"|local\.dir|jars\.ivy|hadoop\.hadoop\.tmp\.dir"
     r"|hadoop\.fs\.s3[an]?\.(impl|endpoint|endpoint\.region|path\.style\.access|connection\.ssl\.enabled|buffer\.dir"
     r"|access\.key|secret\.key|session\.token|aws\.credentials\.provider))"
 )

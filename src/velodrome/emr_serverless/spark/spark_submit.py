@@ -50,6 +50,9 @@ _DEFAULTS = {
 _FIXED = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    # Else any user of the machine can have the driver run code. Spark makes the secret itself where executors live in
+    # the driver's JVM: https://spark.apache.org/docs/4.0.2/security.html#spark-rpc-communication-protocol-between-spark-processes
+    "spark.authenticate": "true",
     "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
 }
@@ -93,7 +96,7 @@ class Submission:
         self._submit = job.submit
         self._settings = dict(settings or {})
         self._extra_environment = dict(environment or {})
-        self.secrets = dict(secrets or {})
+        self.secrets = dict(secrets or {}) | (executors.secrets() if executors else {})
         self._executors = executors
         self._spark = spark
         self._profile = profile

@@ -38,6 +38,7 @@ _DEFAULTS = {
     "spark.emr-serverless.memoryOverheadFactor": "0.1",
 }
 _LEAST_OVERHEAD = 384 * 2**20
+_PYTHON_WORKER = 96 * 2**20
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"": 2**20, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[A-Za-z]*\s*")
@@ -65,6 +66,21 @@ def executors_at_most(settings: Mapping[str, str]) -> int | None:
     if wanted.get("spark.dynamicAllocation.maxExecutors", "infinity").strip().lower() == "infinity":
         return None
     return _whole("spark.dynamicAllocation.maxExecutors", wanted)
+
+
+def overhead_of(settings: Mapping[str, str], heap: int, cores: int) -> int:
+    """Bytes beside a heap of this many bytes, for a driver and an executor that share a JVM of so many cores.
+
+    It is both workers' overhead, as EMR Serverless counts it, with what else a job asks for; an executor's Python
+    workers, one a core, have room even where that overhead is the least.
+    """
+    wanted = {**_DEFAULTS, **settings}
+    least = {"driver": 0, "executor": _PYTHON_WORKER * cores}
+    total = 0
+    for kind, python in least.items():
+        own = f"spark.{kind}.memoryOverhead"
+        total += memory_size(wanted[own]) if own in wanted else max(_overhead(kind, heap, wanted), python)
+    return total + _beside(wanted)
 
 
 def capacity(amounts: Mapping[str, Any]) -> Resources:
@@ -122,15 +138,20 @@ def _worker(kind: str, settings: Mapping[str, str]) -> Resources:
     overhead = f"spark.{kind}.memoryOverhead"
     needed = memory + (memory_size(settings[overhead]) if overhead in settings else _overhead(kind, memory, settings))
     if kind == "executor":
-        # https://spark.apache.org/docs/3.5.6/configuration.html: both count for the executor's container.
-        needed += memory_size(settings.get("spark.executor.pyspark.memory", "0"))
-        if settings.get("spark.memory.offHeap.enabled", "false").lower() == "true":
-            needed += _bytes(settings.get("spark.memory.offHeap.size", "0"))
+        needed += _beside(settings)
     disk = math.ceil(_disk_size(settings[f"spark.emr-serverless.{kind}.disk"]) / 2**30)
     size = _rounded(cores, needed / 2**30)
     worker = Resources(float(cores), size, float(disk))
     check_worker(f"the {kind}", worker, settings.get(f"spark.emr-serverless.{kind}.disk.type", "standard"))
     return worker
+
+
+def _beside(settings: Mapping[str, str]) -> int:
+    """What counts for the executor's container too: https://spark.apache.org/docs/3.5.6/configuration.html."""
+    needed = memory_size(settings.get("spark.executor.pyspark.memory", "0"))
+    if settings.get("spark.memory.offHeap.enabled", "false").lower() == "true":
+        needed += _bytes(settings.get("spark.memory.offHeap.size", "0"))
+    return needed
 
 
 def _overhead(kind: str, memory: int, settings: Mapping[str, str]) -> int:
