@@ -39,6 +39,13 @@ ROWS = pa.table(
         "moment": pa.array([datetime.datetime(2020, 1, 1, 2, 3)] * 3, pa.timestamp("us", "UTC")),
     }
 )
+# The longest VARCHAR 2,000 times, which the file, as a data frame's category, holds once.
+LONGEST = pa.table(
+    {
+        "id": pa.array(range(2_000), pa.int32()),
+        "text": pa.DictionaryArray.from_arrays(pa.array([0] * 2_000, pa.int32()), ["y" * 65_535]),
+    }
+)
 FIRST = (1, "a", Decimal("1.20"), datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1, 2, 3))
 
 
@@ -67,6 +74,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             "scale/part.parquet": ROWS.set_column(2, "price", pa.array([Decimal("1.234")] * 3, pa.decimal128(15, 3))),
             "long/part.parquet": ROWS.set_column(1, "name", pa.array(["é" * 6] * 3)),
             "null/part.parquet": ROWS.set_column(0, "id", pa.array([1, None, 3], pa.int32())),
+            "longest/part.parquet": LONGEST,
             "big/part.parquet": pa.concat_tables([ROWS.slice(0, 1)] * 200_000).combine_chunks(),
         }.items():
             buffer = io.BytesIO()
@@ -186,6 +194,24 @@ def test_a_load_is_in_the_history(warehouse: Settings) -> None:
             "select trim(filename), lines_scanned, status from stl_load_commits where query = %s order by 1", [query]
         ).fetchall()
         assert commits == [(f"s3://{BUCKET}/two/part-000{number}.parquet", 3, 1) for number in (1, 2)]
+
+
+def test_loads_in_one_transaction(connection: Any) -> None:
+    """Each asks the server inside for its target, by the same statement."""
+    cursor = connection.cursor()
+    cursor.execute(f"create table stage ({COLUMNS})")
+    for _ in range(3):
+        cursor.execute(copy_sql("two/"))
+    cursor.execute("select count(*) from stage")
+    assert tuple(cursor.fetchone()) == (18,)
+
+
+def test_long_values(warehouse: Settings) -> None:
+    with three(warehouse) as connection:
+        connection.execute("create temp table longest (id int, text varchar(max))")
+        connection.execute(copy_sql("longest/", "longest"))
+        found = connection.execute("select count(*), min(len(text)), max(len(text)), sum(id) from longest").fetchone()
+    assert found == (2_000, 65_535, 65_535, 2_000 * 1_999 // 2)
 
 
 def test_no_table_and_no_bucket(connection: Any) -> None:

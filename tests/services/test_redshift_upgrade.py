@@ -18,6 +18,33 @@ CREATE VIEW pg_catalog.svv_columns AS SELECT 2 AS other_columns;
 """
 
 
+# What a client can make in public, where everybody may: better matches than pg_catalog's for what the files call, each
+# of which notes who runs it.
+PLANTED = """
+CREATE TABLE public.ran (who name);
+GRANT ALL ON public.ran TO PUBLIC;
+CREATE FUNCTION public.note() RETURNS void LANGUAGE sql AS 'INSERT INTO public.ran SELECT current_user';
+CREATE FUNCTION public.starts_with(name, text) RETURNS boolean LANGUAGE sql
+    AS 'SELECT public.note(); SELECT pg_catalog.starts_with($1::text, $2)';
+CREATE FUNCTION public.format(text, name, name) RETURNS text LANGUAGE sql
+    AS 'SELECT public.note(); SELECT pg_catalog.format($1, $2, $3)';
+CREATE FUNCTION public.format(text, name, name, text) RETURNS text LANGUAGE sql
+    AS 'SELECT public.note(); SELECT pg_catalog.format($1, $2, $3, $4)';
+CREATE FUNCTION public.format(text, regprocedure) RETURNS text LANGUAGE sql
+    AS 'SELECT public.note(); SELECT pg_catalog.format($1, $2)';
+CREATE FUNCTION public.format(text, regclass) RETURNS text LANGUAGE sql
+    AS 'SELECT public.note(); SELECT pg_catalog.format($1, $2)';
+CREATE FUNCTION public.format(text, name) RETURNS text LANGUAGE sql
+    AS 'SELECT public.note(); SELECT pg_catalog.format($1, $2)';
+CREATE FUNCTION public."left"(name, int) RETURNS text LANGUAGE sql
+    AS 'SELECT public.note(); SELECT pg_catalog."left"($1::text, $2)';
+CREATE FUNCTION public.not_like(name, text) RETURNS boolean LANGUAGE sql
+    AS 'SELECT public.note(); SELECT pg_catalog.textregexne($1::text, $2)';
+"""
+# Of a version that let clients make operators.
+OPERATOR = "CREATE OPERATOR public.!~ (LEFTARG = name, RIGHTARG = text, FUNCTION = public.not_like)"
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path / "data", port=5432, superuser="rdsdb", password=None, listen="", parameters={})
@@ -69,3 +96,27 @@ def test_views_change_and_users_views_stay(server: Server, monkeypatch: pytest.M
         assert connection.execute("SELECT has_table_privilege('reader', 'svv_table_info', 'SELECT')").fetchone() == (
             True,
         )
+
+
+def test_nothing_of_a_client_runs_as_the_owner(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure_database(server, "dev", "awsuser", "x")
+    now = catalog_files.texts()
+    installed(server, monkeypatch, now)
+    with psycopg.connect(server.conninfo("dev"), autocommit=True) as connection:
+        connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+        connection.execute("CREATE ROLE planter LOGIN")
+        connection.execute("SET SESSION AUTHORIZATION planter")
+        for statement in PLANTED.split(";\n"):
+            if statement.strip():
+                connection.execute(statement)  # type: ignore[arg-type]
+        connection.execute("CREATE VIEW reading AS SELECT table_name FROM svv_tables")
+        connection.execute("RESET SESSION AUTHORIZATION")
+        connection.execute(OPERATOR)
+        connection.execute("GRANT SELECT ON svv_table_info TO planter")
+        installed(server, monkeypatch, now | {"98_more.sql": "SELECT 1"})
+        assert connection.execute("SELECT DISTINCT who FROM ran").fetchall() == []
+        loose = """
+            SELECT oid::regprocedure::text FROM pg_proc WHERE prosecdef AND oid >= 16384
+            AND NOT EXISTS (SELECT FROM unnest(proconfig) setting WHERE setting LIKE 'search_path=pg_catalog%')
+        """
+        assert connection.execute(loose).fetchall() == []

@@ -63,6 +63,60 @@ def test_other_literals_do_not_hide_what_is_translated() -> None:
         translate("SELECT 'a")
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "refused"),
+    [
+        ("SELECT json 1", "SELECT json '[2]'", 'type "json"'),
+        ("SELECT xml 1.5 FROM t", "SELECT xml 'a' FROM t", 'type "xml"'),
+        ("SELECT hstore 3", "SELECT hstore 'a'", 'type "hstore"'),
+    ],
+)
+def test_a_number_and_a_string_are_no_statements_of_one_shape(first: str, then: str, refused: str) -> None:
+    assert translate(first)[0].sql == first
+    with pytest.raises(Refused, match=refused):
+        translate(then)
+
+
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        "SELECT 1 -- a comment ends here \r; CREATE INDEX i ON t (a)",
+        "SELECT $€$'$€$; CREATE INDEX i ON t (a) --'",
+        "SELECT b'\\'; CREATE INDEX i ON t (a) --'",
+        "SELECT X'\\'; CREATE INDEX i ON t (a) --'",
+        "SELECT \u00a0'a' || E'\\''; CREATE INDEX i ON t (a)",
+        f"INSERT INTO t VALUES {'(1),' * 3000} (1) --'\n; CREATE INDEX i ON t (a) --'",
+    ],
+)
+def test_no_statement_hides_in_what_the_server_reads_otherwise(smuggled: str) -> None:
+    with pytest.raises(Refused, match="CREATE INDEX"):
+        translate(smuggled)
+
+
+@pytest.mark.parametrize(
+    ("types", "expected"),
+    [
+        ('"$1]::text[]); DELETE FROM t; SELECT (ARRAY[1"', "ARRAY['$1]::text[]); delete from t; select (array[1']"),
+        ('"it\'s", double precision', "ARRAY['it''s', 'double precision']"),
+        ("character varying(10), int", "ARRAY['character varying ( 10 )', 'int']"),
+        ("$1, $2", "ARRAY[$1::text, $2::text]"),
+        ("", "ARRAY[]"),
+    ],
+)
+@pytest.mark.parametrize(
+    "what", ["PARAMETERS OF FUNCTION", "PARAMETERS OF PROCEDURE", "PROCEDURE", "GRANTS ON FUNCTION"]
+)
+def test_types_of_a_show_are_values(what: str, types: str, expected: str) -> None:
+    (found,) = translate(f"SHOW {what} dev.public.f({types})")
+    assert found.sql.endswith(f"'dev', 'public', 'f', {expected}::text[])")
+
+
+@pytest.mark.parametrize("types", ["$1 x", "'a'", "a;", "$1]", "int,,int"])
+def test_what_is_no_type_is_refused(types: str) -> None:
+    with pytest.raises(Refused, match="syntax error"):
+        translate(f"SHOW PARAMETERS OF FUNCTION dev.public.f({types})")
+
+
 def test_statements_of_one_text() -> None:
     found = translate(
         "DELETE t; COPY t FROM 's3://b/x/' IAM_ROLE default FORMAT PARQUET; TRUNCATE t;; SELECT ';' -- end;"

@@ -13,10 +13,12 @@ from collections.abc import Callable
 
 import psycopg
 
+from velodrome.redshift.catalog_files import SAFE_PATH
+
 log = logging.getLogger("velodrome.redshift")
 
 _EVERY_SECONDS = 1.0
-_OPTIONS = "-c lock_timeout=50ms -c application_name=velodrome_auto_refresh -c search_path=pg_catalog"
+_OPTIONS = f"-c lock_timeout=50ms -c application_name=velodrome_auto_refresh {SAFE_PATH}"
 # Databases that hold such views, noted by catalog/21_materialized_views.sql where all databases can see it.
 _DATABASES = """
     SELECT d.datname FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase

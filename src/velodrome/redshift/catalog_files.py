@@ -13,8 +13,11 @@ import psycopg
 
 from velodrome.postgres import Server
 
+# Everybody may make functions and operators in public: what runs as the owner of the server inside finds its own only.
+SAFE_PATH = "-c search_path=pg_catalog,pg_temp"
+
 _LOCK = 0x56454C4F
-_OPTIONS = "-c standard_conforming_strings=on -c client_min_messages=warning -c allow_system_table_mods=on"
+_OPTIONS = f"{SAFE_PATH} -c standard_conforming_strings=on -c client_min_messages=warning -c allow_system_table_mods=on"
 
 
 def texts() -> dict[str, str]:

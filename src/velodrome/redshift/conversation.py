@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
+import traceback
 from abc import abstractmethod
 from collections import deque
-from dataclasses import dataclass
 
 from velodrome.redshift import intervals, wire
 from velodrome.redshift.client import Client
@@ -22,13 +23,14 @@ from velodrome.redshift.copy import Column, Load
 from velodrome.redshift.history import Peer
 from velodrome.redshift.intervals import from_amazon
 from velodrome.redshift.loading import feed
+from velodrome.redshift.masking import masked, without_secrets
 from velodrome.redshift.place import Place
-from velodrome.redshift.sql import void_parameters
+from velodrome.redshift.sql import declared_parameters
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import literal
 from velodrome.redshift.sql.translate import Statement, position, translate
-from velodrome.redshift.step import COPY, HIDDEN, TARGET, VISIBLE, Step
+from velodrome.redshift.step import COPY, HIDDEN, TARGET, VISIBLE, Prepared, Step
 from velodrome.redshift.wording import in_redshifts_words
 
 log = logging.getLogger("velodrome.redshift")
@@ -45,16 +47,8 @@ _REFUSED = "velodrome_refused"
 _REFUSED_SQL = f"SELECT {_REFUSED}"
 # https://docs.aws.amazon.com/redshift/latest/dg/cancel_query.html
 _CANCELLED = "canceling statement due to user request"
-_HIDDEN = "velodrome_hidden"  # name of the prepared statement and portal of hidden statements
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A prepared statement: what else it does, the client's own text, and which of its parameters are intervals."""
-
-    statement: Statement | None
-    text: str
-    intervals: frozenset[int]
+# Name of the prepared statement and portal of hidden statements, which no client can guess.
+_HIDDEN = f"velodrome_hidden_{secrets.token_hex(8)}"
 
 
 class Conversation(Client):
@@ -101,13 +95,10 @@ class Conversation(Client):
         elif kind == 69:  # E
             self._execute(wire.read_execute(body), raw)
         elif kind == 67:  # C
-            target, name = wire.read_target(body)
-            (self.prepared if target == "S" else self._portals).pop(name, None)
-            self._send(Step("close"), raw)
+            self._close(body, raw)
         elif kind == 83:  # S
             wire.read_empty(body)
             self._skipping = False
-            self._portals.clear()
             self._send(Step("sync"), raw)
         elif kind == 72 or kind == 88:  # H
             self.to_backend(raw)
@@ -129,7 +120,7 @@ class Conversation(Client):
         except Refused:
             raise
         except Exception:  # a fault of ours ends the statement, not the session
-            log.exception("a statement could not be translated")
+            log.error("a statement could not be translated: %s", masked(traceback.format_exc()))
             raise Refused("XX000", "could not translate the statement; the warehouse's log has the reason", 0) from None
         for statement in found:
             name = "USE" if statement.use else statement.alone
@@ -171,28 +162,41 @@ class Conversation(Client):
         self._send(step, wire.query(text))
 
     def _parse(self, message: wire.Parse, raw: bytes) -> None:
+        if self._skipping:  # the backend does not read it either
+            self.to_backend(raw)
+            return
         numbers: frozenset[int] = frozenset()
         if self.amazon:
             numbers = frozenset(number for number, oid in enumerate(message.types) if oid == intervals.OID)
-        query = void_parameters.without(message.query, message.types)
+        query = declared_parameters.without_void(message.query, message.types)
+        types = declared_parameters.complete(query, message.types)
         try:
             found = self._translate(query)
         except Refused as refused:
-            self.prepared[message.name] = Prepared(None, message.query, numbers)
             step = Step("parse", error=_refusal(query, refused), texts=(message.query,))
             self._send(step, wire.parse(message.name, _REFUSED_SQL))
             return
         single = found[0] if len(found) == 1 else None
-        plain = single is not None and query is message.query and single.is_all_of(query)
+        same = query is message.query and types is message.types
+        plain = single is not None and same and single.is_all_of(query)
         special = single if single is not None and not single.plain else None
-        self.prepared[message.name] = Prepared(special, message.query, numbers)
-        if plain:
-            self._send(Step("parse"), raw)
-            return
         if single is not None and single.before:  # what it makes is there when the statement itself is parsed
             self._hidden_statement(single.before)
+        before = (message.name, self.prepared.get(message.name))
+        self.prepared[message.name] = Prepared(special, message.query, numbers)
+        if plain:
+            self._send(Step("parse", replaced=before), raw)
+            return
         text = ";\n".join(statement.sql for statement in found)  # several: the backend refuses them itself
-        self._send(Step("parse", changed=(text, message.query)), wire.parse(message.name, text, message.types))
+        step = Step("parse", changed=(text, message.query), replaced=before)
+        self._send(step, wire.parse(message.name, text, types))
+
+    def _close(self, body: bytes, raw: bytes) -> None:
+        target, name = wire.read_target(body)
+        if self._skipping or target == "P":
+            self._send(Step("close"), raw)
+        else:
+            self._send(Step("close", replaced=(name, self.prepared.pop(name, None))), raw)
 
     def _bind(self, body: bytes, raw: bytes) -> None:
         portal, name = wire.read_bind(body)
@@ -223,11 +227,14 @@ class Conversation(Client):
                 self._hidden_statement(statement.then)
 
     def _hidden_statement(self, sql: str, piece: str = HIDDEN) -> None:
-        """Runs a statement of the gateway's own between the client's; closing it first forgets one that failed."""
-        self._send(Step("close", HIDDEN), wire.close("S", _HIDDEN))
-        self._send(Step("parse", HIDDEN), wire.parse(_HIDDEN, sql))
-        self._send(Step("bind", HIDDEN), wire.bind(_HIDDEN, _HIDDEN))
-        self._send(Step("execute", piece), wire.execute(_HIDDEN))
+        """Runs a statement of the gateway's own between the client's, and leaves nothing of it: a transaction may have
+        any number of them. Closing it first forgets one that failed."""
+        steps = [Step("close", HIDDEN), Step("parse", HIDDEN), Step("bind", HIDDEN), Step("execute", piece)]
+        if not self._skipping:
+            self.steps += [*steps, Step("close", HIDDEN), Step("close", HIDDEN)]
+        closed = (wire.close("P", _HIDDEN), wire.close("S", _HIDDEN))
+        run = (wire.parse(_HIDDEN, sql), wire.bind(_HIDDEN, _HIDDEN), wire.execute(_HIDDEN))
+        self.to_backend(b"".join([closed[1], *run, *closed]))
 
     # -- from the backend -------------------------------------------------------------------------------------------
 
@@ -268,6 +275,8 @@ class Conversation(Client):
         if step is None or step.kind not in ("query", "sync"):
             return None
         self.steps.popleft()
+        if self.status == b"I" and not self.steps:  # portals end with their transaction
+            self._portals.clear()
         if step.query is not None:  # an empty query has no other end
             self.place.history.end(step.query, "")
         if self._next_database:
@@ -325,6 +334,8 @@ class Conversation(Client):
             found = in_redshifts_words(sent, step.changed, hidden=step.hiding)
             if step.query is not None and found.get("M") == _CANCELLED:
                 found["M"] = f"Query ({step.query.id}) cancelled on user's request"
+            for text in (*step.texts, step.changed[1] if step.changed else ""):
+                found = without_secrets(found, text)
             words = found.get("M", "")
             if found != sent:
                 answer = wire.fields(b"E", found)
@@ -345,11 +356,20 @@ class Conversation(Client):
         return answer
 
     def _skip(self) -> None:
-        """After an error of the extended protocol the backend answers nothing until the next Sync."""
+        """After an error of the extended protocol the backend answers nothing until the next Sync: what was sent
+        meanwhile has not happened."""
+        skipped: list[Step] = []
         while self.steps and self.steps[0].kind not in ("sync", "query"):
-            skipped = self.steps.popleft()
-            if skipped.query is not None:
-                self.place.history.forget(skipped.query)
+            skipped.append(self.steps.popleft())
+        for step in reversed(skipped):
+            if step.query is not None:
+                self.place.history.forget(step.query)
+            if step.replaced is not None:
+                name, earlier = step.replaced
+                if earlier is None:
+                    self.prepared.pop(name, None)
+                else:
+                    self.prepared[name] = earlier
         self._skipping = not self.steps
         if self.held:
             self.release()
@@ -366,7 +386,10 @@ class Conversation(Client):
 
 
 def _refusal(sql: str, refused: Refused) -> bytes:
-    return wire.error(refused.code, refused.message, hint=refused.hint, position=position(sql, refused.start))
+    at = str(position(sql, refused.start))
+    found = {"S": "ERROR", "V": "ERROR", "C": refused.code, "M": refused.message}
+    found |= {"H": refused.hint, "P": at} if refused.hint else {"P": at}
+    return wire.fields(b"E", without_secrets(found, sql))
 
 
 def _target_column(raw: bytes) -> Column:

@@ -23,9 +23,9 @@ from obstore.store import S3Store
 
 from velodrome.awsapi.profile import Profile
 from velodrome.redshift.history import LoadedFile, LoadError, Loading
+from velodrome.redshift.slices import slices
 from velodrome.redshift.sql.copy_statement import Copy
 
-_BATCH_ROWS = 50_000
 _WHOLE_OBJECT = 64 << 20  # smaller ones are fetched with one request
 
 # Numbers of load errors: https://docs.aws.amazon.com/redshift/latest/dg/r_Load_Error_Reference.html, and of Spectrum's
@@ -175,10 +175,10 @@ class Load:
         header = encoder.write_header()
         for key, size in _objects(store, self.copy):
             self._file, began, before = f"s3://{self.copy.bucket}/{key}", time.time(), self.rows
-            file = _open(store, key, size)
+            file, source = _open(store, key, size)
             self._check_file(file, key)
             self.objects += 1
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+            for batch in slices(file, source):
                 ready = self._converted(batch, schema, key)
                 self.rows += batch.num_rows
                 yield header + encoder.write_batch(ready)
@@ -218,6 +218,8 @@ class Load:
             )
         for number, column in enumerate(self.columns):
             actual = found.field(number)
+            if pa.types.is_dictionary(actual.type):  # how Arrow reads it back; Parquet knows the values' type
+                actual = actual.with_type(actual.type.value_type)
             if not _fits(actual.type, column):
                 raise _scan_error(
                     f"File '{path}' has an incompatible Parquet schema for column '{path}.{actual.name}'. "
@@ -346,13 +348,14 @@ def _hidden(key: str) -> bool:
     return any(part[:1] in ("_", ".", "#") or part.endswith("~") for part in key.split("/") if part)
 
 
-def _open(store: S3Store, key: str, size: int) -> pq.ParquetFile:
+def _open(store: S3Store, key: str, size: int) -> tuple[pq.ParquetFile, Any]:
+    """The file, and what it is read from."""
     try:
         if size <= _WHOLE_OBJECT:
             source: Any = io.BytesIO(bytes(obstore.get(store, key).bytes()))
         else:
             source = pa.PythonFile(obstore.open_reader(store, key, buffer_size=8 << 20), mode="r")
-        return pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
+        return pq.ParquetFile(source, coerce_int96_timestamp_unit="us"), source
     except BaseError as error:
         raise _s3_error(error, key) from None
     except pa.ArrowInvalid as error:

@@ -21,6 +21,7 @@ from velodrome.redshift import server as inside
 from velodrome.redshift.apis import server as apis
 from velodrome.redshift.authentication import Roles
 from velodrome.redshift.history import History
+from velodrome.redshift.login import MOST_ARRIVING
 from velodrome.redshift.place import Place
 from velodrome.redshift.session import Session
 from velodrome.settings import Settings, load
@@ -58,6 +59,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 async def serve(settings: Settings) -> int:
     """Until SIGTERM or SIGINT (status 0), or until the server inside dies (1: the supervisor starts us again)."""
+    _allow_descriptors()
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,6 +91,17 @@ async def serve(settings: Settings) -> int:
     return status
 
 
+def _allow_descriptors() -> None:
+    """Two for each session, and one for who arrives: more than the 1,024 that are usual."""
+    import resource
+
+    wanted = 4 * (inside.CONNECTION_LIMIT + MOST_ARRIVING)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 @contextmanager
 def _port_in_use(setting: str, host: str, port: int) -> Iterator[None]:
     try:
@@ -112,6 +125,8 @@ def _place(settings: Settings, running: inside.Inside, ending: AsyncExitStack) -
 async def _drain(place: Place) -> None:
     """Whoever is idle goes at once; what is under way gets a few seconds to end."""
     told = wire.error("57P01", "terminating connection due to administrator command", severity="FATAL")
+    for arriving in list(place.arriving):
+        arriving.end(told)
     for session in list(place.sessions):
         session.leave(told)
     deadline = asyncio.get_running_loop().time() + _DRAIN_SECONDS

@@ -24,6 +24,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from velodrome.redshift.history_files import END, SEPARATOR, Journal, clean, replace_file
+from velodrome.redshift.masking import masked
 
 log = logging.getLogger("velodrome.redshift")
 
@@ -34,18 +35,6 @@ _GAP = 1000  # what a killed gateway may have numbered and not written
 
 FOLDER = "velodrome_history"
 KINDS = ("queries", "sessions", "load_files", "load_errors")
-
-# Redshift shows them as '***': https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_USER.html
-_SECRETS = ("password", "access_key", "token", "credentials", "symmetric_key")
-_BEFORE = (
-    r"(\b(?:password|secret_access_key|access_key_id|session_token|credentials|master_symmetric_key)(?:\s+as)?\s*)"
-)
-# A secret after its word, or another string, which is passed over as a whole.
-_SECRET_VALUE = re.compile(
-    _BEFORE + r"""(?:'(?:[^'\\]|''|\\.)*'?|"(?:[^"]|"")*"?) | '(?:[^'\\]|''|\\.)*'""",
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
-)
-_SECRET_INSIDE = re.compile(_BEFORE + r"''.*?''", re.IGNORECASE | re.DOTALL)  # of a string that holds SQL
 
 
 class Peer:
@@ -310,16 +299,6 @@ def split_tag(tag: str) -> tuple[str, int]:
     with contextlib.suppress(ValueError):
         rows = int(words[-1])
     return " ".join(word for word in words if not word.isdigit()), rows
-
-
-def masked(text: str) -> str:
-    """The text with passwords and keys as '***', as Redshift logs it."""
-    lower = text.lower()
-    return _SECRET_VALUE.sub(_mask, text) if any(word in lower for word in _SECRETS) else text
-
-
-def _mask(found: re.Match[str]) -> str:
-    return f"{found.group(1)}'***'" if found.group(1) else _SECRET_INSIDE.sub(r"\1''***''", found.group())
 
 
 _LABEL = re.compile(r"\s*(?:set(?:\s+session|\s+local)?|reset)\s+query_group\b(?:\s*(?:=|\bto\b)\s*(.+))?", re.I | re.S)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from velodrome.redshift import wire
 from velodrome.redshift.authentication import AuthenticationError, Roles, authenticate
 from velodrome.redshift.server import CONNECTION_LIMIT, SUPERUSER
+from velodrome.redshift.startup_options import OptionError, checked
 
 # Seconds to get through, PostgreSQL's authentication_timeout:
 # https://www.postgresql.org/docs/current/runtime-config-connection.html
 TIMEOUT = 60
+# How many may be on their way at once: the one that has been for longest goes when another comes.
+MOST_ARRIVING = 200
 
 # What PostgreSQL understands of a startup packet; Amazon's Python, JDBC and ODBC drivers send more.
 _PASSED_ON = frozenset(
@@ -69,8 +72,8 @@ async def requested(door: Door, context: ssl.SSLContext | None) -> wire.Startup:
             return packet
 
 
-async def log_in(door: Door, packet: wire.Startup, roles: Roles, sessions: int) -> Login:
-    """Checks who it is; raises LoginError, ProtocolError."""
+async def log_in(door: Door, packet: wire.Startup, roles: Roles, sessions: Sized) -> Login:
+    """Checks who it is; raises LoginError, ProtocolError. `sessions` are those that are logged in."""
     given = {name.lower(): value for name, value in packet.parameters.items()}
     options = sorted(name for name in packet.parameters if name.startswith("_pq_."))
     if packet.minor or options:
@@ -80,8 +83,6 @@ async def log_in(door: Door, packet: wire.Startup, roles: Roles, sessions: int) 
         raise LoginError("28000", "no PostgreSQL user name specified in startup packet")
     if "replication" in given:
         raise LoginError("0A000", "replication connections are not supported")
-    if "standard_conforming_strings" in given.get("options", ""):
-        raise LoginError("0A000", "changing standard_conforming_strings is not supported")
     amazon = "client_protocol_version" in given
 
     async def ask(request: bytes, kinds: bytes) -> bytes:
@@ -94,6 +95,10 @@ async def log_in(door: Door, packet: wire.Startup, roles: Roles, sessions: int) 
         return body
 
     parameters = {name: value for name, value in given.items() if name in _PASSED_ON}
+    try:
+        parameters |= {"options": checked(given["options"])} if "options" in given else {}
+    except OptionError as error:
+        raise LoginError(error.code, str(error)) from None
     if amazon:  # their interval is another one on the wire: catalog/05_wire.sql
         parameters["options"] = f"{parameters.get('options', '')} -c velodrome.driver=amazon".strip()
     who = Login(user, given.get("database") or user, amazon, parameters, given)
@@ -103,7 +108,7 @@ async def log_in(door: Door, packet: wire.Startup, roles: Roles, sessions: int) 
         last = await authenticate(user, verifier, ask, amazon=amazon, encrypted=door.encrypted)
     except AuthenticationError as error:
         raise LoginError(error.code, str(error), who) from None
-    if sessions > CONNECTION_LIMIT:
+    if len(sessions) >= CONNECTION_LIMIT:
         raise LoginError("53300", f'connection limit "{CONNECTION_LIMIT}" exceeded for non-bootstrap users', who)
     door.to_client(last + wire.authentication(0))
     return who

@@ -25,8 +25,9 @@ class Member(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """The server inside, the certificate, the history, and who is there; `keys` finds a session by the key with which
-    its client asks for a cancel."""
+    """The server inside, the certificate, the history, and who is there: `sessions` are logged in, those `arriving` are
+    not (the oldest first), and count against no limit of Redshift's. `keys` finds a session by the key with which its
+    client asks for a cancel."""
 
     socket: Path
     profile: Callable[[], Profile]
@@ -35,4 +36,5 @@ class Place:
     tls: ssl.SSLContext | None
     history: History
     sessions: set[Member] = field(default_factory=set)
+    arriving: dict[Member, None] = field(default_factory=dict)
     keys: dict[bytes, Member] = field(default_factory=dict)

@@ -31,6 +31,7 @@ _PARAMETERS = {
     "client_connection_check_interval": "2s",
     "lc_messages": "C",
     "log_min_error_statement": "panic",  # a statement may hold a password
+    "log_min_messages": "log",  # without errors, which clients are told: this log is about the server
     "idle_in_transaction_session_timeout": "0",
     # Joins on equality are by hash or merge, as on Redshift, which has no index to look rows up in either; nested loops
     # are for the others. By its guesses, of the history above all, PostgreSQL would choose some that take minutes.
@@ -44,7 +45,10 @@ _PARAMETERS = {
 
 
 class Inside(Server):
-    """A server that is watched."""
+    """A server that is watched, and whose owner finds nothing by name that a client has made."""
+
+    def conninfo(self, database: str) -> str:
+        return f"{super().conninfo(database)} options='{catalog_files.SAFE_PATH}'"
 
     @property
     def alive(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import psycopg
+
 from velodrome.redshift import login, wire
 from velodrome.redshift.backend import Opening, Refusal, deliver_cancel, open_backend
 from velodrome.redshift.conversation import NOT_REDSHIFTS, SHOW_DISCOVERY, STATUSES, Conversation
@@ -26,8 +28,10 @@ class Session(Conversation):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.place.sessions.add(self)
+        self.place.arriving[self] = None
         self._task = self.loop.create_task(self._log_in())
+        if len(self.place.arriving) > login.MOST_ARRIVING:
+            next(iter(self.place.arriving)).end()
 
     # -- login ------------------------------------------------------------------------------------------------------
 
@@ -50,8 +54,9 @@ class Session(Conversation):
             self.end(refusal.message)
         except (TimeoutError, ConnectionResetError):  # it took too long, or went while we talked
             self.end()
-        except OSError as error:
-            self.end(wire.error("57P03", f"the database system is starting up ({error.strerror})", severity="FATAL"))
+        except (OSError, psycopg.OperationalError) as error:  # the server inside comes or goes
+            reason = error.strerror if isinstance(error, OSError) else "its connections have ended"
+            self.end(wire.error("57P03", f"the database system is starting up ({reason})", severity="FATAL"))
 
     async def _cancel(self, key: bytes) -> None:
         session = self.place.keys.get(key)
@@ -60,7 +65,9 @@ class Session(Conversation):
         self.end()
 
     async def _enter(self, packet: wire.Startup) -> None:
-        who = await login.log_in(self, packet, self.place.roles, len(self.place.sessions))
+        who = await login.log_in(self, packet, self.place.roles, self.place.sessions)
+        self.place.arriving.pop(self, None)
+        self.place.sessions.add(self)
         backend, opening = await open_backend(self.place.socket, who.startup(who.database))
         if self.phase == "closed":
             backend.close()
@@ -107,6 +114,9 @@ class Session(Conversation):
         except Refusal as refusal:
             self.end(refusal.message)
             return
+        except OSError:  # the server inside is gone
+            self.backend_lost()
+            return
         if self.status == b"T":
             await opening.run(backend, "BEGIN")
         left, self.backend = self.backend, backend
@@ -146,6 +156,7 @@ class Session(Conversation):
         busy = any(step.kind in ("query", "execute") for step in self.steps)
         self.phase = "closed"
         self.place.sessions.discard(self)
+        self.place.arriving.pop(self, None)
         if self.place.keys.pop(self._key, None) is not None:
             self.place.history.disconnected(self.peer)
         for task in (self._task, self.loading):

@@ -7,8 +7,18 @@ from dataclasses import dataclass, field
 from velodrome.redshift.copy import Load
 from velodrome.redshift.history import Query
 from velodrome.redshift.sql.copy_statement import Copy
+from velodrome.redshift.sql.statement import Statement
 
 VISIBLE, HIDDEN, TARGET, COPY = "vhtc"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prepared statement: what else it does, the client's own text, and which of its parameters are intervals."""
+
+    statement: Statement | None
+    text: str
+    intervals: frozenset[int]
 
 
 @dataclass(slots=True)
@@ -35,6 +45,7 @@ class Step:
     told: int = 0  # of `texts`, as far as they are answered
     load: Load | None = None
     query: Query | None = None
+    replaced: tuple[str, Prepared | None] | None = None  # a prepared statement's name, and what had it before
 
     def __post_init__(self) -> None:
         if self.pieces:

@@ -16,3 +16,41 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- What Redshift has no statements for is not made by the text of an EXECUTE either, which is put together while a
+-- procedure runs: https://docs.aws.amazon.com/redshift/latest/dg/c_unsupported-postgresql-features.html
+CREATE OR REPLACE FUNCTION velodrome.refuse_ddl() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RAISE EXCEPTION 'SQL command "%" not supported on Redshift tables.', TG_TAG USING ERRCODE = '0A000';
+    END IF;
+END $$;
+DROP EVENT TRIGGER IF EXISTS velodrome_refuse_ddl;
+CREATE EVENT TRIGGER velodrome_refuse_ddl ON ddl_command_start WHEN TAG IN (
+    'CREATE INDEX', 'ALTER INDEX', 'DROP INDEX', 'REINDEX', 'CREATE TYPE', 'ALTER TYPE', 'DROP TYPE', 'CREATE DOMAIN', 'ALTER DOMAIN', 'DROP DOMAIN',
+    'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER', 'CREATE SEQUENCE', 'ALTER SEQUENCE', 'DROP SEQUENCE', 'CREATE RULE', 'ALTER RULE', 'DROP RULE',
+    'CREATE AGGREGATE', 'ALTER AGGREGATE', 'DROP AGGREGATE', 'CREATE OPERATOR', 'ALTER OPERATOR', 'DROP OPERATOR', 'CREATE OPERATOR CLASS',
+    'CREATE OPERATOR FAMILY', 'CREATE CAST', 'DROP CAST', 'CREATE CONVERSION', 'CREATE COLLATION', 'CREATE STATISTICS', 'CREATE PUBLICATION',
+    'CREATE TEXT SEARCH CONFIGURATION', 'CREATE TEXT SEARCH DICTIONARY', 'CREATE EXTENSION', 'DROP EXTENSION', 'SECURITY LABEL'
+) EXECUTE FUNCTION velodrome.refuse_ddl();
+
+-- The text of an EXECUTE in a procedure, which is run if each of its statements begins as one of Redshift's does: what
+-- LISTEN, DO or LOAD would do, no event trigger sees.
+CREATE OR REPLACE FUNCTION velodrome.dynamic(sent text) RETURNS text LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    plain text := regexp_replace(sent, '(?:e?''(?:[^''\\]|\\.)*'')|"[^"]*"|--[^\n\r]*|/\*(?:[^*]|\*+[^*/])*\*+/', ' ', 'gi');
+    word text;
+BEGIN
+    plain := regexp_replace(plain, '\$(\w*?)\$.*?\$\1\$', ' ', 'g');
+    FOR word IN SELECT m[1] FROM regexp_matches(plain, '(?:^|;)\s*(\w+)', 'g') m LOOP
+        IF upper(word) NOT IN (
+            'SELECT', 'WITH', 'INSERT', 'UPDATE', 'DELETE', 'MERGE', 'CREATE', 'DROP', 'ALTER', 'TRUNCATE', 'SET', 'RESET', 'REFRESH',
+            'ANALYZE', 'ANALYSE', 'GRANT', 'REVOKE', 'COMMENT', 'CALL', 'DECLARE', 'FETCH', 'CLOSE', 'LOCK', 'COMMIT', 'ROLLBACK', 'SHOW', 'EXPLAIN',
+            'PREPARE', 'EXECUTE', 'DEALLOCATE'
+        ) THEN
+            RAISE EXCEPTION 'syntax error at or near "%"', word USING ERRCODE = '42601';
+        END IF;
+    END LOOP;
+    RETURN sent;
+END $$;

@@ -68,9 +68,7 @@ def read(sql: str, tokens: Sequence[Token]) -> Copy:
     if scheme != "s3" or not bucket:
         if scheme in ("emr", "ssh", "dynamodb"):
             raise refuse.not_here(sql, source, f"COPY from {scheme}://")
-        raise refuse.Refused(
-            refuse.SYNTAX, f"COPY source {source.text} is not an S3 path: s3://bucket/prefix", source.start
-        )
+        raise refuse.Refused(refuse.SYNTAX, "COPY source is not an S3 path: s3://bucket/prefix", source.start)
     role, parquet = _options(sql, tokens, at + 2)
     if not parquet:
         raise refuse.not_here(sql, tokens[0], "COPY of delimited text (only FORMAT AS PARQUET)")

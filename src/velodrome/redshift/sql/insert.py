@@ -41,5 +41,7 @@ def values(sql: str) -> tuple[int, int] | None:
     head = _HEAD.match(sql)
     if head is None:
         return None
+    if sql.find("--", head.end()) >= 0:  # it may begin a comment, in which a quote opens nothing
+        return None
     rows = (_ROWS_WITH_BACKSLASHES if "\\" in sql else _ROWS).match(sql, head.end())
     return rows.span() if rows is not None else None

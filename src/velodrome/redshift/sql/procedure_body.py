@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from velodrome.redshift.sql import ddl, materialized_view, refuse
+from velodrome.redshift.sql import ddl, materialized_view, read_only, refuse, settings
 from velodrome.redshift.sql.query import needs_tree, query, rewrites
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import (
     DOLLAR,
+    QUOTED,
     STRING,
     Edit,
     LexicalError,
     Token,
     apply,
     literal,
+    name_end,
     statements,
     tokenize,
+    vocabulary,
     words,
 )
 
@@ -28,13 +31,21 @@ _CONFLICTS = "#variable_conflict use_variable "
 _NOT_IN_A_BODY = ("COPY", "UNLOAD", "VACUUM", "ATTACH", "DETACH")
 # By their own names only: what outside becomes a call of the warehouse's procedures.
 _RIGHTS = ("USER", "GROUP", "ROLE")
+# First words of PL/pgSQL's own statements: https://docs.aws.amazon.com/redshift/latest/dg/c_PLpgSQL-statements.html
+_PLPGSQL = vocabulary(
+    """
+    RAISE RETURN PERFORM EXIT CONTINUE GET OPEN FETCH CLOSE MOVE NULL END EXECUTE CALL COMMIT ROLLBACK CASE FOREACH
+    """
+)
 
 
 def edits(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     """Of a procedure's body in PL/pgSQL."""
     found = [Edit(tokens[0].start, tokens[0].start, _CONFLICTS)]
+    declaring = False
     for part in statements(tokens):
-        found += _part(sql, part)
+        edited, declaring = _part(sql, part, declaring=declaring)
+        found += edited
     found += list(_rethrows(tokens))
     return found + rewrites(sql, tokens)
 
@@ -43,23 +54,40 @@ def function_edits(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     """Of a SQL function's body, which is one query."""
     found: list[Edit] = []
     for part in statements(tokens):
+        if part[0].word not in ("SELECT", "WITH"):
+            raise refuse.syntax_error(part[0])
+        refuse.command(sql, part)
         refuse.pieces(sql, part)
         if needs_tree(part):
             found.append(Edit(part[0].start, part[-1].end, query(sql, part)))
     return found + rewrites(sql, tokens)
 
 
-def _part(sql: str, part: Sequence[Token]) -> list[Edit]:
-    """What stands between two semicolons: control words, a query or condition of theirs, and a statement."""
+def _part(sql: str, part: Sequence[Token], *, declaring: bool) -> tuple[list[Edit], bool]:
+    """What stands between two semicolons: control words, a query or condition of theirs, and a statement, or the
+    declaration of a variable; and whether the next is one."""
     found: list[Edit] = []
     at = 0
     while at < len(part):
+        if part[at].word == "DECLARE" and not words(part, at + 2, "CURSOR"):
+            return found + _declaration(sql, part[at + 1 :]), True
+        if declaring and part[at].word != "BEGIN":
+            return found + _declaration(sql, part[at:]), True
         end, first, last = _control(part, at)
         if end == at:
-            return found + _statement(sql, part[at:])
-        found += _expression(sql, part[first:last])
+            return found + _statement(sql, part[at:]), False
+        declaring = False
+        held = part[first:last]
+        found += _dynamic(held) if held and held[0].word == "EXECUTE" else _expression(sql, held)
         at = end
-    return found
+    return found, declaring
+
+
+def _declaration(sql: str, part: Sequence[Token]) -> list[Edit]:
+    if not part:
+        return []
+    refuse.pieces(sql, [token for token in part if token.kind != DOLLAR])
+    return _tree(sql, part)
 
 
 def _control(part: Sequence[Token], at: int) -> tuple[int, int, int]:
@@ -109,6 +137,10 @@ def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
         raise refuse.not_here(sql, part[0], f"{first} inside a procedure")
     if first in ("CREATE", "ALTER", "DROP") and len(part) > 1 and part[1].word in _RIGHTS:
         raise refuse.not_here(sql, part[0], f"{first} {part[1].word} inside a procedure")
+    if not (first in _PLPGSQL or _is_assignment(part)):
+        refuse.command(sql, part)
+    if first in ("SET", "RESET"):
+        return _parameter(sql, part)
     if first == "REFRESH" or (first == "CREATE" and words(part, 1, "MATERIALIZED")):
         return materialized_view.inside(sql, part)
     if first == "CREATE" and any(words(part, i, "TABLE") for i in range(1, min(4, len(part)))):
@@ -123,8 +155,27 @@ def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
         return [Edit(part[0].end, part[0].end, " FROM"), *_tree(sql, part)]
     if first == "EXECUTE":
         return _dynamic(part)
+    if first == "OPEN":
+        at = next((at for at in range(len(part)) if words(part, at, "FOR", "EXECUTE")), None)
+        if at is not None:
+            return _dynamic(part[at + 1 :])
     refuse.pieces(sql, [token for token in part if token.kind != DOLLAR])
     return _tree(sql, part)
+
+
+def _is_assignment(part: Sequence[Token]) -> bool:
+    """variable := value, also of a field of it."""
+    end = name_end(part, 0)
+    return words(part, end, ":=") or words(part, end, "=") or part[0].kind == QUOTED or words(part, 0, "<", "<")
+
+
+def _parameter(sql: str, part: Sequence[Token]) -> list[Edit]:
+    """SET and RESET mean inside what they mean outside."""
+    found = read_only.rewrite(sql, part) or settings.rewrite(sql, part)
+    if found.before:
+        raise refuse.not_here(sql, part[0], f"{part[0].word} SESSION AUTHORIZATION inside a procedure")
+    text = sql[part[0].start : part[-1].end]
+    return [] if found.sql == text else [Edit(part[0].start, part[-1].end, found.sql)]
 
 
 def _dynamic(part: Sequence[Token]) -> list[Edit]:
@@ -141,6 +192,11 @@ def _dynamic(part: Sequence[Token]) -> list[Edit]:
             text = _edited(token.value, whole=end == 2, at=token.start)
             if text != token.value:
                 found.append(Edit(token.start, token.end, literal(text)))
+    if end > 1 and not (end == 2 and part[1].kind == STRING):  # what it will be is looked at when it is known
+        found += [
+            Edit(part[1].start, part[1].start, "velodrome.dynamic("),
+            Edit(part[end - 1].end, part[end - 1].end, ")"),
+        ]
     return found
 
 

@@ -15,7 +15,9 @@ from velodrome.redshift.sql.tokens import (
     STRING,
     SYMBOL,
     WORD,
+    Edit,
     Token,
+    apply,
     closing,
     name_end,
     split_list,
@@ -64,15 +66,28 @@ _OBJECTS_NOT_HERE = vocabulary(
 )
 
 
+def shown(token: Token) -> str:
+    """A token in an error's words. A literal may be a password or a key: none is repeated."""
+    return "'***'" if token.kind in (STRING, DOLLAR) else token.text
+
+
 def syntax_error(token: Token) -> Refused:
-    return Refused(SYNTAX, f'syntax error at or near "{token.text}"', token.start)
+    return Refused(SYNTAX, f'syntax error at or near "{shown(token)}"', token.start)
+
+
+def foreign_command(sql: str, tokens: Sequence[Token]) -> Refused:
+    """A statement about objects that Redshift has not."""
+    edits = [Edit(token.start, token.end, shown(token)) for token in tokens if token.kind in (STRING, DOLLAR)]
+    text = apply(sql, tokens[0].start, tokens[-1].end, edits)
+    return Refused(UNSUPPORTED, f'SQL command "{text}" not supported on Redshift tables.', tokens[0].start)
 
 
 def not_here(sql: str, token: Token, feature: str) -> Refused:
     """Redshift does it, this warehouse does not."""
     line = sql.count("\n", 0, token.start) + 1
     column = token.start - (sql.rfind("\n", 0, token.start) + 1) + 1
-    text = f"{feature} is not supported by this local warehouse (line {line}, column {column}: near {token.text!r})"
+    near = "a literal" if token.kind in (STRING, DOLLAR) else repr(token.text)
+    text = f"{feature} is not supported by this local warehouse (line {line}, column {column}: near {near})"
     return Refused(UNSUPPORTED, text, token.start, hint="Amazon Redshift supports it; Velodrome does not yet.")
 
 
@@ -157,8 +172,7 @@ def _altered(sql: str, tokens: Sequence[Token]) -> None:
         raise syntax_error(tokens[0])
     kind = tokens[1]
     if kind.word in _OBJECTS_ELSEWHERE or words(tokens, 1, "EVENT", "TRIGGER"):
-        text = sql[tokens[0].start : tokens[-1].end]
-        raise Refused(UNSUPPORTED, f'SQL command "{text}" not supported on Redshift tables.', tokens[0].start)
+        raise foreign_command(sql, tokens)
     if kind.word not in _ALTERED | _ALTERED_NOT_HERE and not words(tokens, 1, "DEFAULT", "PRIVILEGES"):
         raise syntax_error(kind)
     if kind.word == "TABLE":
@@ -189,8 +203,7 @@ def _object(sql: str, tokens: Sequence[Token]) -> None:
         raise syntax_error(tokens[-1])
     kind = tokens[at].word
     if kind in ("UNIQUE", "CONSTRAINT", "EVENT") or kind in _OBJECTS_ELSEWHERE:
-        text = sql[tokens[0].start : tokens[-1].end]
-        raise Refused(UNSUPPORTED, f'SQL command "{text}" not supported on Redshift tables.', tokens[0].start)
+        raise foreign_command(sql, tokens)
     if words(tokens, at, "EXTERNAL"):
         raise not_here(sql, tokens[at], f"{tokens[0].word} {_kind(tokens, at)}")
     if kind not in _OBJECTS | _OBJECTS_NOT_HERE:

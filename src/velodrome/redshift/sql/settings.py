@@ -14,7 +14,7 @@ from velodrome.redshift.sql.statement import Statement
 from velodrome.redshift.sql.tokens import QUOTED, STRING, SYMBOL, Token, apply, identifier, literal, vocabulary
 
 # Redshift has the value that the translation relies on; changing it would change what a string literal means.
-_FIXED = vocabulary("STANDARD_CONFORMING_STRINGS BACKSLASH_QUOTE SESSION_REPLICATION_ROLE")
+FIXED = vocabulary("STANDARD_CONFORMING_STRINGS BACKSLASH_QUOTE SESSION_REPLICATION_ROLE")
 # PostgreSQL's parameters that Redshift shows otherwise.
 _SHOWN_OTHERWISE = ("statement_timeout", "is_superuser")
 _SHOWN_OBJECTS = vocabulary(
@@ -97,7 +97,7 @@ def _checked(reader: Reader, name: str, value: str, places: tuple[Token, Token])
 
 
 def _known(reader: Reader, where: Token, name: str) -> None:
-    if name.upper() in _FIXED:
+    if name.upper() in FIXED:
         raise refuse.not_here(reader.sql, where, f"changing {name}")
     if name == "role" or name.startswith("velodrome."):
         raise Refused("42704", f'unrecognized configuration parameter "{name}"', where.start)

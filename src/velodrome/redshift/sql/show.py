@@ -10,7 +10,18 @@ from collections.abc import Sequence
 
 from velodrome.redshift.sql import refuse
 from velodrome.redshift.sql.statement import Statement
-from velodrome.redshift.sql.tokens import NUMBER, PARAMETER, QUOTED, STRING, WORD, Token, literal, words
+from velodrome.redshift.sql.tokens import (
+    NUMBER,
+    PARAMETER,
+    QUOTED,
+    STRING,
+    WORD,
+    Token,
+    closing,
+    literal,
+    split_list,
+    words,
+)
 
 # The words, how many names may stand in the dotted name after them, the function, and the column that LIKE filters.
 _FORMS: tuple[tuple[tuple[str, ...], int, str, str], ...] = (
@@ -110,19 +121,24 @@ def _argument_types(tokens: Sequence[Token], at: int) -> tuple[str, int]:
     """(an array of types' names, past the parenthesis); NULL if there is none."""
     if not words(tokens, at, "("):
         return "NULL", at
-    found: list[str] = []
-    current: list[str] = []
-    for index in range(at + 1, len(tokens)):
-        token = tokens[index]
-        if token.text in (",", ")"):
-            if current:
-                found.append(current[0] if current[0].startswith("$") else literal(_type_name(current)))
-            current = []
-            if token.text == ")":
-                return f"ARRAY[{', '.join(found)}]::text[]", index + 1
-        else:
-            current.append(f"{token.text}::text" if token.kind == PARAMETER else token.value)
-    raise refuse.syntax_error(tokens[-1])
+    end = closing(tokens, at)
+    if end == len(tokens):
+        raise refuse.syntax_error(tokens[-1])
+    types = [tokens[first:last] for first, last in split_list(tokens, at + 1, end)]
+    found = [_type(tokens[at], kind) for kind in types]
+    return f"ARRAY[{', '.join(found)}]::text[]", end + 1
+
+
+def _type(before: Token, tokens: Sequence[Token]) -> str:
+    """A parameter, or the words of a type: `double precision`, `character varying(10)`."""
+    if not tokens:
+        raise refuse.syntax_error(before)
+    if len(tokens) == 1 and tokens[0].kind == PARAMETER:
+        return _value(tokens[0])
+    for token in tokens:
+        if token.kind not in (WORD, QUOTED, NUMBER) and token.text not in ("(", ")", ","):
+            raise refuse.syntax_error(token)
+    return literal(_type_name([token.value for token in tokens]))
 
 
 def _type_name(written: list[str]) -> str:

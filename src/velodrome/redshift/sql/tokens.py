@@ -20,15 +20,18 @@ WORD, QUOTED, STRING, DOLLAR, NUMBER, PARAMETER, SYMBOL = (
     "symbol",
 )
 
+# As the server inside reads them: a comment ends at a carriage return too, blanks are those of ASCII, every
+# character beyond it belongs to a name, and strings of bits have no escapes. Where the two differ, a string here is a
+# statement there.
 _LEXEME = re.compile(
-    r"""(?P<space>\s+|--[^\n]*)
+    r"""(?P<space>[ \t\n\r\f\v]+|--[^\n\r]*)
     |(?P<comment>/\*)
-    |(?P<string>[eEnNbBxX]?'(?:[^'\\]|''|\\.)*')
+    |(?P<string>[bBxX]'[^']*'|[eEnN]?'(?:[^'\\]|''|\\.)*')
     |(?P<quoted>"(?:[^"]|"")*")
-    |(?P<dollar>\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
-    |(?P<parameter>\$\d+)
-    |(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
-    |(?P<word>\#?[^\W\d][\w$]*)
+    |(?P<dollar>\$(?P<tag>(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)?)\$.*?\$(?P=tag)\$)
+    |(?P<parameter>\$[0-9]+)
+    |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+    |(?P<word>\#?[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*)
     |(?P<symbol>::|:=|<=|>=|<>|!=|\|\||->>|->|@>|<@|.)""",
     re.VERBOSE | re.DOTALL,
 )

@@ -84,10 +84,19 @@ _unchanged: set[str] = set()
 
 
 def _shape(sql: str) -> str | None:
-    """The text without the values of its literals; None where more than a look is needed to tell what is one."""
+    """The text with one value for all literals of a kind; None where more than a look is needed to tell what is one.
+
+    The kind decides: `json 1` is a column and its alias, `json '1'` a value of a type."""
     if len(sql) > _LONGEST_SHAPE or "--" in sql or "/*" in sql or "\\" in sql or "$" in sql:
         return None
-    return _LITERALS.sub(r"\1?", sql) if _SHAPED.match(sql) else None
+    return _LITERALS.sub(_any_of_its_kind, sql) if _SHAPED.match(sql) else None
+
+
+def _any_of_its_kind(found: re.Match[str]) -> str:
+    name, text = found[1], found[0]
+    if name is not None:
+        return str(name)
+    return "''" if text[0] == "'" else "0.0" if "." in text else "0"
 
 
 def _translate(sql: str, database: str) -> tuple[Statement, ...]:

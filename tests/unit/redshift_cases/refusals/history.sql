@@ -7,7 +7,7 @@ SELECT * FROM stl_explain
 SELECT 1;
 SELECT 2 FROM a, "sys_procedure_messages"
 
--- 42601 7 syntax error at or near "'x'"
+-- 42601 7 syntax error at or near "'***'"
 CANCEL 'x'
 
 -- 42601 0 syntax error at or near "CANCEL"

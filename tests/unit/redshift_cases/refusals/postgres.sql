@@ -127,7 +127,7 @@ CREATE USER MAPPING FOR u SERVER s
 -- 0A000 0 SQL command "CREATE PUBLICATION p" not supported on Redshift tables.
 CREATE PUBLICATION p
 
--- 0A000 0 SQL command "CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p" not supported on Redshift tables.
+-- 0A000 0 SQL command "CREATE SUBSCRIPTION s CONNECTION '***' PUBLICATION p" not supported on Redshift tables.
 CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p
 
 -- 0A000 0 SQL command "CREATE POLICY p ON t" not supported on Redshift tables.
@@ -229,7 +229,7 @@ ALTER INDEX i RENAME TO j
 -- 0A000 0 SQL command "ALTER SEQUENCE s RESTART" not supported on Redshift tables.
 ALTER SEQUENCE s RESTART
 
--- 0A000 0 SQL command "ALTER TYPE x ADD VALUE 'a'" not supported on Redshift tables.
+-- 0A000 0 SQL command "ALTER TYPE x ADD VALUE '***'" not supported on Redshift tables.
 ALTER TYPE x ADD VALUE 'a'
 
 -- 0A000 0 SQL command "ALTER DOMAIN d DROP NOT NULL" not supported on Redshift tables.

@@ -123,7 +123,7 @@ COPY t FROM 's3://b/x' IAM_ROLE DEFAULT FORMAT AS PARQUET MANIFEST
 -- 42601 33 COPY from Amazon S3 requires an authorization: IAM_ROLE { default | 'arn:aws:iam::…:role/…' }
 COPY t FROM 's3://b/x' FORMAT AS PARQUET
 
--- 42601 12 COPY source '/etc/passwd' is not an S3 path: s3://bucket/prefix
+-- 42601 12 COPY source is not an S3 path: s3://bucket/prefix
 COPY t FROM '/etc/passwd'
 
 -- 42601 12 syntax error at or near "PROGRAM"
