@@ -16,7 +16,9 @@ TESTS ?= tests/unit tests/services tests/pipeline
 
 help: ## this list
 	@echo "Velodrome: an AWS data pipeline stack on this machine"; echo
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ gsub(/\$$\$$/, "$$", $$2); printf "  make %-9s %s\n", $$1, $$2 }'
+
+export DAG FILE
 
 doctor: $(VELODROME) ## what this machine has and lacks, each with the fix
 	@$(VELODROME) doctor
@@ -24,8 +26,8 @@ doctor: $(VELODROME) ## what this machine has and lacks, each with the fix
 up: $(VELODROME) ## install, start everything, fill the warehouse (DATASET=folder: with your files)
 	@$(VELODROME) up
 
-run: $(VELODROME) ## run the pipeline once more and follow it
-	@$(VELODROME) run
+run: $(VELODROME) ## run the pipeline once more and follow it (DAG=name: another)
+	@$(VELODROME) run $(if $(DAG),"$$DAG")
 
 status: $(VELODROME) ## each service's state and health
 	@$(VELODROME) status
@@ -60,6 +62,7 @@ clean: ## stop everything and remove data and installs
 
 test: $(VELODROME) ## all tests, on ports and folders of their own (TESTS=path: some)
 	@$(VELODROME) install test
+	@case "$(TESTS)" in *tests/services*|*tests/pipeline*) .ci/browser $(TEST) ;; esac
 	@$(TEST)/bin/python -m pytest $(TESTS)
 
 lint: $(VELODROME) ## ruff, mypy, and hadolint for the images

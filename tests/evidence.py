@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
 from velodrome.runtime.airflow_api import PIPELINE_DAG, Airflow, AirflowError
@@ -44,9 +44,16 @@ class Stack(Protocol):
         ...
 
 
-def browser() -> str | None:
-    """A browser of the Chromium family on PATH."""
-    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
+def browser(playwright: Playwright) -> str:
+    """A browser of the Chromium family: the system's, else the one that Playwright has downloaded. Raises
+    FileNotFoundError that says how to get one."""
+    found = next((found for name in BROWSERS if (found := shutil.which(name))), playwright.chromium.executable_path)
+    if not Path(found).is_file():
+        raise FileNotFoundError(
+            f"no browser: install one of {', '.join(BROWSERS)}, or run "
+            ".velodrome/installs/test/bin/playwright install chromium"
+        )
+    return found
 
 
 def collect(stack: Stack, folder: Path) -> None:
@@ -65,9 +72,8 @@ def collect(stack: Stack, folder: Path) -> None:
 
 def picture(settings: Settings, file: Path) -> None:
     """A picture of Airflow's page of the newest run of the pipeline, logged in as its user."""
-    executable = browser()
-    if executable is None:
-        raise FileNotFoundError(f"no browser on PATH to take a picture with: install one of {', '.join(BROWSERS)}")
+    with sync_playwright() as playwright:
+        executable = browser(playwright)
     # One short question first: the session below is patient with a server that is being restarted.
     httpx.get(f"{settings['AIRFLOW_URL']}/api/v2/version", timeout=5, trust_env=False)
     with Airflow(settings) as airflow, sync_playwright() as playwright:

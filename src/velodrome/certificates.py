@@ -51,7 +51,7 @@ def ensure_authority(folder: Path) -> Path:
         if (folder / _KEY).is_file() and _lasts(certificate):
             return certificate
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Velodrome, {folder}"[:64])])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _common_name(f"Velodrome, {folder}"))])
         usage = x509.KeyUsage(
             digital_signature=True,
             key_cert_sign=True,
@@ -87,7 +87,7 @@ def server_certificate(folder: Path, names: Sequence[str]) -> ServerCertificate:
         if not isinstance(authority_key, ec.EllipticCurvePrivateKey):
             raise TypeError(f"{folder / _KEY} is not a key that Velodrome made")
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _common_name(names[0]))])
         made = (
             _builder(subject, authority.subject, key.public_key(), _SERVER_LIFE)
             .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
@@ -144,6 +144,11 @@ def _builder(
         .not_valid_after(now + life)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
+
+
+def _common_name(text: str) -> str:
+    """As much of a text as a common name may have: 64 bytes of UTF-8, however many letters these are."""
+    return text.encode()[:64].decode(errors="ignore")
 
 
 def _general(name: str) -> x509.GeneralName:

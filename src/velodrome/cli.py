@@ -130,9 +130,10 @@ def run(
                 raise StackError("nothing runs: run `make up` first")
             stack = Stack(running, progress)
             stack.wait_for_all()
-            before = summary.table_rows(settings)
+            before, since = summary.table_rows(settings), summary.newest_query(settings)
             stack.run_dag(dag)
-        summary.show_changes(console, before, summary.table_rows(settings), time.monotonic() - begin)
+        after, updated = summary.table_rows(settings), summary.updated_rows(settings, since)
+        summary.show_changes(console, before, after, updated, time.monotonic() - begin)
 
 
 def _run_goes_on() -> str:
@@ -248,29 +249,46 @@ def restore(file: Annotated[str, typer.Argument(help="A file that backup has wri
         console.print(f"Restored the copy {came}.\nNext: make up", markup=False, highlight=False)
 
 
+def _ask(yes: bool, what: str) -> None:
+    """On a terminal, what cannot be undone is asked for; a script has meant what it says."""
+    if not yes and sys.stdin.isatty() and not typer.confirm(f"This removes {what}. Go on?"):
+        raise typer.Exit(1)
+
+
+_YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, also on a terminal.")]
+
+
 @app.command()
-def reset() -> None:
+def reset(yes: _YES = False) -> None:
     """Stop every service and remove all data; installs stay."""
-    with _clear_errors(), Progress(console) as progress:
-        running = _runtime(progress, mended=True)
-        settings = running.settings
-        Stack(running, progress).down()
-        with progress.step("remove data"):
-            running.forget()
-            for entry in ("data", "logs", "run", "dataset", "aws", backups.STAGING):
-                shutil.rmtree(settings.home / entry, ignore_errors=True)
-            for file in ("secrets.env", "settings.env"):
-                (settings.home / file).unlink(missing_ok=True)
+    with _clear_errors():
+        home = project_settings(mended=True).home
+        _ask(yes, f"all data, logs and passwords in {home}: databases, buckets, runs")
+        with Progress(console) as progress:
+            _reset(_runtime(progress, mended=True), progress)
+
+
+def _reset(running: Runtime, progress: Progress) -> None:
+    home = running.settings.home
+    Stack(running, progress).down()
+    with progress.step("remove data"):
+        running.forget()
+        for entry in ("data", "logs", "run", "dataset", "aws", backups.STAGING):
+            shutil.rmtree(home / entry, ignore_errors=True)
+        for file in ("secrets.env", "settings.env"):
+            (home / file).unlink(missing_ok=True)
 
 
 @app.command()
-def clean() -> None:
-    """Stop every service and remove data and installs. `make clean` removes the command itself too."""
-    with _clear_errors(), Progress(console) as progress:
-        running = _runtime(progress, mended=True)
-    reset()
+def clean(yes: _YES = False) -> None:
+    """Stop every service and remove data and installs, this command itself among them."""
     with _clear_errors():
-        running.remove_installs()
+        settings = project_settings(mended=True)
+        _ask(yes, f"all data, logs and passwords in {settings.home}, and the installs in {settings.installs}")
+        with Progress(console) as progress:
+            running = _runtime(progress, mended=True)
+            _reset(running, progress)
+            running.remove_installs()
 
 
 @app.command()

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
 def main() -> None:
+    """Ctrl-C before a command has begun, or in one that has nothing to say of it, ends it without a word."""
+    try:
+        _command()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+def _command() -> None:
     """`velodrome redshift` needs velodrome[redshift] alone, every other command velodrome[cli]."""
     alone = sys.argv[1:2] == ["redshift"]
     try:

@@ -60,7 +60,7 @@ def page() -> Iterator[Page]:
     problems: list[str] = []
     with sync_playwright() as playwright:
         # The pages are our own: no sandbox is needed, and root could have none.
-        browser = playwright.chromium.launch(executable_path=evidence.browser(), chromium_sandbox=False)
+        browser = playwright.chromium.launch(executable_path=evidence.browser(playwright), chromium_sandbox=False)
         opened = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
         opened.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         opened.on("pageerror", lambda error: problems.append(str(error)))

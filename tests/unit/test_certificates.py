@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from velodrome import certificates
 from velodrome.certificates import AUTHORITY, ensure_authority, server_certificate, trust_bundle
@@ -90,3 +92,10 @@ def test_a_bundle_trusts_what_was_trusted_and_ours(tmp_path: Path) -> None:
     bundle = trust_bundle(tmp_path / "ours", [ssl.PEM_cert_to_DER_cert(other)])
     handshake(bundle, server_certificate(tmp_path / "ours", NAMES), "localhost")
     handshake(bundle, server_certificate(tmp_path / "other", NAMES), "localhost")
+
+
+def test_a_folder_of_any_name_has_an_authority(tmp_path: Path) -> None:
+    folder = tmp_path / ("Größenwählerverzeichnis-" * 6)
+    found = x509.load_pem_x509_certificate(ensure_authority(folder).read_bytes())
+    name = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+    assert f"Velodrome, {folder}".startswith(name) and 60 <= len(name.encode()) <= 64

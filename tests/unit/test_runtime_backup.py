@@ -423,3 +423,18 @@ def test_what_an_interrupted_restore_left_is_cleared(archive: Path, tmp_path: Pa
     fresh = restored(archive, tmp_path / "home").settings.home
     assert not (fresh / STAGING).exists()
     assert (fresh / "data/source/PG_VERSION").read_text() == "18\n"
+
+
+def test_a_file_that_git_would_take_is_refused(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / ".gitignore").write_text("*.tar.gz\n")
+    copy = host(tmp_path / "home")
+    with pytest.raises(BackupError, match="would be one of a git checkout's own files, and it holds passwords"):
+        backups.backup(copy, tmp_path / "copy.tgz", progress())
+    with pytest.raises(BackupError, match="there is nothing to back up"):  # the next thing that is looked at
+        backups.backup(copy, tmp_path / "copy.tar.gz", progress())
+
+
+def test_what_the_documents_name_is_ignored_by_git() -> None:
+    argv = ["git", "-C", str(ROOT), "check-ignore", "--quiet", "copy.tar.gz"]
+    assert subprocess.run(argv, check=False).returncode == 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from velodrome import cli
+from velodrome.runtime.prepare import prepare_home
 from velodrome.runtime.refusals import problems
 from velodrome.settings import SETTINGS, SettingError, keep_settings, load, write_kept
 
@@ -170,8 +173,6 @@ def test_what_would_write_over_other_files_is_refused(project: Path, velodrome: 
 
 
 def test_a_home_in_the_checkout_shows_nothing_to_git(project: Path) -> None:
-    from velodrome.runtime.prepare import prepare_home
-
     prepare_home(load({"VELODROME_HOME": "second"}, project))
     assert (project / "second" / "secrets.env").is_file()
     assert git(project, "status", "--porcelain") == ""
@@ -232,3 +233,18 @@ def test_two_services_with_one_port_are_refused(project: Path) -> None:
     assert problems(load({"S3_PORT": "5432"}, project)) == [
         "settings SOURCE_PORT and S3_PORT are both 5432: set one to another port"
     ]
+
+
+@pytest.mark.parametrize(("answer", "code", "kept"), [(b"n\n", 1, True), (b"y\n", 0, False)])
+def test_reset_asks_on_a_terminal(project: Path, answer: bytes, code: int, kept: bool) -> None:
+    prepare_home(load({}, project))
+    ours, theirs = pty.openpty()
+    os.write(ours, answer)
+    environ = {"PATH": os.environ["PATH"], "RUNTIME": "host"}
+    argv = [str(Path(sys.executable).with_name("velodrome")), "reset"]
+    result = subprocess.run(argv, cwd=project, env=environ, stdin=theirs, capture_output=True, text=True, check=False)
+    assert result.returncode == code, result.stderr
+    assert "This removes all data, logs and passwords in" in result.stdout
+    assert (project / ".velodrome" / "secrets.env").exists() is kept
+    os.close(ours)
+    os.close(theirs)

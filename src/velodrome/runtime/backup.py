@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -104,6 +105,11 @@ def backup(runtime: Runtime, file: Path, progress: Progress) -> Report:
     home = runtime.settings.home
     if any(file.is_relative_to(home / name) for name in PARTS):
         raise BackupError(f"FILE={file} lies in what is copied: name a file elsewhere")
+    if _would_be_committed(file):
+        raise BackupError(
+            f"FILE={file} would be one of a git checkout's own files, and it holds passwords: name one that git "
+            "ignores (*.tar.gz here), or one elsewhere"
+        )
     if not runtime.holds_data():
         raise BackupError("there is nothing to back up: this copy holds no data (make up)")
     with _end_of_process_is_an_error(), Writer(file) as writer, _stopped(Stack(runtime, progress), progress):
@@ -113,6 +119,16 @@ def backup(runtime: Runtime, file: Path, progress: Progress) -> Report:
         with progress.step("finish the file"):
             size = writer.finish()
     return Report(file, size, manifest, writer.counts)
+
+
+def _would_be_committed(file: Path) -> bool:
+    """Whether the file lies in a git work tree that does not ignore it."""
+    argv = ["git", "-C", str(file.parent), "check-ignore", "--quiet", "--", str(file)]
+    try:
+        # 0: ignored; 1: not; 128: this is no work tree.
+        return subprocess.run(argv, capture_output=True, check=False).returncode == 1
+    except OSError:  # no git here
+        return False
 
 
 def _copy(runtime: Runtime, writer: Writer, progress: Progress) -> Manifest:

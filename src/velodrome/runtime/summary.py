@@ -59,23 +59,48 @@ def client_environ(settings: Settings) -> dict[str, str]:
     }
 
 
+def _warehouse(settings: Settings) -> psycopg.Connection:
+    return psycopg.connect(database_url(settings, "REDSHIFT"), connect_timeout=10, autocommit=True)
+
+
 def table_rows(settings: Settings) -> dict[str, int]:
-    """Rows of each serving table."""
-    with psycopg.connect(database_url(settings, "REDSHIFT"), connect_timeout=10, autocommit=True) as warehouse:
+    """Rows of each serving table; none before they are made."""
+    with _warehouse(settings) as warehouse:
         rows = {}
         for table in SERVING_TABLES:
             query = sql.SQL("SELECT COUNT(*) FROM {}").format(sql.Identifier("serving", table))
-            rows[table] = int(warehouse.execute(query).fetchone()[0])  # type: ignore[index]
+            try:
+                rows[table] = int(warehouse.execute(query).fetchone()[0])  # type: ignore[index]
+            except psycopg.errors.UndefinedTable:
+                return {}
         return rows
+
+
+def newest_query(settings: Settings) -> int:
+    """The id of the warehouse's newest statement."""
+    with _warehouse(settings) as warehouse:
+        found = warehouse.execute("SELECT COALESCE(MAX(query_id), 0) FROM sys_query_history").fetchone()
+        return int(found[0]) if found else 0
+
+
+def updated_rows(settings: Settings, since: int) -> dict[str, int]:
+    """Rows of each table that UPDATE has changed after the statement `since`: Redshift deletes and inserts them, so
+    both of its logs have the statement."""
+    query = """
+        SELECT RTRIM(detail.table_name), SUM(inserted.rows)
+        FROM stl_insert AS inserted
+        JOIN stl_delete AS deleted ON inserted.query = deleted.query
+        JOIN sys_query_detail AS detail ON detail.query_id = inserted.query
+        WHERE inserted.query > %s AND detail.table_name IS NOT NULL
+        GROUP BY 1
+    """
+    with _warehouse(settings) as warehouse:
+        return {str(name): int(rows) for name, rows in warehouse.execute(query, (since,)).fetchall()}
 
 
 def show(console: Console, settings: Settings, seconds: float) -> None:
     """The summary of `velodrome up`."""
-    try:
-        rows = table_rows(settings)
-    except psycopg.errors.UndefinedTable:
-        rows = {}
-    if rows:
+    if rows := table_rows(settings):
         table = Table(title="Warehouse, schema serving", title_justify="left")
         table.add_column("table")
         table.add_column("rows", justify="right")
@@ -108,14 +133,16 @@ def show(console: Console, settings: Settings, seconds: float) -> None:
     )
 
 
-def show_changes(console: Console, before: dict[str, int], after: dict[str, int], seconds: float) -> None:
-    """The summary of `velodrome run`: rows, and how many came or went."""
-    table = Table(title=f"Pipeline run in {seconds:.0f} s", title_justify="left")
-    for column in ("table", "rows", "change"):
+def show_changes(
+    console: Console, before: dict[str, int], after: dict[str, int], updated: dict[str, int], seconds: float
+) -> None:
+    """The summary of `velodrome run`: rows, how many came or went, how many were updated."""
+    table = Table(title=f"Run in {seconds:.0f} s", title_justify="left")
+    for column in ("table", "rows", "change", "updated"):
         table.add_column(column, justify="left" if column == "table" else "right")
     for name, count in after.items():
-        change = count - before[name]
-        table.add_row(name, f"{count:,}", f"{change:+,}" if change else "")
+        change, changed = count - before.get(name, 0), updated.get(name, 0)
+        table.add_row(name, f"{count:,}", f"{change:+,}" if change else "", f"{changed:,}" if changed else "")
     console.print(table)
 
 
