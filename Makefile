@@ -12,11 +12,11 @@ VELODROME := $(CLI)/bin/velodrome
 TESTS ?= tests/unit tests/services tests/pipeline
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor up run down status logs psql redshift env backup restore reset clean test lint bench
+.PHONY: help doctor up run down status logs psql redshift env backup restore reset clean test s3-tests lint bench
 
 help: ## this list
 	@echo "Velodrome: an AWS data pipeline stack on this machine"; echo
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ gsub(/\$$\$$/, "$$", $$2); printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ gsub(/\$$\$$/, "$$", $$2); printf "  make %-9s %s\n", $$1, $$2 }'
 
 export DAG FILE
 
@@ -64,6 +64,10 @@ test: $(VELODROME) ## all tests, on ports and folders of their own (TESTS=path: 
 	@$(VELODROME) install test
 	@case "$(TESTS)" in *tests/services*|*tests/pipeline*) .ci/browser $(TEST) ;; esac
 	@$(TEST)/bin/python -m pytest $(TESTS)
+
+s3-tests: $(VELODROME) ## other projects' suites on our S3: S3_TESTS=checkout of ceph's s3-tests, S3FS_TESTS=of s3fs
+	@$(VELODROME) install test
+	@$(TEST)/bin/python tests/s3_suites/run.py --s3-tests "$(S3_TESTS)" --s3fs "$(S3FS_TESTS)"
 
 lint: $(VELODROME) ## ruff, mypy, and hadolint for the images
 	@$(VELODROME) install test

@@ -32,9 +32,9 @@ def _locked(client: Any, bucket: str) -> bool:
     return True
 
 
-def _made(service: str, *args: Any, **more: Any) -> Any:
-    client = _client(service, *args, **more)
-    if service == "s3":
+def _made(*args: Any, **more: Any) -> Any:
+    client = _client(*args, **more)
+    if client.meta.service_model.service_name == "s3":
         if _acls:
             with_acls(client)
 

@@ -59,9 +59,9 @@ class _Requests:
         return requests.post(url, *args, timeout=60, **more)
 
 
-def _client_with_acls(session: Any, name: str, *args: Any, **more: Any) -> Any:
-    client = _create_client(session, name, *args, **more)
-    if name == "s3":
+def _client_with_acls(session: Any, *args: Any, **more: Any) -> Any:
+    client = _create_client(session, *args, **more)
+    if client.meta.service_model.service_name == "s3":
         with_acls(client)
     return client
 

@@ -61,6 +61,7 @@ INSTALLS: dict[str, Install] = {
         # What only tests run, each made by its test: pins that go into no other environment.
         Install("aws-clients", ("tests/aws-clients/requirements.txt",), with_velodrome=False),
         Install("redshift-jdbc", ("tests/redshift-jdbc/requirements.txt",), with_velodrome=False),
+        Install("s3-suites", ("tests/s3_suites/requirements.txt",), with_velodrome=False),
         Install("airflow-deferrable", ("tests/airflow-deferrable/requirements.txt",), with_velodrome=False),
         Install("redshift-clients", ("tests/redshift-clients/requirements.txt",), with_velodrome=False),
         Install("dbt-redshift", ("tests/redshift_dbt/requirements.txt",), with_velodrome=False, compile=True),

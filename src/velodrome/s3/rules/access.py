@@ -129,6 +129,18 @@ def policy(provider: Any, context: Any, request: dict[str, Any]) -> None:
         raise access_denied()
 
 
+def policy_status(provider: Any, handler: Any) -> Any:
+    """The handler of GetBucketPolicyStatus, in place of LocalStack's, which has none."""
+
+    def called(context: Any, request: Any) -> Any:
+        bucket = _bucket(provider, context, request["Bucket"])
+        if not bucket.policy:
+            raise error("NoSuchBucketPolicy", "The bucket policy does not exist", 404, BucketName=bucket.name)
+        return {"PolicyStatus": {"IsPublic": public_policy(bucket.policy)}}
+
+    return called
+
+
 def public_policy(text: str) -> bool:
     """Whether a statement allows something to everybody without a condition that narrows it."""
     try:

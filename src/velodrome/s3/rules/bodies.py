@@ -24,3 +24,9 @@ def plain_encoding(context: Any, request: dict[str, Any]) -> None:
     length = headers.get(_LENGTH)
     if length is not None and not length.isdecimal():
         raise invalid_argument(f"Invalid {_LENGTH}", _LENGTH, length)
+
+
+def ordered_tags(request: dict[str, Any]) -> None:
+    """Tags of a header are kept by their names."""
+    if isinstance(given := request.get("Tagging"), str):
+        request["Tagging"] = "&".join(sorted(given.split("&")))

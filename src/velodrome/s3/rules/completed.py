@@ -27,9 +27,24 @@ def remembering(provider: Any, handler: Handler) -> Handler:
         upload = bucket.multiparts.get(request.get("UploadId"))
         if upload is not None:
             upload.object.completed_upload = upload.id
-        return handler(context, request)
+        return _without_null(handler(context, request))
 
     return called
+
+
+def without_null(provider: Any, handler: Handler) -> Handler:
+    """The handler, whose answer names no version where the bucket keeps none anew."""
+
+    def called(context: Any, request: Any) -> Any:
+        return _without_null(handler(context, request))
+
+    return called
+
+
+def _without_null(response: Any) -> Any:
+    if response.get("VersionId") == "null":
+        del response["VersionId"]
+    return response
 
 
 def answer(bucket: Any, request: dict[str, Any]) -> dict[str, Any] | None:
@@ -54,7 +69,7 @@ def _answer(bucket: Any, found: Any) -> dict[str, Any]:
         "ETag": found.quoted_etag,
         "Location": f"{get_full_default_bucket_location(bucket.name)}{found.key}",
     }
-    if found.version_id:
+    if found.version_id not in (None, "null"):
         response["VersionId"] = found.version_id
     if found.checksum_algorithm and not found.kms_key_id:
         response[f"Checksum{found.checksum_algorithm.upper()}"] = found.checksum_value

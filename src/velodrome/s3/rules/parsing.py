@@ -76,6 +76,8 @@ class Parser(parser.S3RequestParser):
             raise _reason(bad) or malformed_xml() from bad
 
     def _parse_shape(self, request: Any, shape: Any, node: Any, uri_params: Any = None) -> Any:
+        if isinstance(node, list) and shape is not None and shape.type_name != "list" and _location(shape) is None:
+            raise malformed_xml()  # an element twice
         try:
             return super()._parse_shape(request, shape, node, uri_params)
         except _BAD_INPUT as bad:

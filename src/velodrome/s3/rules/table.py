@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
-from velodrome.s3.rules import access, bodies, completed, conditions, deletions, forms, limits, reading
+from velodrome.s3.rules import access, bodies, completed, conditions, deletions, encryption, forms, limits, reading
+from velodrome.s3.rules.errors import error, malformed_xml
 
+LOG = logging.getLogger(__name__)
 Rule = Callable[[dict[str, Any]], None]
 BucketRule = Callable[[Any, Any, dict[str, Any]], None]
 Handler = Callable[[Any, Any], Any]
@@ -17,14 +20,14 @@ Handler = Callable[[Any, Any], Any]
 BY_MEMBER: dict[str, Rule] = {"Key": limits.key, "VersionId": limits.version}
 RULES: dict[str, tuple[Rule, ...]] = {
     "CompleteMultipartUpload": (limits.completed_parts, conditions.writable),
-    "CopyObject": (conditions.writable, limits.metadata, limits.tags_header),
-    "CreateMultipartUpload": (limits.metadata, limits.tags_header),
+    "CopyObject": (conditions.writable, limits.metadata, limits.tags_header, encryption.of_write),
+    "CreateMultipartUpload": (limits.metadata, limits.tags_header, encryption.of_write),
     "DeleteObjects": (limits.deleted,),
     "GetObject": (limits.part_read,),
     "HeadObject": (limits.part_read,),
     "PutBucketLifecycleConfiguration": (limits.lifecycle_rules,),
     "PutBucketTagging": (limits.bucket_tags,),
-    "PutObject": (conditions.writable, limits.metadata, limits.tags_header),
+    "PutObject": (conditions.writable, limits.metadata, limits.tags_header, encryption.of_write),
     "PutObjectTagging": (limits.object_tags,),
     "UploadPart": (limits.part_number,),
     "UploadPartCopy": (limits.part_number,),
@@ -34,6 +37,8 @@ BUCKET_RULES: dict[str, tuple[BucketRule, ...]] = {
     "CopyObject": (access.acl,),
     "CreateBucket": (access.new_bucket,),
     "CreateMultipartUpload": (access.acl,),
+    "GetObject": (encryption.of_read,),
+    "HeadObject": (encryption.of_read,),
     "PutBucketAcl": (access.acl,),
     "PutBucketPolicy": (access.policy,),
     "PutObject": (access.acl,),
@@ -44,11 +49,22 @@ AROUND: dict[str, Callable[[Any, Handler], Handler]] = {
     "CompleteMultipartUpload": completed.remembering,
     "DeleteObject": deletions.delete_object,
     "DeleteObjects": deletions.delete_objects,
+    "CopyObject": completed.without_null,
+    "GetBucketPolicyStatus": access.policy_status,
     "GetObject": reading.conditional,
     "HeadObject": reading.conditional,
     "PostObject": forms.post_object,
 }
 WITH_BODY = frozenset({"CopyObject", "CreateMultipartUpload", "PutObject", "UploadPart"})
+
+# They have done something before they could stumble.
+LISTS = frozenset({"CompleteMultipartUpload", "DeleteObjects", "RestoreObject"})
+
+
+def _is_document(operation: Any) -> bool:
+    shape = operation.input_shape
+    payload = shape.serialization.get("payload") if shape is not None else None
+    return payload is not None and shape.members[payload].type_name == "structure"
 
 
 def ruled(name: str, provider: Any, handler: Handler) -> Handler:
@@ -68,6 +84,16 @@ def ruled(name: str, provider: Any, handler: Handler) -> Handler:
             bucket_rule(provider, context, given)
         if name in WITH_BODY:
             bodies.plain_encoding(context, given)
-        return inner(context, request)
+            bodies.ordered_tags(given)
+        try:
+            return inner(context, request)
+        except NotImplementedError as missing:
+            raise error("NotImplemented", f"{name} is not implemented.", 501) from missing
+        except (AttributeError, LookupError, TypeError, ValueError) as bad:
+            # LocalStack takes a configuration apart without asking whether its elements are there.
+            if name in LISTS or not _is_document(context.operation):
+                raise
+            LOG.info("S3's %s took what does not validate: %s: %s", name, type(bad).__name__, bad)
+            raise malformed_xml() from bad
 
     return called

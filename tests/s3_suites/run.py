@@ -1,0 +1,206 @@
+"""Runs other projects' suites for S3 against ours: ceph's s3-tests and s3fs's own, from checkouts that the user gives.
+
+``run.py --s3-tests FOLDER --s3fs FOLDER``, one of them or both; further arguments go to pytest (``-k multipart``). It
+ends with 1 if a test fails that expected_failures.txt does not name, or passes that it names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import boto3
+
+from velodrome.awsapi import profile
+from velodrome.runtime import install
+from velodrome.settings import Settings
+from velodrome.testing import run_service
+
+HERE = Path(__file__).resolve().parent
+EXPECTED = HERE / "expected_failures.txt"
+INSTALL = "s3-suites"
+OWNER = "75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a"
+# What the suite says that AWS itself does otherwise, and what nothing here carries out (see docs/s3.md): those tests
+# wait for minutes.
+LEFT_OUT = ("fails_on_aws", "lifecycle_expiration", "lifecycle_transition", "cloud_transition", "cloud_restore")
+CONFIGURATION = """
+[DEFAULT]
+host = {host}
+port = {port}
+is_secure = False
+ssl_verify = False
+[fixtures]
+bucket prefix = suite-{{random}}-
+iam name prefix = suite-
+iam path prefix = /suite/
+"""
+SECTION = """
+[{name}]
+display_name = webfile
+user_id = {owner}
+email = {user}@example.com
+tenant = {user}
+access_key = {key}
+secret_key = {secret}
+"""
+USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "main", "iam root": "main"}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One project's tests: the option that names its checkout, the plugin of ours, what pytest is told."""
+
+    name: str
+    plugin: str
+    arguments: tuple[str, ...]
+
+    def run(self, checkout: Path, python: Path, environ: dict[str, str], more: list[str]) -> dict[str, bool]:
+        """Whether each test passed, by its name; those that were skipped are not there."""
+        with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+            command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", self.plugin, "--timeout=300"]
+            command += ["--tb=short", f"--junitxml={report.name}", *self.arguments, *more]
+            ended = subprocess.run(command, cwd=checkout, env=environ, check=False)
+            if ended.returncode not in (0, 1):
+                sys.exit(f"{self.name}: pytest ended with {ended.returncode}")
+            return results(Path(report.name))
+
+
+S3_TESTS = Suite(
+    "s3-tests",
+    "s3_tests_plugin",
+    (
+        "-n2",
+        "s3tests/functional/test_s3.py",
+        "s3tests/functional/test_headers.py",
+        "-m",
+        f"not ({' or '.join(LEFT_OUT)})",
+    ),
+)
+S3FS = Suite("s3fs", "s3fs_plugin", ("s3fs",))
+
+
+def results(report: Path) -> dict[str, bool]:
+    """Whether each test of a JUnit report passed; a test whose clean-up fails has failed."""
+    found: dict[str, bool] = {}
+    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - pytest has written it
+        kinds = {child.tag for child in case}
+        name = f"{case.get('classname')}::{case.get('name')}"
+        if "skipped" not in kinds:
+            found[name] = found.get(name, True) and not kinds & {"failure", "error"}
+    return found
+
+
+def expected(text: str) -> dict[str, str]:
+    """The reason for each expected failure: names of tests below the comment that says why."""
+    reasons: dict[str, str] = {}
+    reason = ""
+    fresh = False
+    for line in text.splitlines():
+        if line.startswith("#"):
+            reason = f"{reason} {line[1:].strip()}".strip() if fresh else line[1:].strip()
+            fresh = True
+        elif line.strip():
+            if not reason:
+                raise ValueError(f"{line} has no reason above it")
+            reasons[line.strip()] = reason
+            fresh = False
+        else:
+            reason, fresh = "", False
+    return reasons
+
+
+def verdict(found: dict[str, bool], reasons: dict[str, str]) -> list[str]:
+    """What is not as expected, a line a test."""
+    unexpected = [f"FAILED, and not expected to: {name}" for name in sorted(found) if not found[name]]
+    unexpected = [line for line in unexpected if line.partition(": ")[2] not in reasons]
+    passed = [f"PASSED, and expected to fail: {name}" for name in sorted(reasons) if found.get(name)]
+    return unexpected + passed
+
+
+@contextmanager
+def served() -> Iterator[Settings]:
+    """An S3 of its own, on a free port."""
+    with tempfile.TemporaryDirectory() as home, run_service("s3", Path(home)) as running:
+        yield running.settings
+
+
+def keys(settings: Settings) -> dict[str, tuple[str, str]]:
+    """An access key and its secret for each user that s3-tests asks for: the stack's own, and users of IAM."""
+    mine = profile.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
+    iam: Any = boto3.client(
+        "iam",
+        endpoint_url=settings["S3_ENDPOINT_URL"],
+        region_name=mine.region,
+        aws_access_key_id=mine.access_key_id,
+        aws_secret_access_key=mine.secret_access_key,
+    )
+    found = {"main": (mine.access_key_id, mine.secret_access_key)}
+    for user in ("alt", "tenant"):
+        iam.create_user(UserName=user)
+        made = iam.create_access_key(UserName=user)["AccessKey"]
+        found[user] = (made["AccessKeyId"], made["SecretAccessKey"])
+    return found
+
+
+def configuration(settings: Settings, users: dict[str, tuple[str, str]]) -> str:
+    """The file that s3-tests reads."""
+    address = settings["S3_ENDPOINT_URL"].rpartition("/")[2]
+    host, _, port = address.partition(":")
+    text = CONFIGURATION.format(host=host, port=port)
+    for name, user in {**USERS, "iam alt root": "alt"}.items():
+        key, secret = users[user]
+        text += SECTION.format(name=name, owner=OWNER, user=user, key=key, secret=secret)
+    return text.replace("[s3 main]", f"[s3 main]\napi_name = {settings['AWS_REGION']}")
+
+
+def main() -> int:
+    """Run what is given; 1 if something is not as expected."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--s3-tests", metavar="FOLDER", default="", help="a checkout of ceph's s3-tests")
+    parser.add_argument("--s3fs", metavar="FOLDER", default="", help="a checkout of s3fs")
+    given, more = parser.parse_known_args()
+    chosen = [(S3_TESTS, given.s3_tests), (S3FS, given.s3fs)]
+    if not any(folder for _, folder in chosen):
+        parser.error("name a checkout: make s3-tests S3_TESTS=folder S3FS_TESTS=folder")
+    reasons = expected(EXPECTED.read_text(encoding="utf-8"))
+    wrong: list[str] = []
+    with served() as settings, tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        install.ensure(INSTALL, settings, lambda text: print(f"{INSTALL}: {text}", file=sys.stderr))
+        users = keys(settings)
+        file.write(configuration(settings, users))
+        file.flush()
+        environ = {
+            "AWS_ACCESS_KEY_ID": users["main"][0],
+            "AWS_SECRET_ACCESS_KEY": users["main"][1],
+            "AWS_DEFAULT_REGION": settings["AWS_REGION"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL_S3": settings["S3_ENDPOINT_URL"],
+            "HOME": str(settings.home),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(HERE),
+            "S3TEST_CONF": file.name,
+        }
+        for suite, folder in chosen:
+            if not folder:
+                continue
+            python = settings.installs / INSTALL / "bin" / "python"
+            found = suite.run(Path(folder).resolve(), python, environ, more)
+            wrong += (problems := verdict(found, reasons))
+            print(
+                f"{suite.name}: {sum(found.values())} of {len(found)} pass, {len(problems)} not as expected", flush=True
+            )
+    print("\n".join(wrong))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
