@@ -64,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="velodrome-bench-") as folder:
         settings = own_settings(Path(folder) / "home")
         with run_service("s3", settings.home, settings) as s3:
-            client(settings["S3_ENDPOINT_URL"]).create_bucket(Bucket=BUCKET)
+            client(settings["S3_ENDPOINT_URL"], settings).create_bucket(Bucket=BUCKET)
             if options.clients:
                 s3_clients.compare(settings, BUCKET, options.runs, options.only)
                 return
@@ -93,7 +93,7 @@ class Bench:
 
     def __init__(self, settings: Settings, s3_process: int, runs: int, rows: int) -> None:
         self.settings, self.s3_process, self.runs, self.rows = settings, s3_process, runs, rows
-        self.s3 = client(settings["S3_ENDPOINT_URL"])
+        self.s3 = client(settings["S3_ENDPOINT_URL"], settings)
         self.data = settings.home / "data" / "source"
         self.file = settings.home / "sales.csv"
         self.tables: set[str] = set()

@@ -88,7 +88,7 @@ class Bench:
             aws_access_key_id=self.profile.access_key_id,
             aws_secret_access_key=self.profile.secret_access_key,
         )
-        self.s3 = client(settings["S3_ENDPOINT_URL"])
+        self.s3 = client(settings["S3_ENDPOINT_URL"], settings)
         self.s3.create_bucket(Bucket=BUCKET)
         for name, text in SCRIPTS.items():
             (self.folder / name).write_text(text, encoding="utf-8")

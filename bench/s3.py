@@ -29,7 +29,7 @@ from botocore.config import Config
 
 from velodrome.s3 import launch
 from velodrome.settings import Settings
-from velodrome.testing import free_port, own_settings, run_service, wait_until
+from velodrome.testing import client_options, free_port, own_settings, run_service, wait_until
 
 MEBIBYTE = 1024 * 1024
 LARGE, SMALL = 256 * MEBIBYTE, 4096
@@ -66,10 +66,9 @@ def ephemeral(settings: Settings) -> Iterator[str]:
 
     def ready() -> bool:
         try:
-            state: dict[str, Any] = httpx.get(f"{url}/_localstack/init", trust_env=False).json()
+            return httpx.get(f"{url}/_velodrome/health", trust_env=False).is_success
         except httpx.HTTPError:
             return False
-        return bool(state["completed"]["READY"])
 
     try:
         wait_until("LocalStack to answer", ready, 60)
@@ -80,14 +79,11 @@ def ephemeral(settings: Settings) -> Iterator[str]:
         log.close()
 
 
-def client(url: str) -> Any:
+def client(url: str, settings: Settings) -> Any:
     """As the pipeline's own."""
     return boto3.client(
         "s3",
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id="velodrome",
-        aws_secret_access_key="any",  # noqa: S106 - it asks for one, and takes any
+        **(client_options(settings) | {"endpoint_url": url}),
         config=Config(s3={"addressing_style": "path"}, max_pool_connections=20),
     )
 
@@ -95,8 +91,8 @@ def client(url: str) -> Any:
 class Work:
     """What is measured; each method returns once it is done."""
 
-    def __init__(self, url: str, large: bytes) -> None:
-        self.s3, self.large = client(url), large
+    def __init__(self, url: str, settings: Settings, large: bytes) -> None:
+        self.s3, self.large = client(url, settings), large
         self.s3.create_bucket(Bucket=BUCKET)
         self.number = 0
         self.pool = ThreadPoolExecutor(4)
@@ -157,7 +153,7 @@ def compare(runs: int, only: str) -> None:
     with tempfile.TemporaryDirectory(prefix="velodrome-bench-") as folder:
         settings = own_settings(Path(folder) / "home")
         with run_service("s3", settings.home, settings), ephemeral(settings) as url:
-            sides = [Work(settings["S3_ENDPOINT_URL"], large), Work(url, large)]
+            sides = [Work(settings["S3_ENDPOINT_URL"], settings, large), Work(url, settings, large)]
             seconds: dict[tuple[Callable[[Work], None], int], list[float]] = {}
             for number in range(runs + 1):
                 for work in chosen:
@@ -178,7 +174,7 @@ def loading(count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="velodrome-bench-") as folder:
         settings = own_settings(Path(folder) / "home")
         with run_service("s3", settings.home, settings):
-            s3 = client(settings["S3_ENDPOINT_URL"])
+            s3 = client(settings["S3_ENDPOINT_URL"], settings)
             s3.put_object(Bucket=settings["RAW_BUCKET"], Key="k", Body=b"x", Metadata={"a": "b"}, Tagging="a=b")
         connection = sqlite3.connect(settings.home / "data" / "s3" / "index.db")
         with connection:
@@ -190,7 +186,7 @@ def loading(count: int) -> None:
         connection.close()
         with run_service("s3", settings.home, settings) as running:
             print(next(line for line in reversed(running.log.splitlines()) if "object versions loaded" in line))
-            listed = client(settings["S3_ENDPOINT_URL"]).list_objects_v2(Bucket=settings["RAW_BUCKET"])
+            listed = client(settings["S3_ENDPOINT_URL"], settings).list_objects_v2(Bucket=settings["RAW_BUCKET"])
             assert listed["KeyCount"] == min(count + 1, 1000)
 
 

@@ -19,12 +19,13 @@ from velodrome.settings import Settings
 LARGE = 700 * MEBIBYTE  # 734 MB
 # Each program is called with `put` or `get`, endpoint, bucket, key, and is a filter.
 OBSTORE = """
-import sys
+import os, sys
 import obstore
 from obstore.store import S3Store
 
 verb, endpoint, bucket, key = sys.argv[1:]
-store = S3Store(bucket, endpoint=endpoint, region="us-east-1", access_key_id="velodrome", secret_access_key="any",
+store = S3Store(bucket, endpoint=endpoint, region="us-east-1", access_key_id="velodrome",
+                secret_access_key=os.environ["SECRET"],
                 unsigned_payload=True, virtual_hosted_style_request=False, client_options={"allow_http": True})
 if verb == "put":
     obstore.put(store, key, iter(lambda: sys.stdin.buffer.read(1 << 20), b""), chunk_size=8 << 20, max_concurrency=2)
@@ -42,7 +43,7 @@ from awscrt.s3 import S3Client, S3RequestTlsMode, S3RequestType
 
 verb, endpoint, bucket, key = sys.argv[1:]
 host = urlsplit(endpoint).netloc
-keys = AwsCredentialsProvider.new_static("velodrome", "any")
+keys = AwsCredentialsProvider.new_static("velodrome", os.environ["SECRET"])
 signing = AwsSigningConfig(region="us-east-1", service="s3", credentials_provider=keys,
                            signed_body_value=AwsSignedBodyValue.UNSIGNED_PAYLOAD, use_double_uri_encode=False)
 client = S3Client(bootstrap=ClientBootstrap.get_or_create_static_default(), region="us-east-1",
@@ -56,7 +57,7 @@ wait = client.make_request(request=request, type=kind, on_body=lambda chunk, off
 wait.finished_future.result()
 """
 BOTO3 = """
-import sys
+import os, sys
 import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
@@ -65,7 +66,7 @@ verb, endpoint, bucket, key = sys.argv[1:]
 config = Config(s3={"addressing_style": "path", "payload_signing_enabled": False},
                 request_checksum_calculation="when_required")
 s3 = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="velodrome",
-                  aws_secret_access_key="any", config=config)
+                  aws_secret_access_key=os.environ["SECRET"], config=config)
 transfer = TransferConfig(multipart_threshold=8 << 20, multipart_chunksize=8 << 20, max_concurrency=2)
 if verb == "put":
     s3.upload_fileobj(sys.stdin.buffer, bucket, key, Config=transfer)
@@ -138,6 +139,7 @@ class Runner:
             "SOURCE": str(Path(__file__).resolve().parents[1] / "src"),
             "CONFIG": settings["AWS_CONFIG_FILE"],
             "PROFILE": settings["AWS_PROFILE"],
+            "SECRET": settings["AWS_LOCAL_SECRET_ACCESS_KEY"],
         }
 
     def _python(self, client: Client) -> Path:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from velodrome.awsapi import profile as profiles
 from velodrome.runtime import install
 from velodrome.runtime.health import NotHealthy
 from velodrome.runtime.ports import given_to_connections, refusal
@@ -57,6 +58,21 @@ def own_settings(home: Path, overrides: Mapping[str, str] | None = None) -> Sett
     ports = {port for service in SERVICES.values() for port in service.ports}
     environ |= {name: str(free_port()) for name in sorted(ports)}
     return prepare_home(load(environ | dict(overrides or {})))
+
+
+def client_options(settings: Settings, service: str = "s3") -> dict[str, str]:
+    """What a client of this copy's services is made with, as its profile has it: endpoint, region and keys.
+
+    >>> boto3.client("s3", **client_options(running.settings))  # doctest: +SKIP
+    """
+    profile = profiles.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
+    given = {
+        "endpoint_url": profile.endpoint(service),
+        "region_name": profile.region,
+        "aws_access_key_id": profile.access_key_id,
+        "aws_secret_access_key": profile.secret_access_key,
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 @dataclass

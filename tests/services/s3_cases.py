@@ -196,10 +196,10 @@ class Cases:
         )
 
     def post_object(self, bucket: str) -> None:
-        form = {"key": "posted/${filename}", "x-amz-meta-note": "a form"}
-        answer = httpx.post(
-            f"{self.endpoint}/{bucket}", data=form, files={"file": ("f.txt", b"posted" * 9)}, trust_env=False
-        )
+        note = {"x-amz-meta-note": "a form"}
+        form = self.s3.generate_presigned_post(bucket, "posted/${filename}", Fields=note, Conditions=[note])
+        file = {"file": ("f.txt", b"posted" * 9)}
+        answer = httpx.post(form["url"], data=form["fields"], files=file, trust_env=False)
         answer.raise_for_status()
         self.calls.append("PostObject")
 

@@ -22,7 +22,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from velodrome.settings import Settings
-from velodrome.testing import own_settings, start_service
+from velodrome.testing import client_options, own_settings, start_service
 
 PART = 5 * 1024 * 1024
 PLAIN, VERSIONED = "plain", "versioned"
@@ -33,10 +33,7 @@ def client(settings: Settings) -> Any:
     """A client that never sends a request twice: each acknowledgement counts."""
     return boto3.client(
         "s3",
-        endpoint_url=settings["S3_ENDPOINT_URL"],
-        region_name=settings["AWS_REGION"],
-        aws_access_key_id="velodrome",
-        aws_secret_access_key="any",
+        **client_options(settings),
         config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, max_pool_connections=2),
     )
 

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import obstore
@@ -18,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from obstore.store import S3Store
 
-from velodrome.testing import RunningService, run_service
+from velodrome.testing import RunningService, client_options, run_service
 
 MEBIBYTE = 1024 * 1024
 
@@ -38,10 +39,7 @@ def bucket(service: RunningService) -> str:
 def s3(service: RunningService) -> Any:
     return boto3.client(
         "s3",
-        endpoint_url=service.settings["S3_ENDPOINT_URL"],
-        region_name=service.settings["AWS_REGION"],
-        aws_access_key_id="velodrome",
-        aws_secret_access_key="any",
+        **client_options(service.settings),
         config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
     )
 
@@ -53,7 +51,7 @@ def store(service: RunningService, bucket: str) -> S3Store:
         endpoint=service.settings["S3_ENDPOINT_URL"],
         region=service.settings["AWS_REGION"],
         access_key_id="velodrome",
-        secret_access_key="any",
+        secret_access_key=service.settings["AWS_LOCAL_SECRET_ACCESS_KEY"],
         virtual_hosted_style_request=False,
         client_options={"allow_http": True},
     )
@@ -129,13 +127,10 @@ class TestBoto3:
     def test_another_service_is_refused(self, service: RunningService) -> None:
         sqs = boto3.client(
             "sqs",
-            endpoint_url=service.settings["S3_ENDPOINT_URL"],
-            region_name="us-east-1",
-            aws_access_key_id="velodrome",
-            aws_secret_access_key="any",
+            **client_options(service.settings),
             config=Config(retries={"max_attempts": 1}),
         )
-        with pytest.raises(ClientError, match="sqs"):
+        with pytest.raises(ClientError, match="Velodrome has no sqs"):
             sqs.list_queues()
 
 
@@ -168,12 +163,12 @@ class TestObstore:
 class TestExpectContinue:
     """Status line and order of a request that waits for leave to send its body."""
 
-    def request(self, service: RunningService, bucket: str, key: str, headers: str = "") -> socket.socket:
+    def request(self, service: RunningService, s3: Any, bucket: str, key: str, headers: str = "") -> socket.socket:
+        url = urlsplit(s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": key}))
         connection = socket.create_connection(("127.0.0.1", service.settings.integer("S3_PORT")), timeout=20)
         connection.sendall(
-            f"PUT /{bucket}/{key} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n"
-            f"{headers}Authorization: AWS4-HMAC-SHA256 Credential=velodrome/20260101/us-east-1/s3/aws4_request, "
-            "SignedHeaders=host, Signature=0\r\n\r\n".encode()
+            f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: 5\r\n"
+            f"Expect: 100-continue\r\n{headers}\r\n".encode()
         )
         return connection
 
@@ -186,17 +181,17 @@ class TestExpectContinue:
         return data.decode()
 
     def test_the_leave_has_its_reason_phrase(self, service: RunningService, s3: Any, bucket: str) -> None:
-        with self.request(service, bucket, "waited") as connection:
+        with self.request(service, s3, bucket, "waited") as connection:
             assert self.head(connection).startswith("HTTP/1.1 100 Continue\r\n")
             connection.sendall(b"hello")
             assert self.head(connection).startswith("HTTP/1.1 200 ")
         assert s3.get_object(Bucket=bucket, Key="waited")["Body"].read() == b"hello"
 
-    def test_a_connection_is_kept_for_who_asks(self, service: RunningService, bucket: str) -> None:
-        with self.request(service, bucket, "first", "Connection: keep-alive\r\n") as connection:
+    def test_a_connection_is_kept_for_who_asks(self, service: RunningService, s3: Any, bucket: str) -> None:
+        with self.request(service, s3, bucket, "first", "Connection: keep-alive\r\n") as connection:
             self.head(connection)
             connection.sendall(b"hello")
             head = self.head(connection)
             assert "\r\ncontent-length: 0\r\n" in head.lower()
-            connection.sendall(b"GET /_localstack/init HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            connection.sendall(b"GET /_velodrome/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             assert self.head(connection).startswith("HTTP/1.1 200")

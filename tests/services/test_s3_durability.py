@@ -26,7 +26,7 @@ from s3_writers import crash_rounds
 from velodrome.runtime.services import SERVICES, bin_folder, command
 from velodrome.s3.durable.operations import LATE, MUTATING, Touches
 from velodrome.settings import Settings, service_environ
-from velodrome.testing import RunningService, own_settings, run_service, start_service, wait_until
+from velodrome.testing import RunningService, client_options, own_settings, run_service, start_service, wait_until
 
 KILLS = 6
 
@@ -34,10 +34,7 @@ KILLS = 6
 def client(settings: Settings) -> Any:
     return boto3.client(
         "s3",
-        endpoint_url=settings["S3_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id="velodrome",
-        aws_secret_access_key="any",
+        **client_options(settings),
         config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, max_pool_connections=20),
     )
 

@@ -64,7 +64,8 @@ class Query:
     def error(self, code: str, message: str, status: int) -> Reply:
         """The reply that is an error: its code is the model's, which is not always the shape's name."""
         known = self._service.model.shape_for(code).metadata if code in self._service.model.shape_names else {}
-        shown = known.get("error", {}).get("code", _COMMON.get(code, code))
+        # Common ones first: STS has an ExpiredTokenException of its own, about web identities.
+        shown = _COMMON.get(code) or known.get("error", {}).get("code", code)
         side = "Receiver" if status >= 500 else "Sender"
         request_id = str(uuid.uuid4())
         error = f"<Error><Type>{side}</Type><Code>{escape(shown)}</Code><Message>{escape(message)}</Message></Error>"

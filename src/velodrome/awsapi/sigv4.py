@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, unquote, unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from botocore.utils import normalize_url_path
 
@@ -59,12 +59,12 @@ class Signature:
 
     def string_to_sign(self, canonical: str) -> str:
         """What is signed of a canonical request."""
-        return "\n".join((ALGORITHM, self.stamp, self.scope, digest(canonical.encode())))
+        return "\n".join((ALGORITHM, self.stamp, self.scope, digest(to_bytes(canonical))))
 
     def matches(self, secret: str, text: str) -> bool:
         """Whether it is the text's signature by this secret."""
         # As bytes: of text it compares ASCII only, and raises otherwise.
-        return hmac.compare_digest(sign(self.key(secret), text).hex().encode(), self.value.encode())
+        return hmac.compare_digest(sign(self.key(secret), text).hex().encode(), to_bytes(self.value))
 
 
 def from_header(headers: Mapping[str, str]) -> Signature:
@@ -136,7 +136,12 @@ def digest(data: bytes) -> str:
 
 def sign(key: bytes, text: str) -> bytes:
     """One step of the key's derivation, and the signature itself."""
-    return hmac.digest(key, text.encode(), "sha256")
+    return hmac.digest(key, to_bytes(text), "sha256")
+
+
+def to_bytes(text: str) -> bytes:
+    """As it was on the wire: bytes of a header that are not UTF-8 come as surrogates."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _credential(text: str) -> tuple[str, str, str, str, str]:
@@ -148,4 +153,4 @@ def _credential(text: str) -> tuple[str, str, str, str, str]:
 
 
 def _encode(text: str) -> str:
-    return quote(unquote(text), safe="-_.~")
+    return quote(unquote_to_bytes(text), safe="-_.~")

@@ -41,6 +41,11 @@ class Verifier:
 
     def verify(self, request: Request, now: datetime.datetime | None = None) -> Caller:
         """Who signed, and the region that the signature names; raises AWS's error unless it is right and recent."""
+        key, signature = self.signer(request, now)
+        return Caller(key.account, signature.region, key.arn)
+
+    def signer(self, request: Request, now: datetime.datetime | None = None) -> tuple[Key, sigv4.Signature]:
+        """The key and the signature; raises as `verify` does."""
         now = now or datetime.datetime.now(datetime.UTC)
         signature = _read(request)
         key = self._key(signature, now)
@@ -53,7 +58,7 @@ class Verifier:
         canonical = sigv4.canonical_request(request, signature.signed_headers, body)
         if not signature.matches(key.secret, signature.string_to_sign(canonical)):
             raise InvalidSignatureException(_MISMATCH)
-        return Caller(key.account, signature.region, key.arn)
+        return key, signature
 
     def _key(self, signature: sigv4.Signature, now: datetime.datetime) -> Key:
         try:

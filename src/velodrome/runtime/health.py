@@ -78,13 +78,8 @@ def redshift(settings: Settings, since: float) -> None:
 
 
 def s3(settings: Settings, since: float) -> None:
-    """S3 answers and its start hooks (buckets, the source bucket's objects) have all succeeded."""
-    state = _get(f"{settings['S3_ENDPOINT_URL']}/_localstack/init")
-    if not state.get("completed", {}).get("READY"):
-        raise NotHealthy("its start hooks have not ended")
-    failed = [script["name"] for script in state.get("scripts", ()) if script["state"] != "SUCCESSFUL"]
-    if failed:
-        raise NotHealthy(f"start hook failed: {', '.join(failed)}")
+    """S3 answers, which it does not before its start hooks (buckets, the source bucket's objects) have succeeded."""
+    _get(f"{settings['S3_ENDPOINT_URL']}/_velodrome/health")
 
 
 def emr_serverless(settings: Settings, since: float) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 
+from velodrome.awsapi.profile import ProfileError
 from velodrome.s3 import launch
 from velodrome.s3.durable.schema import FormatError, check_format
 from velodrome.settings import SettingError, load
@@ -21,7 +22,7 @@ def main() -> None:
         lock = launch.take_folder(folder)
         check_format(folder)
         environment = launch.environment(settings)
-    except (SettingError, launch.StartError, FormatError) as error:
+    except (SettingError, ProfileError, launch.StartError, FormatError) as error:
         sys.exit(f"s3: {error}")
     shutil.rmtree(folder / "tmp", ignore_errors=True)
     for needed in ("objects", "tmp", "home", "cache", "root"):

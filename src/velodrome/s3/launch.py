@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from velodrome.awsapi import profile as profiles
+from velodrome.awsapi.keys import of_profile
 from velodrome.settings import Settings
 
 # What the ready.d hooks read, beside the folder names below.
@@ -17,6 +19,7 @@ HOOK_SETTINGS = (
     "VELODROME_HOME",
     "DATASET",
     "AWS_REGION",
+    "AWS_ACCOUNT_ID",
     "S3_ENDPOINT_URL",
     "SOURCE_BUCKET",
     "RAW_BUCKET",
@@ -78,10 +81,13 @@ def hooks_folder(settings: Settings) -> Path:
 
 def environment(settings: Settings) -> dict[str, str]:
     """LocalStack's whole environment. Nothing is inherited: a variable of the user's could change address or store.
+    Raises ProfileError.
 
     https://docs.localstack.cloud/references/configuration/
     """
     folder = data_folder(settings)
+    profile = profiles.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
+    own = of_profile(profile, settings["AWS_ACCOUNT_ID"]).own
     address = f"{settings['LISTEN_ADDRESS']}:{settings.integer('S3_PORT')}"
     return {
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
@@ -104,9 +110,11 @@ def environment(settings: Settings) -> dict[str, str]:
         # The default, localhost.localstack.cloud, would be looked up in DNS by whoever follows a returned URL.
         "LOCALSTACK_HOST": urlsplit(settings["S3_ENDPOINT_URL"]).netloc,
         "SERVICES": "s3,iam,sts",
-        # For the hooks, which are ordinary clients of this server.
-        "AWS_ACCESS_KEY_ID": "velodrome",
-        "AWS_SECRET_ACCESS_KEY": "hooks",
+        # Ids as IAM makes them: AKIA…, ASIA….
+        "PARITY_AWS_ACCESS_KEY_ID": "1",
+        # Of the profile: whose requests the server believes, and what the hooks, ordinary clients of it, sign with.
+        "AWS_ACCESS_KEY_ID": own.id,
+        "AWS_SECRET_ACCESS_KEY": own.secret,
         "AWS_EC2_METADATA_DISABLED": "true",
         "VELODROME_PROJECT": str(settings.project),
         **{name: settings[name] for name in HOOK_SETTINGS},

@@ -12,8 +12,10 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from localstack.aws import spec
 from localstack.aws.components import AwsComponents
@@ -25,28 +27,57 @@ from localstack.runtime.server.core import RuntimeServer
 from rolo.gateway.wsgi import WsgiGateway
 
 from localstack import config, constants
+from velodrome.awsapi.keys import Keys, own_key
+from velodrome.s3 import launch
 from velodrome.s3.durable.provider import install
+from velodrome.s3.front.application import Application, Front
+from velodrome.s3.identities import Identities, users_key
+from velodrome.s3.public import LocalStack
 from velodrome.s3.serving import Server
 
 
 class LoopbackServer(RuntimeServer):
-    """Serves LocalStack's gateway on one listening socket, without the certificate that LocalStack makes or loads."""
+    """Serves LocalStack's gateway on one listening socket, without the certificate that LocalStack makes or loads.
 
-    def __init__(self, listener: socket.socket) -> None:
-        self._listener = listener
-        self._server: Any = None
+    The socket listens from the beginning, and whoever connects waits until `open`: nothing is answered by a server that
+    is not whole. The hooks, which make it whole, have a socket of their own meanwhile.
+    """
+
+    def __init__(self, listener: socket.socket, front: Callable[[Application], Application]) -> None:
+        self._front = front
+        self._listeners = (launch.take_port("127.0.0.1", 0), listener)
+        self._servers: list[Server] = []
+        self._decided = threading.Event()
+        self._stopped = False
+
+    @property
+    def hooks_url(self) -> str:
+        """Where the hooks reach it."""
+        return f"http://127.0.0.1:{self._listeners[0].getsockname()[1]}"
 
     def register(self, gateway: Any, listen: Any, ssl_creds: tuple[str, str] | None = None) -> None:
         """Set what is served; the address is the socket's."""
-        self._server = Server(self._listener, WsgiGateway(gateway))
+        application = self._front(WsgiGateway(gateway))
+        self._servers = [Server(listener, application) for listener in self._listeners]
 
     def run(self) -> None:
         """Serve until `shutdown`."""
-        self._server.serve()
+        for_hooks, for_all = self._servers
+        threading.Thread(target=for_hooks.serve, name="s3-hooks", daemon=True).start()
+        self._decided.wait()
+        for_hooks.shutdown()
+        if not self._stopped:
+            for_all.serve()
+
+    def open(self) -> None:
+        """Answer everybody."""
+        self._decided.set()
 
     def shutdown(self) -> None:
         """Let `run` return; callable from any thread, also before it was called."""
-        self._server.shutdown()
+        self._stopped = True
+        self._decided.set()
+        self._servers[1].shutdown()
 
 
 class Runtime(LocalstackRuntime):
@@ -56,8 +87,9 @@ class Runtime(LocalstackRuntime):
         self.components.runtime_server.register(self.components.gateway, self.config.GATEWAY_LISTEN)
 
     def _run_ready_monitor(self) -> None:
-        # The socket listens already, so the hooks' requests wait in its queue until the loop runs.
         try:
+            load_services(self.components.gateway)
+            os.environ["S3_ENDPOINT_URL"] = self.components.runtime_server.hooks_url
             hooks.on_runtime_ready.run()
             failed = [
                 script.path
@@ -71,8 +103,26 @@ class Runtime(LocalstackRuntime):
             traceback.print_exc(limit=0)
             self.exit(1)
             return
+        self.components.runtime_server.open()
         print(constants.READY_MARKER_OUTPUT, flush=True)
         self.ready.set()
+
+
+def load_services(gateway: Any) -> None:
+    """All of them, before anybody asks: LocalStack loads one at its first request, and says of it to whoever asks
+    meanwhile that no operation is there (501, which no client tries again)."""
+    for name in ("s3", "iam", "sts"):
+        gateway.service_request_router.add_skeleton(gateway.service_manager.require(name).skeleton)
+
+
+def make_front(environ: Mapping[str, str]) -> Callable[[Application], Application]:
+    """What stands before the gateway: only whom it knows is let in."""
+    own = own_key(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], environ["AWS_ACCOUNT_ID"])
+    keys = Keys(own, users_key)
+    identities = Identities()
+    identities.install(keys)
+    hosts = ("localhost", urlsplit(environ["S3_ENDPOINT_URL"]).hostname or "localhost")
+    return lambda gateway: Front(identities.around(gateway), LocalStack(), keys, hosts)
 
 
 def share_catalog(folder: Path) -> None:
@@ -100,7 +150,7 @@ def main(listener: socket.socket, folder: Path, hooks_folder: Path) -> int:
     init_script_manager().script_root = str(hooks_folder)
     install(folder)
     components = AwsComponents()
-    components.runtime_server = LoopbackServer(listener)
+    components.runtime_server = LoopbackServer(listener, make_front(os.environ))
     runtime = Runtime(components)
     current.set_current_runtime(runtime)
 
