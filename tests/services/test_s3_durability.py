@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -36,6 +37,14 @@ def client(settings: Settings) -> Any:
         "s3",
         **client_options(settings),
         config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, max_pool_connections=20),
+    )
+
+
+def signed_head(s3: Any, operation: str, parameters: dict[str, Any], more: str = "") -> bytes:
+    """The head of a request with a megabyte to follow."""
+    url = urlsplit(s3.generate_presigned_url(operation, parameters))
+    return (
+        f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: 1000000\r\n{more}\r\n".encode()
     )
 
 
@@ -182,13 +191,8 @@ class TestFullDisk:
         upload = s3.create_multipart_upload(Bucket=bucket, Key="meanwhile")["UploadId"]
         before = objects(service.settings)
         with socket.create_connection(("127.0.0.1", service.settings.integer("S3_PORT")), timeout=20) as sending:
-            sending.sendall(
-                f"PUT /{bucket}/meanwhile?partNumber=1&uploadId={upload} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                "Content-Length: 1000000\r\nConnection: close\r\n"
-                "Authorization: AWS4-HMAC-SHA256 Credential=velodrome/20260101/us-east-1/s3/aws4_request, "
-                "SignedHeaders=host, Signature=0\r\n\r\n".encode()
-                + b"x" * 500_000
-            )
+            part = {"Bucket": bucket, "Key": "meanwhile", "UploadId": upload, "PartNumber": 1}
+            sending.sendall(signed_head(s3, "upload_part", part, "Connection: close\r\n") + b"x" * 500_000)
             wait_until("the part to arrive", lambda: objects(service.settings) != before)
             limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (1_000, limits[1]))
@@ -296,12 +300,7 @@ class TestWritersAtOnce:
         bucket = service.settings["RAW_BUCKET"]
         s3.put_object(Bucket=bucket, Key="slow", Body=b"there")
         with socket.create_connection(("127.0.0.1", service.settings.integer("S3_PORT")), timeout=20) as stalled:
-            stalled.sendall(
-                f"PUT /{bucket}/slow HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n"
-                "Authorization: AWS4-HMAC-SHA256 Credential=velodrome/20260101/us-east-1/s3/aws4_request, "
-                "SignedHeaders=host, Signature=0\r\n\r\n".encode()
-                + b"x" * 500_000
-            )
+            stalled.sendall(signed_head(s3, "put_object", {"Bucket": bucket, "Key": "slow"}) + b"x" * 500_000)
             s3.put_object(Bucket=bucket, Key="slow", Body=b"replaced")
             s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
             assert s3.get_object(Bucket=bucket, Key="slow")["Body"].read() == b"replaced"

@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from velodrome.settings import Settings
+from velodrome.testing import client_options
 
 MANY = [f"sales/date=2026-01-{day:02d}/part-{part:04d}.parquet" for day in (1, 2) for part in range(503)]
 NAMES = [
@@ -36,10 +37,7 @@ ODD = sorted([f"odd/{name}" for name in (*NAMES, "date=1/x y", "date=1/z", "date
 def s3(s3_settings: Settings) -> Any:
     return boto3.client(
         "s3",
-        endpoint_url=s3_settings["S3_ENDPOINT_URL"],
-        region_name=s3_settings["AWS_REGION"],
-        aws_access_key_id="velodrome",
-        aws_secret_access_key="any",
+        **client_options(s3_settings),
         config=Config(
             s3={"addressing_style": "path"},
             retries={"max_attempts": 1},
