@@ -15,8 +15,24 @@ SELECT event::char(50) AS event, happened AS recordtime, host::char(45) AS remot
     least(lasted, 2147483647)::int AS duration, tls::char(50) AS sslversion, ''::char(128) AS sslcipher, 0 AS mtu,
     ''::char(64) AS sslcompression, ''::char(64) AS sslexpansion, ''::char(36) AS iamauthguid,
     application::char(250) AS application_name, platform::char(64) AS os_version, driver::char(64) AS driver_version,
-    ''::char(32) AS plugin_name, protocol AS protocol_version
+    ''::char(32) AS plugin_name, protocol AS protocol_version,
+    md5(pid || ' ' || started)::uuid::text::char(36) AS sessionid, ''::char(8) AS compression
 FROM velodrome.session_events WHERE velodrome.sees_system();
+
+-- The columns of https://www.postgresql.org/docs/8.0/monitoring-stats.html first, then those that it has today; who may not see a statement sees a note in its place.
+CREATE OR REPLACE VIEW velodrome.pg_stat_activity WITH (security_invoker) AS
+SELECT a.datid, a.datname, a.pid AS procpid, a.usesysid, a.usename, a.query AS current_query, a.query_start, a.pid,
+    a.application_name, a.client_addr, a.client_port, a.backend_start, a.xact_start, a.state_change, a.wait_event_type,
+    a.wait_event, a.state, a.query
+FROM pg_catalog.pg_stat_activity a;
+GRANT SELECT ON velodrome.pg_stat_activity TO PUBLIC;
+
+-- Parameters and their values, for superusers: https://docs.aws.amazon.com/redshift/latest/dg/cm_chap_ConfigurationRef.html
+CREATE OR REPLACE VIEW pg_catalog.pg_conf WITH (security_barrier) AS
+SELECT parameter::varchar(128) AS key, pg_catalog.current_setting('velodrome.' || parameter, true)::varchar(256) AS value
+FROM unnest(string_to_array(pg_catalog.current_setting('velodrome.parameters', true), ',')) AS parameter
+WHERE velodrome.sees_system();
+GRANT SELECT ON pg_catalog.pg_conf TO PUBLIC;
 
 -- A session's first and last event. One whose process is gone without a last event was ended with the warehouse.
 CREATE OR REPLACE VIEW velodrome.sessions WITH (security_barrier) AS

@@ -40,6 +40,7 @@ _ENCODINGS = vocabulary(
     AUTO RAW AZ64 BYTEDICT DELTA DELTA32K LZO MOSTLY8 MOSTLY16 MOSTLY32 RUNLENGTH TEXT255 TEXT32K ZSTD
     """
 )
+_NOTHING = "RESET (fillfactor)"
 _DISTSTYLES = ("AUTO", "EVEN", "KEY", "ALL")
 
 # Lengths that Redshift assumes: https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html
@@ -428,8 +429,20 @@ def alter_table(sql: str, tokens: Sequence[Token]) -> tuple[list[Edit], str]:
         notes.values["drop_constraint"] = tokens[at + 2].value
         return _only_noted(tokens, at), notes.comment
     if words(tokens, at, "ALTER"):
+        actions = split_list(tokens, at, len(tokens))
+        if len(actions) > 1 and all(tokens[first].word == "ALTER" for first, _ in actions):
+            return _layouts(sql, tokens, actions, notes), notes.comment
         return _alter(sql, tokens, at + 1, at, notes)
     return [], ""
+
+
+def _layouts(sql: str, tokens: Sequence[Token], actions: Sequence[tuple[int, int]], notes: Notes) -> list[Edit]:
+    """ALTER DISTKEY …, ALTER SORTKEY …: layout alone may stand several times."""
+    for first, past in actions:
+        edits, _ = _alter(sql, tokens[:past], first + 1, first, notes)
+        if len(edits) != 1 or edits[0].text != _NOTHING:
+            raise refuse.syntax_error(tokens[first + 1])
+    return _only_noted(tokens, actions[0][0])
 
 
 def _alter(sql: str, tokens: Sequence[Token], at: int, alter: int, notes: Notes) -> tuple[list[Edit], str]:
@@ -466,7 +479,7 @@ def alter_layout(sql: str, tokens: Sequence[Token], at: int, notes: Notes) -> No
 
 def _only_noted(tokens: Sequence[Token], at: int) -> list[Edit]:
     """In place of the change, one that finds the table, checks its owner and changes nothing."""
-    return [Edit(tokens[at].start, tokens[-1].end, "RESET (fillfactor)")]
+    return [Edit(tokens[at].start, tokens[-1].end, _NOTHING)]
 
 
 def quoted_name(parts: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from velodrome.redshift.sql import ddl, materialized_view, read_only, refuse, settings
-from velodrome.redshift.sql.query import needs_tree, query, rewrites
+from velodrome.redshift.sql import ddl, materialized_view, read_only, refuse, settings, strict
+from velodrome.redshift.sql.query import needs_whole, query, rewrites
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import (
     DOLLAR,
@@ -58,7 +58,7 @@ def function_edits(sql: str, tokens: Sequence[Token]) -> list[Edit]:
             raise refuse.syntax_error(part[0])
         refuse.command(sql, part)
         refuse.pieces(sql, part)
-        if needs_tree(part):
+        if needs_whole(sql, part):
             found.append(Edit(part[0].start, part[-1].end, query(sql, part)))
     return found + rewrites(sql, tokens)
 
@@ -120,7 +120,7 @@ def _find(part: Sequence[Token], at: int, word: str) -> int:
 
 def _expression(sql: str, part: Sequence[Token]) -> list[Edit]:
     """A query, or a value: PL/pgSQL reads `SELECT value` for it."""
-    if not part or not needs_tree(part):
+    if not part or not needs_whole(sql, part):
         return []
     if part[0].word in ("SELECT", "WITH"):
         return [Edit(part[0].start, part[-1].end, query(sql, part))]
@@ -139,6 +139,7 @@ def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
         raise refuse.not_here(sql, part[0], f"{first} {part[1].word} inside a procedure")
     if not (first in _PLPGSQL or _is_assignment(part)):
         refuse.command(sql, part)
+        strict.check(part)
     if first in ("SET", "RESET"):
         return _parameter(sql, part)
     if first == "REFRESH" or (first == "CREATE" and words(part, 1, "MATERIALIZED")):
@@ -214,7 +215,7 @@ def _edited(text: str, *, whole: bool, at: int) -> str:
 
 
 def _tree(sql: str, part: Sequence[Token]) -> list[Edit]:
-    if not needs_tree(part):
+    if not needs_whole(sql, part):
         return []
     assigned = next((at for at, token in enumerate(part[:6]) if token.text in (":=", "=")), None)
     if part[0].word not in ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "PERFORM"):

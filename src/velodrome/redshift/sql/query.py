@@ -1,4 +1,4 @@
-"""Rewrites of single tokens, wherever they stand: names, types, functions, date parts; the rest by syntax tree.
+"""Rewrites of queries: single tokens wherever they stand (names, types), calls, and the clauses of a SELECT.
 
 Redshift's functions themselves are functions of the server inside (catalog/), so that views, defaults and procedures
 have them too.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import column_lists, ddl, tree
+from velodrome.redshift.sql import aliases, column_lists, ddl, functions, numbers, qualify, system_catalog
+from velodrome.redshift.sql.selects import selects
 from velodrome.redshift.sql.tokens import (
     NUMBER,
     PARAMETER,
     QUOTED,
+    STRING,
     WORD,
     Edit,
     Token,
@@ -20,46 +22,60 @@ from velodrome.redshift.sql.tokens import (
     federated,
     folded,
     identifier,
-    vocabulary,
+    tokenize,
     words,
 )
 
-# Called by another name inside, because PostgreSQL has a function of that name that answers differently:
-# AVG of integers is an integer (r_AVG.html), REGEXP_REPLACE replaces every match (REGEXP_REPLACE.html),
-# CONCAT with a NULL is NULL (r_CONCAT.html). NVL and ISNULL are COALESCE in Redshift's own plans (r_NVL_function.html).
-_FUNCTIONS = {
-    "AVG": "velodrome.avg",
-    "REGEXP_REPLACE": "velodrome.regexp_replace",
-    "CONCAT": "velodrome.concat",
-    "NVL": "COALESCE",
-    "ISNULL": "COALESCE",
-    "DATE_TRUNC": "velodrome.date_trunc",
-    # Parameters that PostgreSQL lacks are kept under names of their own (parameters.py).
-    "CURRENT_SETTING": "velodrome.current_setting",
-    "SET_CONFIG": "velodrome.set_config",
-    "PG_CANCEL_BACKEND": "velodrome.pg_cancel_backend",
-    "PG_TERMINATE_BACKEND": "velodrome.pg_terminate_backend",
-}
 
-# The first argument is a date part, which may stand without quotes.
-# https://docs.aws.amazon.com/redshift/latest/dg/r_Dateparts_for_datetime_functions.html
-_DATE_PART_FUNCTIONS = vocabulary("DATEADD DATE_ADD DATEDIFF DATE_DIFF DATE_PART DATEPART DATE_TRUNC")
-
-# Only a syntax tree can rewrite these.
-_TREE_FUNCTIONS = vocabulary("LISTAGG DECODE NVL2 MEDIAN CONVERT")
+def query(
+    sql: str, tokens: Sequence[Token], edits: Sequence[Edit] = (), *, catalog: bool = False, makes: bool = False
+) -> str:
+    """The text of these tokens with edits of their own and those of every query made; `catalog` for a query of the
+    system catalog, `makes` for one whose columns become a table's."""
+    named = aliases.lateral(sql, tokens, where=catalog)
+    if named:
+        sql = apply(sql, tokens[0].start, tokens[-1].end, [*edits, *named])
+        tokens, edits = tokenize(sql), ()
+    computed = numbers.computations(tokens)
+    others = [*edits, *computed, *_columns(tokens, computed, makes), *rewrites(sql, tokens)]
+    if catalog:
+        others += system_catalog.edits(tokens)
+    return apply(sql, tokens[0].start, tokens[-1].end, [*others, *qualify.clauses(sql, tokens, others)])
 
 
-def query(sql: str, tokens: Sequence[Token], edits: Sequence[Edit] = ()) -> str:
-    """The text of these tokens with edits of their own and those of every query made."""
-    text = apply(sql, tokens[0].start, tokens[-1].end, [*edits, *rewrites(sql, tokens)])
-    if needs_tree(tokens):
-        text = tree.rewrite(sql, tokens, text)
-    return text
+def _columns(tokens: Sequence[Token], computed: Sequence[Edit], makes: bool) -> list[Edit]:
+    """Names that a computation's column had as it was written, and the types of literals that become columns."""
+    makes = makes or (any(token.word == "INTO" for token in tokens[1:]) and tokens[0].word in ("SELECT", "WITH"))
+    dated = any(token.word == "SYSDATE" for token in tokens)
+    if not (computed or makes or dated):
+        return []
+    edits: list[Edit] = []
+    for select in selects(tokens):
+        for item in select.items:
+            start, end = tokens[item.first].start, tokens[item.past - 1].end
+            if makes and item.past - item.first == 1:
+                edits += _literal(tokens[item.first])
+            if dated and not item.named and item.past - item.first == 1 and tokens[item.first].word == "SYSDATE":
+                edits.append(Edit(end, end, ' AS "timestamp"'))  # as r_SYSDATE.html prints it
+            if not item.named and item.name == "?column?" and any(start <= edit.start < end for edit in computed):
+                edits.append(Edit(end, end, ' AS "?column?"'))
+    return edits
+
+
+def _literal(token: Token) -> list[Edit]:
+    """A literal is as long as it is written: https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_AS.html"""
+    type_ = numbers.literal_type(token.text) if token.kind == NUMBER else None
+    if isinstance(type_, numbers.Decimal):
+        return [Edit(token.end, token.end, f"::NUMERIC({type_.precision},{type_.scale})")]
+    if token.kind == STRING:
+        length = max(1, len(token.value.encode()))
+        return [Edit(token.end, token.end, f"::VARCHAR({length})")]
+    return []
 
 
 def rewrites(sql: str, tokens: Sequence[Token]) -> list[Edit]:
-    """Edits of single tokens, wherever they stand."""
-    edits = column_lists.without_types(tokens)
+    """Edits of single tokens and calls, wherever they stand."""
+    edits = [*column_lists.without_types(tokens), *functions.calls(sql, tokens)]
     for at, token in enumerate(tokens):
         if token.kind == QUOTED and token.text != folded(token.text) and not federated(token.text[1:]):
             # Quoted or not, names are stored in lower case: r_names.html
@@ -82,12 +98,6 @@ def word(tokens: Sequence[Token], at: int) -> list[Edit]:
     token = tokens[at]
     edits: list[Edit] = []
     if words(tokens, at + 1, "("):
-        if token.word in _FUNCTIONS:
-            edits.append(Edit(token.start, token.end, _FUNCTIONS[token.word]))
-        if token.word in _DATE_PART_FUNCTIONS and at + 3 < len(tokens) and words(tokens, at + 3, ","):
-            part = tokens[at + 2]
-            if part.kind == WORD:
-                edits.append(Edit(part.start, part.end, f"'{part.value}'"))
         if token.word in ("VARCHAR", "NVARCHAR", "CHAR", "VARYING") and not words(tokens, 0, "CREATE", "TABLE"):
             edits += ddl.default_precision(tokens, at, len(tokens))
     elif token.word == "INTO" and at + 1 < len(tokens) and tokens[at + 1].text.startswith("#"):
@@ -110,16 +120,6 @@ def _closes_cast(tokens: Sequence[Token], at: int) -> bool:
     return words(tokens, at - 1, "AS") and words(tokens, at + 1, ")")
 
 
-def needs_tree(tokens: Sequence[Token]) -> bool:
-    """Whether PostgreSQL's grammar lacks something in these tokens."""
-    return any(needs_tree_at(tokens, index) for index in range(len(tokens)))
-
-
-def needs_tree_at(tokens: Sequence[Token], at: int) -> bool:
-    """Whether it lacks what begins at one of them."""
-    token = tokens[at]
-    if token.word == "QUALIFY":
-        return True
-    if token.word in _TREE_FUNCTIONS and words(tokens, at + 1, "(") and not words(tokens, at - 1, "."):
-        return True
-    return token.word == "TOP" and at > 0 and tokens[at - 1].word in ("SELECT", "DISTINCT", "ALL")
+def needs_whole(sql: str, tokens: Sequence[Token]) -> bool:
+    """Whether a query in these tokens has a clause that changes more than the words it stands at."""
+    return qualify.has_clauses(tokens) or bool(aliases.lateral(sql, tokens))

@@ -1,4 +1,4 @@
-"""Queries of the system catalog, which drivers and tools write in PostgreSQL's own SQL: left alone but for its tables.
+"""Queries of the system catalog: what has no place in Redshift may stand in them, and its tables are views of ours.
 
 Redshift's tables of pg_catalog have columns that PostgreSQL's lack, and rows for constraints that PostgreSQL does not
 know; views of the same names have them (catalog/31_pg_catalog.sql) and are read in their place.
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import aliases, column_lists, query, tree
 from velodrome.redshift.sql.tokens import (
     QUOTED,
     WORD,
     Edit,
     Token,
-    apply,
     closing,
-    split_list,
     vocabulary,
     words,
 )
@@ -26,35 +23,24 @@ _TABLES = vocabulary(
     """
     pg_attrdef pg_attribute pg_auth_members pg_class pg_constraint pg_database pg_default_acl pg_depend
     pg_event_trigger pg_extension pg_foreign_data_wrapper pg_foreign_server pg_foreign_table pg_index pg_matviews
-    pg_namespace pg_proc pg_roles pg_trigger pg_type pg_user_mappings
+    pg_namespace pg_proc pg_roles pg_stat_activity pg_trigger pg_type pg_user_mappings
     """
 )
 # What a table's name follows; after a comma it may be another table of a FROM.
 _BEFORE_TABLE = vocabulary("FROM JOIN ONLY , (")
 
-# Redshift's own functions are rewritten here too.
-_FUNCTIONS = vocabulary(
-    "NVL ISNULL DATEADD DATE_ADD DATEDIFF DATE_DIFF REGEXP_REPLACE PG_CANCEL_BACKEND PG_TERMINATE_BACKEND"
-)
-
 _XMIN = "(SELECT hidden.xmin FROM {table} AS hidden WHERE {same})"
 
 
-def rewrite(sql: str, tokens: Sequence[Token]) -> str:
-    edits = [*aliases.in_where(sql, tokens), *column_lists.without_types(tokens), *_hidden_columns(tokens)]
+def edits(tokens: Sequence[Token]) -> list[Edit]:
+    """What a query of the catalog has changed beside what every query has (query.py)."""
+    found = _hidden_columns(tokens)
     for at, token in enumerate(tokens):
-        if token.kind == WORD:
-            edits += query.apart(tokens, at)
         if token.kind in (WORD, QUOTED) and token.value in _TABLES:
-            edits += _table(tokens, at)
+            found += _table(tokens, at)
         elif token.word == "PG_GET_EXPR":
-            edits += _default(tokens, at)
-        elif token.word == "SYSDATE" or (token.word in _FUNCTIONS and words(tokens, at + 1, "(")):
-            edits += [] if words(tokens, at - 1, ".") else query.word(tokens, at)
-        elif token.word == "SELECT":
-            edits += _aliases(sql, tokens, at)
-    text = apply(sql, tokens[0].start, tokens[-1].end, edits)
-    return tree.rewrite(sql, tokens, text) if query.needs_tree(tokens) else text
+            found += _default(tokens, at)
+    return found
 
 
 def _table(tokens: Sequence[Token], at: int) -> list[Edit]:
@@ -110,35 +96,3 @@ def _default(tokens: Sequence[Token], at: int) -> list[Edit]:
         source = tokens[at + 2].text + ".adsrc" if len(names) == 4 else "adsrc"
         return [Edit(start, tokens[close].end, source)]
     return []
-
-
-def _aliases(sql: str, tokens: Sequence[Token], select: int) -> list[Edit]:
-    """`expression AS a, a AS b`: an item may be the alias of an earlier one.
-
-    https://docs.aws.amazon.com/redshift/latest/dg/r_SELECT_list.html
-    """
-    end = _end_of_list(tokens, select + 1)
-    known: dict[str, str] = {}
-    edits: list[Edit] = []
-    for first, past in split_list(tokens, select + 1, end):
-        if past - first < 3 or not words(tokens, past - 2, "AS"):
-            continue
-        name = tokens[first].value
-        if past - first == 3 and name in known:
-            edits.append(Edit(tokens[first].start, tokens[first].end, f"({known[name]})"))
-        edited = apply(sql, tokens[first].start, tokens[past - 3].end, _functions(tokens, first, past - 2))
-        known[tokens[past - 1].value] = edited
-    return edits
-
-
-def _functions(tokens: Sequence[Token], first: int, past: int) -> list[Edit]:
-    return [edit for at in range(first, past) if tokens[at].word == "PG_GET_EXPR" for edit in _default(tokens, at)]
-
-
-def _end_of_list(tokens: Sequence[Token], at: int) -> int:
-    depth = 0
-    for index in range(at, len(tokens)):
-        depth += {"(": 1, ")": -1}.get(tokens[index].text, 0)
-        if depth < 0 or (depth == 0 and tokens[index].word == "FROM"):
-            return index
-    return len(tokens)

@@ -162,6 +162,11 @@ def apply(sql: str, start: int, end: int, edits: Iterable[Edit]) -> str:
     return "".join(parts)
 
 
+def piece(sql: str, start: int, end: int, edits: Iterable[Edit]) -> str:
+    """The text between two positions with those of the edits made that belong there."""
+    return apply(sql, start, end, [edit for edit in edits if start <= edit.start and edit.end <= end])
+
+
 def vocabulary(text: str) -> frozenset[str]:
     """The words of a text."""
     return frozenset(text.split())

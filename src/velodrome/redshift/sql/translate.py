@@ -1,8 +1,7 @@
 """Redshift's SQL into PostgreSQL's: what needs no change stays byte for byte.
 
 A statement goes to the first rewriter that its first word has in the table and that knows it; what none knows is a
-query, of which only single tokens are edited (query.py), and which passes sqlglot's syntax tree only where PostgreSQL
-cannot parse it at all (QUALIFY, LISTAGG, DECODE, TOP …; tree.py).
+query, of which words, calls and clauses are edited where PostgreSQL has none of that name, or others (query.py).
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from velodrome.redshift.sql import (
     row_security,
     settings,
     show,
-    system_catalog,
+    strict,
     users,
     view,
 )
@@ -134,13 +133,15 @@ def _read_elsewhere(sql: str, tokens: Sequence[Token], database: str) -> Stateme
 
 def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
     refuse.command(sql, tokens)
+    if not refuse.reads_catalog(tokens):
+        strict.check(tokens)
     for rewriter in _REWRITERS.get(tokens[0].word, ()):
         found = rewriter(sql, tokens)
         if found is not None:
             return found
     refuse.not_carried(sql, tokens)
     if refuse.reads_catalog(tokens):
-        return Statement(system_catalog.rewrite(sql, tokens))
+        return Statement(query(sql, tokens, catalog=True))
     refuse.pieces(sql, tokens)
     return Statement(query(sql, tokens))
 
@@ -156,9 +157,9 @@ def _create_table(sql: str, tokens: Sequence[Token]) -> Statement | None:
     edits, notes = ddl.create_table(sql, tokens)
     if refuse.reads_catalog(tokens):
         text = apply(sql, tokens[0].start, tokens[-1].end, edits)
-        return Statement(system_catalog.rewrite(text, tokenize(text)) + notes)
+        return Statement(query(text, tokenize(text), catalog=True, makes=True) + notes)
     refuse.pieces(sql, tokens)
-    return Statement(query(sql, tokens, edits) + notes)
+    return Statement(query(sql, tokens, edits, makes=True) + notes)
 
 
 def _alter_table(sql: str, tokens: Sequence[Token]) -> Statement | None:

@@ -12,7 +12,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from velodrome.redshift.sql import ddl, refuse, system_catalog
+from velodrome.redshift.sql import ddl, refuse
 from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
@@ -78,7 +78,7 @@ def comment(note: Mapping[str, object]) -> str:
 def translated(sql: str, inner: Sequence[Token]) -> str:
     """A view's query for the server inside."""
     if refuse.reads_catalog(inner):
-        return system_catalog.rewrite(sql, inner)
+        return query(sql, inner, catalog=True)
     refuse.pieces(sql, inner)
     return query(sql, inner)
 

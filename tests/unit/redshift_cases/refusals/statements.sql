@@ -159,8 +159,8 @@ SELECT * FROM t PIVOT (SUM(a) FOR b IN (1, 2))
 -- 0A000 14 IGNORE NULLS is not supported by this local warehouse (line 1, column 15: near 'IGNORE')
 SELECT LAG(a) IGNORE NULLS OVER (ORDER BY b) FROM t
 
--- 0A000 36 QUALIFY with * and several tables (name the columns) is not supported by this local warehouse (line 1, column 37: near 'QUALIFY')
-SELECT * FROM t JOIN u ON t.a = u.a QUALIFY ROW_NUMBER() OVER (ORDER BY t.a) = 1
+-- 0A000 23 QUALIFY with * and several tables (name the columns) is not supported by this local warehouse (line 1, column 24: near 'USING')
+SELECT * FROM t JOIN u USING (a) QUALIFY ROW_NUMBER() OVER (ORDER BY t.a) = 1
 
 -- 0A000 4 changing standard_conforming_strings is not supported by this local warehouse (line 1, column 5: near 'standard_conforming_strings')
 SET standard_conforming_strings TO on

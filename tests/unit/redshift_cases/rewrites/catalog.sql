@@ -3,7 +3,7 @@
 -- a table of the catalog, with and without its schema
 SELECT ARRAY(SELECT 1) AS "X" FROM pg_catalog.pg_class c, PG_ATTRIBUTE a JOIN "pg_catalog"."pg_namespace" n ON true WHERE c.relhasoids
 -- =>
-SELECT ARRAY(SELECT 1) AS "X" FROM velodrome.pg_class c, velodrome.PG_ATTRIBUTE a JOIN velodrome."pg_namespace" n ON true WHERE c.relhasoids
+SELECT ARRAY(SELECT 1) AS "x" FROM velodrome.pg_class c, velodrome.PG_ATTRIBUTE a JOIN velodrome."pg_namespace" n ON true WHERE c.relhasoids
 
 -- its name before a column, in a cast and as an alias
 SELECT pg_class.relname, pg_catalog.pg_class.oid, 'pg_class'::regclass, 1 AS pg_class, pg_class(1) FROM pg_class
@@ -13,7 +13,7 @@ SELECT pg_class.relname, velodrome.pg_class.oid, 'pg_class'::regclass, 1 AS pg_c
 -- Redshift's functions are known there
 SELECT NVL(relname, 'x'), SYSDATE FROM pg_class
 -- =>
-SELECT COALESCE(relname, 'x'), pg_catalog.sysdate() FROM velodrome.pg_class
+SELECT COALESCE(relname, 'x'), pg_catalog.sysdate() AS "timestamp" FROM velodrome.pg_class
 
 -- a default's text, also of identity columns
 SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid, true), pg_get_expr(adbin, adrelid), pg_get_expr(i.indpred, i.indrelid) FROM pg_attrdef d
@@ -23,7 +23,7 @@ SELECT d.adsrc, adsrc, pg_get_expr(i.indpred, i.indrelid) FROM velodrome.pg_attr
 -- an alias of the same list
 SELECT left(pg_get_expr(d.adbin, d.adrelid), 2) AS a, a AS b FROM pg_catalog.pg_attrdef d
 -- =>
-SELECT left(d.adsrc, 2) AS a, (left(d.adsrc, 2)) AS b FROM velodrome.pg_attrdef d
+SELECT left(d.adsrc, 2) AS a, left(d.adsrc, 2) AS b FROM velodrome.pg_attrdef d
 
 -- unchanged: a table that is the same on Redshift
 SELECT description FROM pg_catalog.pg_description
@@ -43,7 +43,7 @@ SELECT 'pg_catalog.pg_class'::regclass::oid, (SELECT hidden.xmin FROM pg_catalog
 -- a function that needs the syntax tree
 SELECT DECODE(c.reldiststyle, 0, 'EVEN', 'other') AS style FROM pg_class c
 -- =>
-SELECT CASE WHEN c.reldiststyle = 0 THEN 'EVEN' ELSE 'other' END AS style FROM velodrome.pg_class AS c
+SELECT (CASE  WHEN (c.reldiststyle) = 0 THEN  'EVEN'  ELSE 'other' END) AS style FROM velodrome.pg_class c
 
 -- a number and the word after it are two tokens, though no blank is between them
 SELECT CASE typname WHEN 'x' THEN 4WHEN 'y' THEN 5 END FROM pg_type

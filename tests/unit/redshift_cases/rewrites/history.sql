@@ -13,7 +13,7 @@ CALL velodrome.cancel(802, 'it''s ''long''')
 -- the functions answer with a number
 SELECT pg_cancel_backend(802), pg_terminate_backend(pid) FROM pg_stat_activity
 -- =>
-SELECT velodrome.pg_cancel_backend(802), velodrome.pg_terminate_backend(pid) FROM pg_stat_activity
+SELECT velodrome.pg_cancel_backend(802), velodrome.pg_terminate_backend(pid) FROM velodrome.pg_stat_activity
 
 -- unchanged: a view of the history
 SELECT query, trim(querytxt) FROM stl_query ORDER BY 1 DESC LIMIT 5

@@ -33,12 +33,12 @@ SELECT COALESCE(a, b, 0), COALESCE(c, 'x') FROM t
 -- sysdate and getdate
 SELECT SYSDATE, GETDATE()
 -- =>
-SELECT pg_catalog.sysdate(), GETDATE()
+SELECT pg_catalog.sysdate() AS "timestamp", GETDATE()
 
 -- date parts without quotes
 SELECT DATEADD(day, -1, d), DATEDIFF(qtr, a, b), DATE_PART(dow, d), DATE_TRUNC('mon', d) FROM t
 -- =>
-SELECT DATEADD('day', -1, d), DATEDIFF('qtr', a, b), DATE_PART('dow', d), velodrome.date_trunc('mon', d) FROM t
+SELECT velodrome.date_add('day', -1, d), velodrome.date_diff('qtr', a, b), velodrome.pgdate_part('dow', d), velodrome.date_trunc('mon', d) FROM t
 
 -- average of integers
 SELECT AVG(DISTINCT a), avg(b) OVER (PARTITION BY c) FROM t
@@ -98,37 +98,37 @@ INSERT INTO "#stage" SELECT a FROM t
 -- listagg
 SELECT c, LISTAGG(a, ', ') WITHIN GROUP (ORDER BY b DESC) FROM t GROUP BY c
 -- =>
-SELECT c, STRING_AGG(CAST(a AS VARCHAR), ', ' ORDER BY b DESC) FROM t GROUP BY c
+SELECT c, velodrome.listagg((a)::VARCHAR, ', ' ORDER BY b DESC) FROM t GROUP BY c
 
 -- listagg without delimiter
 SELECT LISTAGG(a) FROM t
 -- =>
-SELECT STRING_AGG(CAST(a AS VARCHAR), '') FROM t
+SELECT velodrome.listagg((a)::VARCHAR) FROM t
 
 -- listagg distinct
 SELECT LISTAGG(DISTINCT a, '|') WITHIN GROUP (ORDER BY a) FROM t
 -- =>
-SELECT STRING_AGG(DISTINCT a, '|' ORDER BY a) FROM t
+SELECT velodrome.listagg_once((a)::VARCHAR, '|' ORDER BY a) FROM t
 
 -- qualify
 SELECT a, b FROM t QUALIFY ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) = 1
 -- =>
-SELECT a, b FROM (SELECT a, b, ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) AS _w FROM t) AS _t WHERE _w = 1
+SELECT velodrome_rows.velodrome_item_0 AS "a", velodrome_rows.velodrome_item_1 AS "b" FROM (SELECT a AS velodrome_item_0, b AS velodrome_item_1, (ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) = 1) AS velodrome_keep FROM t ) AS velodrome_rows WHERE velodrome_keep
 
 -- qualify with every column
 SELECT * FROM s.t AS x WHERE a > 1 QUALIFY ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) = 1
 -- =>
-SELECT (_rows._row).* FROM (SELECT "x" AS _row, ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) = 1 AS _keep FROM s.t AS x WHERE a > 1) AS _rows WHERE _keep
+SELECT (velodrome_rows.velodrome_row_0_0).* FROM (SELECT "x" AS velodrome_row_0_0, (ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) = 1) AS velodrome_keep FROM s.t AS x WHERE a > 1 ) AS velodrome_rows WHERE velodrome_keep
 
 -- decode compares nulls
 SELECT DECODE(a, 1, 'one', NULL, 'none', 'many') FROM t
 -- =>
-SELECT CASE WHEN a = 1 THEN 'one' WHEN a IS NULL THEN 'none' ELSE 'many' END FROM t
+SELECT (CASE  WHEN a = 1 THEN  'one'  WHEN a IS NULL THEN  'none'  ELSE 'many' END) FROM t
 
 -- nvl2
 SELECT NVL2(a, b, c) FROM t
 -- =>
-SELECT CASE WHEN NOT a IS NULL THEN b ELSE c END FROM t
+SELECT (CASE WHEN (a) IS NOT NULL THEN  b ELSE  c END) FROM t
 
 -- top
 SELECT TOP 3 a FROM t ORDER BY a
@@ -138,12 +138,12 @@ SELECT a FROM t ORDER BY a LIMIT 3
 -- median
 SELECT MEDIAN(a) FROM t
 -- =>
-SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY a) FROM t
+SELECT velodrome.median(a) FROM t
 
 -- convert
 SELECT CONVERT(INTEGER, a) FROM t
 -- =>
-SELECT CAST(a AS INT) FROM t
+SELECT CAST(a AS INTEGER) FROM t
 
 -- table attributes
 CREATE TABLE IF NOT EXISTS s.t (id INT IDENTITY(1,1) ENCODE az64, n VARCHAR(10) NOT NULL ENCODE zstd) DISTSTYLE KEY DISTKEY (id) COMPOUND SORTKEY (id, n)
@@ -258,7 +258,7 @@ MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = COALESCE(s.
 -- procedure
 CREATE OR REPLACE PROCEDURE p(n INT) AS $$ DECLARE d DATE; BEGIN SELECT INTO d DATEADD(day, n, SYSDATE); IF NVL(n, 0) > 1 THEN RAISE EXCEPTION 'no %', n; END IF; CREATE TEMP TABLE x (a VARCHAR ENCODE raw) DISTSTYLE ALL; END; $$ LANGUAGE plpgsql
 -- =>
-CREATE OR REPLACE PROCEDURE p(n INT) AS $$ #variable_conflict use_variable DECLARE d DATE; BEGIN SELECT INTO d DATEADD('day', n, pg_catalog.sysdate()); IF COALESCE(n, 0) > 1 THEN RAISE EXCEPTION 'no %', n; END IF; CREATE TEMP TABLE x (a varchar(256)); END; $$ LANGUAGE plpgsql /*velodrome-routine:{"name": ["p"], "text": " DECLARE d DATE; BEGIN SELECT INTO d DATEADD(day, n, SYSDATE); IF NVL(n, 0) > 1 THEN RAISE EXCEPTION 'no %', n; END IF; CREATE TEMP TABLE x (a VARCHAR ENCODE raw) DISTSTYLE ALL; END; "}:velodrome*/
+CREATE OR REPLACE PROCEDURE p(n INT) AS $$ #variable_conflict use_variable DECLARE d DATE; BEGIN SELECT INTO d velodrome.date_add('day', n, pg_catalog.sysdate()); IF COALESCE(n, 0) > 1 THEN RAISE EXCEPTION 'no %', n; END IF; CREATE TEMP TABLE x (a varchar(256)); END; $$ LANGUAGE plpgsql /*velodrome-routine:{"name": ["p"], "text": " DECLARE d DATE; BEGIN SELECT INTO d DATEADD(day, n, SYSDATE); IF NVL(n, 0) > 1 THEN RAISE EXCEPTION 'no %', n; END IF; CREATE TEMP TABLE x (a VARCHAR ENCODE raw) DISTSTYLE ALL; END; "}:velodrome*/
 
 -- explain
 EXPLAIN SELECT NVL(a, 1) FROM t
