@@ -77,7 +77,7 @@ lint: $(VELODROME) ## ruff, mypy, and hadolint for the images
 $(VELODROME): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Velodrome needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=python3.12, say.")'
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Python's venv module is missing (Debian: apt install python3-venv)" >&2; exit 1; }
-	@echo "Installing the velodrome command into $(CLI)"
+	@echo "Installing the velodrome command into $(CLI)" >&2
 	@$(PYTHON) -m venv --clear $(CLI)
 	@$(CLI)/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^uv==' requirements.txt) \
 	  || { echo "velodrome: could not install uv. Does the package index answer (PIP_INDEX_URL)?" >&2; rm -rf $(CLI); exit 1; }

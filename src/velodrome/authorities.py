@@ -1,9 +1,12 @@
-"""The certificate authorities that this machine's Python trusts."""
+"""Certificate authorities: those that this machine's Python trusts, and where a copy's own lies."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
+
+AUTHORITY = "authority.pem"  # in a copy's folder of certificates
+BUNDLE = "bundle.pem"  # beside it, with the system's authorities too
 
 
 def system_certificates() -> list[bytes]:

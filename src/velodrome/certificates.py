@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-AUTHORITY = "authority.pem"
-BUNDLE = "bundle.pem"
+from velodrome.authorities import AUTHORITY, BUNDLE
+
 _KEY = "authority.key"
 _DAY = datetime.timedelta(days=1)
 _AUTHORITY_LIFE = 3650 * _DAY

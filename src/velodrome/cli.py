@@ -25,6 +25,7 @@ from velodrome.console import clear_errors, project_settings, settings_to_start
 from velodrome.runtime import backup as backups
 from velodrome.runtime import doctor as examination
 from velodrome.runtime import findings, interrupt, summary
+from velodrome.runtime import trust as trusted
 from velodrome.runtime.airflow_api import PIPELINE_DAG, AirflowError
 from velodrome.runtime.base import Runtime, StackError
 from velodrome.runtime.choose import runtime as runtime_for
@@ -111,6 +112,7 @@ def up(
         with Progress(console) as progress:
             stack = Stack(runtime_for(settings, progress), progress)
             behind = stack.up(fill)
+            trusted.write_bundle(stack.settings, stack.runtime.authorities())
         summary.show(console, stack.settings, time.monotonic() - begin)
         if behind:
             console.print(f"\nBehind, while you use it: {behind}.", markup=False, highlight=False)
@@ -206,10 +208,30 @@ def psql(database: Annotated[str, typer.Argument(help="source or redshift (the w
 def env() -> None:
     """Print what a shell needs to use this copy: eval "$(velodrome env)"."""
     with _clear_errors():
-        settings = _login().settings
+        running = _login()
+        settings = running.settings
         settings.required("SOURCE_PASSWORD")
+        trusted.write_bundle(settings, running.authorities())
         for name, value in summary.client_environ(settings).items():
             print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def trust() -> None:
+    """Make the file of authorities that clients with TLS need, and say how each is given it."""
+    with _clear_errors():
+        running = _login()
+        running.settings.required("SOURCE_PASSWORD")
+        file = trusted.write_bundle(running.settings, running.authorities())
+        console.print(
+            f"{file}\nholds this copy's authority, and all that Python and this machine trust. Give it to clients:\n"
+            '  dbt, redshift_connector, requests, curl, Spark Connect: eval "$(make -s env)" sets\n'
+            f"    {', '.join(trusted.VARIABLES)}\n"
+            f"  psql, psycopg: sslmode=verify-full sslrootcert={file}\n"
+            f"  JDBC: jdbc:redshift://…;ssl=true;sslRootCert={file}",
+            markup=False,
+            highlight=False,
+        )
 
 
 @app.command(name="emr-serverless")

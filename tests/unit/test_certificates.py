@@ -13,7 +13,10 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from velodrome import certificates
-from velodrome.certificates import AUTHORITY, ensure_authority, server_certificate, trust_bundle
+from velodrome.authorities import AUTHORITY
+from velodrome.certificates import ensure_authority, server_certificate, trust_bundle
+from velodrome.runtime import trust
+from velodrome.settings import load
 
 NAMES = ("localhost", "127.0.0.1")
 
@@ -99,3 +102,20 @@ def test_a_folder_of_any_name_has_an_authority(tmp_path: Path) -> None:
     found = x509.load_pem_x509_certificate(ensure_authority(folder).read_bytes())
     name = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
     assert f"Velodrome, {folder}".startswith(name) and 60 <= len(name.encode()) <= 64
+
+
+def test_one_file_makes_every_client_trust_this_copy_and_all_that_it_trusted_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load({"VELODROME_HOME": str(tmp_path / "a home")})
+    served = server_certificate(settings.certificates, NAMES)
+    file = trust.write_bundle(settings, [ensure_authority(settings.certificates).read_text()])
+    handshake(file, served, "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))  # what redshift_connector, dbt and httpx go by
+    ours = {found["serialNumber"] for found in ssl.create_default_context().get_ca_certs()}
+    assert len(ours) > 100  # Mozilla's, also where the system has none
+    # Made anew in a shell that uses it already: it does not grow.
+    before = len(ours)
+    trust.write_bundle(settings, [ensure_authority(settings.certificates).read_text()])
+    assert len({found["serialNumber"] for found in ssl.create_default_context().get_ca_certs()}) == before
+    assert set(trust.environ(settings)) == set(trust.VARIABLES)

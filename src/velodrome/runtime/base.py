@@ -97,6 +97,9 @@ class Runtime(Protocol):
     def psql(self, prefix: str) -> tuple[list[str], dict[str, str]]:
         """Command and environment of psql on SOURCE or REDSHIFT, for standard input."""
 
+    def authorities(self) -> list[str]:
+        """The certificates (PEM) of the authorities that signed the services' own, as far as they are made."""
+
     def environ(self) -> dict[str, str]:
         """The environment of those commands."""
 

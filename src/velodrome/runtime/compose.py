@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from velodrome.authorities import AUTHORITY
 from velodrome.runtime import engine, volumes
 from velodrome.runtime.base import StackError, State
 from velodrome.runtime.graph import Step, run_steps
@@ -49,6 +50,7 @@ BUILT = ("source", "s3", "redshift", "emr-serverless", "airflow-init")
 INSIDE = {"SOURCE": ("127.0.0.1", "5432"), "REDSHIFT": ("redshift", "5439")}
 # What the containers read of the checkout, or the images are made of.
 READ = ("airflow", "env/aws", "env/local.env", "localstack", "postgres-init", "spark", "src", "warehouse")
+WITH_TLS = ("redshift", "emr-serverless")  # each has an authority in its own volume
 CREATE = "create containers"
 # How old a look at the containers may be: the threads that wait for ten services share one.
 FRESH = 0.4  # seconds
@@ -320,6 +322,12 @@ class ComposeRuntime:
         # Names alone: the values come from our environment, so that no password stands in a command line.
         names = (*login, "PGOPTIONS")
         return self._argv("exec", "-T", *(word for name in names for word in ("-e", name)), "source", "psql"), login
+
+    def authorities(self) -> list[str]:
+        file = f"{volumes.HOME}/data/certificates/{AUTHORITY}"
+        running = [name for name in WITH_TLS if self.state(name).running]
+        # A service makes its own before it answers for the first time.
+        return [self._compose("exec", "-T", name, "cat", file) for name in running]
 
     def stop(self) -> None:
         containers = self._containers()

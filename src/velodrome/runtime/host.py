@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from velodrome.authorities import AUTHORITY
 from velodrome.runtime import install, ports
 from velodrome.runtime.base import StackError, State
 from velodrome.runtime.graph import Step
@@ -130,6 +131,10 @@ class HostRuntime:
         if program is None:
             raise StackError("there is no psql: run `make up` first")
         return [program], libpq(self.settings, prefix)
+
+    def authorities(self) -> list[str]:
+        file = self.settings.certificates / AUTHORITY
+        return [file.read_text(encoding="ascii")] if file.is_file() else []
 
     def environ(self) -> dict[str, str]:
         return service_environ(self.settings)

@@ -9,6 +9,7 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
+from velodrome.runtime import trust
 from velodrome.runtime.base import Runtime
 from velodrome.runtime.health import NotHealthy
 from velodrome.runtime.services import SERVICES
@@ -43,7 +44,6 @@ def database_url(settings: Settings, prefix: str) -> str:
 def client_environ(settings: Settings) -> dict[str, str]:
     """What any shell or script needs to use this copy."""
     names = ("AWS_CONFIG_FILE", "AWS_PROFILE", "AWS_REGION")
-    bundle = settings.certificates / "bundle.pem"
     buckets = ("SOURCE_BUCKET", "RAW_BUCKET", "PROCESSED_BUCKET", "LOG_BUCKET")
     return {
         **{name: settings[name] for name in names},
@@ -53,9 +53,7 @@ def client_environ(settings: Settings) -> dict[str, str]:
         "AIRFLOW_USER": settings["AIRFLOW_USER"],
         "AIRFLOW_PASSWORD": settings["AIRFLOW_PASSWORD"],
         **{name: settings[name] for name in buckets},
-        # What gRPC trusts (EMR Serverless's sessions): this copy's authority besides the system's. Not before it is
-        # made, and not for containers, which keep theirs in a volume.
-        **({"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(bundle)} if bundle.is_file() else {}),
+        **trust.environ(settings),
     }
 
 
