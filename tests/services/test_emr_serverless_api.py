@@ -193,6 +193,47 @@ def test_what_a_job_was_given_comes_back(service: RunningService) -> None:
     assert [one["flexExecution"] for one in (summary, *attempts)] == [{"enabled": True}] * (1 + len(attempts))
 
 
+def test_each_region_has_its_own(service: RunningService, emr: Any) -> None:
+    there = client(service.settings, region_name="eu-west-1")
+    token = str(uuid.uuid4())
+    here, other = create(emr, clientToken=token), create(there, clientToken=token)
+    assert here != other
+    arn = there.get_application(applicationId=other)["application"]["arn"]
+    assert arn == f"arn:aws:emr-serverless:eu-west-1:000000000000:/applications/{other}"
+    assert [one["id"] for one in there.list_applications()["applications"]] == [other]
+    assert other not in {one["id"] for one in emr.list_applications(maxResults=50)["applications"]}
+    job = start_job(there, other)
+    assert job["arn"] == f"{arn}/jobruns/{job['jobRunId']}"
+    ids = {"applicationId": other, "jobRunId": job["jobRunId"]}
+    run = there.get_job_run(**ids)["jobRun"]
+    assert (run["arn"], run["createdBy"]) == (job["arn"], "arn:aws:iam::000000000000:user/velodrome")
+    there.tag_resource(resourceArn=job["arn"], tags={"a": "b"})
+    for call in (
+        lambda: emr.get_application(applicationId=other),
+        lambda: emr.update_application(applicationId=other),
+        lambda: emr.start_application(applicationId=other),
+        lambda: emr.stop_application(applicationId=other),
+        lambda: emr.delete_application(applicationId=other),
+        lambda: start_job(emr, other),
+        lambda: emr.get_job_run(**ids),
+        lambda: emr.cancel_job_run(**ids),
+        lambda: emr.list_job_run_attempts(**ids),
+        lambda: emr.get_dashboard_for_job_run(**ids),
+        lambda: emr.get_resource_dashboard(applicationId=other, resourceId="0", resourceType="SESSION"),
+        lambda: emr.start_session(applicationId=other, executionRoleArn=ROLE),
+        lambda: emr.get_session(applicationId=other, sessionId="0"),
+        lambda: emr.get_session_endpoint(applicationId=other, sessionId="0"),
+        lambda: emr.terminate_session(applicationId=other, sessionId="0"),
+        lambda: emr.list_sessions(applicationId=other),
+    ):
+        with refused("ResourceNotFoundException", 404, f"Application {other} does not exist"):
+            call()
+    with refused("ValidationException", 400, f"Application {other} does not exist"):
+        emr.list_job_runs(applicationId=other)
+    with refused("ResourceNotFoundException", 404, f"Resource {job['arn']} does not exist"):
+        emr.list_tags_for_resource(resourceArn=job["arn"])
+
+
 def test_client_token(emr: Any) -> None:
     token = str(uuid.uuid4())
     first = create(emr, clientToken=token, name="one")

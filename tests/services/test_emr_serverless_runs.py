@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from emr_serverless_stack import BUCKET, ENDED, JOB_LIMIT, WAIT, Stack, processes, running_stack
 
+from velodrome.awsapi import profile as profiles
 from velodrome.emr_serverless.spark.machine import Machine
 from velodrome.testing import start_service, wait_until
 
@@ -332,6 +334,22 @@ def test_executors_as_processes(tmp_path: Path) -> None:
         found = own.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
         assert [entry["Key"].removeprefix(prefix) for entry in found] == ["1/stderr.gz", "1/stdout.gz"]
         wait_until("its processes to end", lambda: not processes(job))
+
+
+def test_a_job_works_in_its_applications_region(stack: Stack) -> None:
+    profile = profiles.load(stack.settings.path("AWS_CONFIG_FILE"), "local")
+    there = boto3.client(
+        "emr-serverless",
+        region_name="ap-southeast-1",
+        endpoint_url=stack.settings["EMR_SERVERLESS_ENDPOINT_URL"],
+        aws_access_key_id=profile.access_key_id,
+        aws_secret_access_key=profile.secret_access_key,
+    )
+    application = there.create_application(releaseLabel="emr-spark-8.0.0", type="SPARK")["applicationId"]
+    own = Stack(stack.settings, stack.emr_service, stack.s3, there, application)
+    job = own.start("import os; print('in', os.environ['AWS_REGION'])", configurationOverrides=monitored("asia"))
+    assert own.wait(job)["state"] == "SUCCESS"
+    assert "in ap-southeast-1\n" in delivered(own, job, "asia", "SPARK_DRIVER/stdout.gz")
 
 
 # Takes its own log away, and fails.

@@ -14,6 +14,7 @@ import pytest
 from emr_serverless_stack import ROLE, processes
 
 from velodrome.awsapi import profile as profiles
+from velodrome.awsapi.caller import Caller
 from velodrome.emr_serverless.applications import Applications, NoWorkers
 from velodrome.emr_serverless.credentials import CredentialsEndpoint
 from velodrome.emr_serverless.dashboards.event_logs import EventLogs
@@ -31,6 +32,7 @@ from velodrome.runtime import install
 from velodrome.settings import Settings
 from velodrome.testing import free_port, run_service, wait_until
 
+CALLER = Caller("000000000000", "us-east-1", "arn:aws:iam::000000000000:user/velodrome")
 CONFIG = "/spark.connect.SparkConnectService/Config"
 
 
@@ -52,7 +54,7 @@ class World:
         self.scratch = home / "scratch"
         database = Database(home / "state.sqlite")
         around = Surroundings(
-            store=Store(database),
+            store=Store(database, CALLER.account, CALLER.region),
             profile=profiles.load(settings.path("AWS_CONFIG_FILE"), "local"),
             credentials=CredentialsEndpoint(1),
             installs=settings.installs,
@@ -65,18 +67,20 @@ class World:
             warm=WarmWorkers(self.scratch, home / "logs"),
         )
         machine = Machine.here()
-        applications = Applications(around.store, "us-east-1", "000000000000", around.installs, NoWorkers())
+        applications = Applications(around.store, around.installs, NoWorkers())
         self.store = SessionStore(database)
         scheduler = Scheduler(applications, machine, around)
         self.sessions = Sessions(
             self.store, applications, scheduler, machine, around, "https://localhost:1", clock=clock
         )
         request = {"type": "SPARK", "releaseLabel": "emr-spark-8.0.0", "clientToken": "a"}
-        self.application = applications.create(request | {"interactiveConfiguration": {"sessionEnabled": True}}).id
+        self.application = applications.create(
+            CALLER, request | {"interactiveConfiguration": {"sessionEnabled": True}}
+        ).id
 
     def start(self, **changes: object) -> str:
         request = {"applicationId": self.application, "clientToken": "t", "executionRoleArn": ROLE} | changes
-        return self.sessions.start(request).id
+        return self.sessions.start(CALLER, request).id
 
     def get(self, id: str) -> Session:
         return self.sessions.get(self.application, id)

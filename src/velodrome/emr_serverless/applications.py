@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from velodrome.awsapi.caller import Caller
+
 from . import checks
 from .errors import ConflictException, ResourceNotFoundException, ValidationException
 from .spark import releases
@@ -24,7 +26,6 @@ _SETTLED = {"CREATING": "CREATED", "STARTING": "STARTED", "STOPPING": "STOPPED"}
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 # https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_AutoStopConfig.html
 _IDLE_MINUTES = 15
-_TOKENS = "applications"
 
 
 class PreInitialized(Protocol):
@@ -60,21 +61,17 @@ class NoWorkers:
 
 
 class Applications:
-    """The applications of one account and region."""
+    """The applications of all accounts and regions; who calls sees those of the call's own."""
 
     def __init__(
         self,
         store: Store,
-        region: str,
-        account: str,
         installs: Path,
         workers: PreInitialized,
         installer: Installer | None = None,
     ) -> None:
         """`installs` is the folder with the releases' Sparks; without an `installer` there are no others."""
         self._store = store
-        self._region = region
-        self._account = account
         self._installs = installs
         self._workers = workers
         self._installer = installer
@@ -83,20 +80,22 @@ class Applications:
 
     def arn(self, id: str) -> str:
         """An application's ARN."""
-        return f"arn:aws:emr-serverless:{self._region}:{self._account}:/applications/{id}"
+        return self.get(id).arn
 
-    def create(self, parameters: Mapping[str, Any]) -> Application:
+    def create(self, caller: Caller, parameters: Mapping[str, Any]) -> Application:
         """Make an application; the same token gives the same one."""
         checks.check_application(parameters)
         ready = self._has(parameters["releaseLabel"])
         checks.check_tags(parameters.get("tags", {}))
         request = {name: value for name, value in parameters.items() if name not in ("clientToken", "tags")}
         with self._store.transaction():
-            if known := self.known(_TOKENS, parameters):
+            scope = f"applications of {caller.account} in {caller.region}"
+            if known := self.known(scope, parameters):
                 return self.get(known)
             id = new_id()
-            self._store.add_application(id, request, parameters.get("tags", {}), "CREATING")
-            self.remember(_TOKENS, parameters, id)
+            tags = parameters.get("tags", {})
+            self._store.add_application(id, request, tags, "CREATING", caller.account, caller.region)
+            self.remember(scope, parameters, id)
         if ready:
             self._store.set_application_state(id, "CREATED")
             log.info("application %s created", id)
@@ -156,11 +155,20 @@ class Applications:
             raise ResourceNotFoundException(f"Application {id} does not exist")
         return application
 
-    def list(self, states: Sequence[str] | None) -> Sequence[Application]:
-        """Applications in these states, grouped by them; without any, all that are not terminated."""
+    def owned(self, caller: Caller, id: str) -> Application:
+        """An application of the caller's account and region; others are not there for the caller."""
+        application = self.get(id)
+        if (application.account, application.region) != (caller.account, caller.region):
+            raise ResourceNotFoundException(f"Application {id} does not exist")
+        return application
+
+    def list(self, caller: Caller, states: Sequence[str] | None) -> Sequence[Application]:
+        """The caller's applications in these states, grouped by them; without any, all that are not terminated."""
+        place = (caller.account, caller.region)
+        found = [one for one in self._store.applications(states or ()) if (one.account, one.region) == place]
         if states:
-            return sorted(self._store.applications(states), key=lambda one: states.index(one.state))
-        return [application for application in self._store.applications() if application.state != "TERMINATED"]
+            return sorted(found, key=lambda one: states.index(one.state))
+        return [application for application in found if application.state != "TERMINATED"]
 
     def update(self, parameters: Mapping[str, Any]) -> Application:
         """Change what an application is configured with; it must not be started."""

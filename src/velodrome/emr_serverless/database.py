@@ -70,6 +70,13 @@ class Database:
         with self._lock:
             self._connection.executescript(tables)
 
+    def add_column(self, table: str, column: str, value: str) -> None:
+        """Give a column of text that an earlier version's table lacks, with this value in all of its rows."""
+        with self.transaction():
+            if column not in {row["name"] for row in self.rows(f"PRAGMA table_info({table})")}:
+                self.write(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
+                self.write(f"UPDATE {table} SET {column} = ?", (value,))  # noqa: S608  names are ours
+
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """What a query finds; columns with JSON are read."""
         with self._lock:

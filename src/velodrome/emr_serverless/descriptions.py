@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from .jobs import plans, utilization
@@ -50,7 +51,7 @@ def application_details(application: Application, arn: str) -> dict[str, Any]:
     return {"applicationId": details.pop("id"), **details}
 
 
-def job_run_summary(run: JobRun, arn: str, created_by: str) -> dict[str, Any]:
+def job_run_summary(run: JobRun, arn: str) -> dict[str, Any]:
     """A JobRunSummary."""
     return {
         "applicationId": run.application_id,
@@ -58,7 +59,7 @@ def job_run_summary(run: JobRun, arn: str, created_by: str) -> dict[str, Any]:
         "name": run.request.get("name"),
         "mode": run.mode,
         "arn": arn,
-        "createdBy": created_by,
+        "createdBy": created_by(run.request, arn),
         "createdAt": moment(run.created_at),
         "updatedAt": moment(run.updated_at),
         "executionRole": run.request["executionRoleArn"],
@@ -73,17 +74,17 @@ def job_run_summary(run: JobRun, arn: str, created_by: str) -> dict[str, Any]:
     }
 
 
-def attempt_summary(run: JobRun, arn: str, created_by: str) -> dict[str, Any]:
+def attempt_summary(run: JobRun, arn: str) -> dict[str, Any]:
     """A JobRunAttemptSummary."""
-    summary = job_run_summary(run, arn, created_by)
+    summary = job_run_summary(run, arn)
     del summary["attemptUpdatedAt"]
     return summary | {"jobCreatedAt": summary["createdAt"], "createdAt": summary.pop("attemptCreatedAt")}
 
 
-def job_run_details(run: JobRun, attempts: list[JobRun], arn: str, created_by: str) -> dict[str, Any]:
+def job_run_details(run: JobRun, attempts: list[JobRun], arn: str) -> dict[str, Any]:
     """A JobRun; `attempts` are those up to the described one, which is among them."""
     asked = {name: value for name, value in run.request.items() if name != "executionRoleArn"}
-    details = {**asked, **job_run_summary(run, arn, created_by), "tags": run.tags}
+    details = {**asked, **job_run_summary(run, arn), "tags": run.tags}
     details["executionTimeoutMinutes"] = plans.timeout_minutes(run.request)
     details["jobRunId"] = details.pop("id")
     del details["type"]
@@ -111,6 +112,11 @@ def _used(attempts: list[JobRun]) -> dict[str, Any]:
         used["totalResourceUtilization"] = utilization.added(*(utilization.total(*one) for one in ran))
         used["billedResourceUtilization"] = utilization.added(*(utilization.billed(*one) for one in ran))
     return used
+
+
+def created_by(request: Mapping[str, Any], arn: str) -> str:
+    """Who submitted what has this ARN. An earlier version did not keep it, and knew but one user of an account."""
+    return str(request.get("createdBy", f"arn:aws:iam::{arn.split(':')[4]}:user/velodrome"))
 
 
 def moment(seconds: float) -> datetime.datetime:

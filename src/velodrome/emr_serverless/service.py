@@ -59,7 +59,7 @@ def build(settings: Settings) -> Starlette:
     credentials = CredentialsEndpoint(settings.integer("EMR_SERVERLESS_PORT"))
     live = LiveUis(master_key(data / "dashboards.key"))
     around = Surroundings(
-        store=Store(database),
+        store=Store(database, account, profile.region),
         profile=profile,
         credentials=credentials,
         installs=settings.installs,
@@ -75,7 +75,7 @@ def build(settings: Settings) -> Starlette:
     machine = Machine.here(refuses=settings.choice("EMR_SERVERLESS_OVERSIZED", ("scale", "refuse")) == "refuse")
     capacity = InitialCapacity(around.warm, machine, around.installs)
     installer = ReleaseInstalls(around.installs)
-    applications = Applications(around.store, profile.region, account, around.installs, capacity, installer)
+    applications = Applications(around.store, around.installs, capacity, installer)
     scheduler = Scheduler(applications, machine, around)
     job_runs = JobRuns(applications, scheduler, machine, around)
     session_store = SessionStore(database)
@@ -83,7 +83,7 @@ def build(settings: Settings) -> Starlette:
         session_store, applications, scheduler, machine, around, settings["EMR_SERVERLESS_SESSIONS_URL"]
     )
     proxy = _proxy(sessions, settings)
-    tags = Tags(around.store, session_store, f"arn:aws:emr-serverless:{profile.region}:{account}:")
+    tags = Tags(around.store, session_store)
     history = HistoryServer(
         data / "history-server",
         around.logs / "history-server.log",
@@ -121,7 +121,7 @@ def build(settings: Settings) -> Starlette:
         await run_in_threadpool(scheduler.close)
         database.close()
 
-    api = Api(service, EmrServerless(applications, job_runs, sessions, tags, dashboards, account), verifier)
+    api = Api(service, EmrServerless(applications, job_runs, sessions, tags, dashboards), verifier)
     return create_app(api, database.answers, lifespan, [credentials.route, *dashboards.routes()])
 
 

@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS applications (
     id TEXT PRIMARY KEY, request TEXT NOT NULL, tags TEXT NOT NULL, state TEXT NOT NULL, state_details TEXT,
-    created_at REAL NOT NULL, updated_at REAL NOT NULL, active_at REAL NOT NULL
+    created_at REAL NOT NULL, updated_at REAL NOT NULL, active_at REAL NOT NULL, account TEXT, region TEXT
 );
 CREATE TABLE IF NOT EXISTS job_runs (
     id TEXT PRIMARY KEY, application_id TEXT NOT NULL REFERENCES applications (id), request TEXT NOT NULL,
@@ -36,6 +36,8 @@ SELECT job_runs.id, application_id, request, tags, created_at, last_attempt, att
        attempt_created_at, updated_at, queued_at, started_at, ended_at, process, ui_port, workers
 FROM job_runs JOIN attempts ON attempts.job_run_id = job_runs.id
 """
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 ENDED = ("SUCCESS", "FAILED", "CANCELLED")
 
 
@@ -51,6 +53,13 @@ class Application:
     created_at: float
     updated_at: float
     active_at: float
+    account: str
+    region: str
+
+    @property
+    def arn(self) -> str:
+        """Its ARN: it belongs to one account and region, and all of its job runs and sessions with it."""
+        return f"{arn_prefix(self.account, self.region)}/applications/{self.id}"
 
     @property
     def given_to_work(self) -> dict[str, Any]:
@@ -93,9 +102,12 @@ class JobRun:
 class Store:
     """Reads and writes of them all."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, account: str, region: str) -> None:
+        """`account` and `region` are those of applications that an earlier version kept, which knew but one."""
         self._database = database
         database.define(_SCHEMA)
+        database.add_column("applications", "account", account)
+        database.add_column("applications", "region", region)
         self.transaction = database.transaction
         self.persist = database.persist
 
@@ -109,12 +121,14 @@ class Store:
         row = {"scope": scope, "token": token, "request": request, "resource": resource}
         self._database.insert("client_tokens", row)
 
-    def add_application(self, id: str, request: Mapping[str, Any], tags: Mapping[str, str], state: str) -> None:
+    def add_application(
+        self, id: str, request: Mapping[str, Any], tags: Mapping[str, str], state: str, account: str, region: str
+    ) -> None:
         """Store a new application."""
         now = time.time()
         times = {"created_at": now, "updated_at": now, "active_at": now}
-        row = {"id": id, "request": request, "tags": tags, "state": state, "state_details": None}
-        self._database.insert("applications", row | times)
+        row: dict[str, Any] = {"id": id, "request": request, "tags": tags, "state": state, "state_details": None}
+        self._database.insert("applications", row | times | {"account": account, "region": region})
 
     def application(self, id: str) -> Application | None:
         """An application by its id."""
@@ -204,6 +218,16 @@ class Store:
 
     def _job_runs(self, where: str, values: Sequence[Any]) -> list[JobRun]:
         return [JobRun(**row) for row in self._database.rows(f"{_JOB_RUNS} {where}", values)]
+
+
+def arn_prefix(account: str, region: str) -> str:
+    """What the ARNs of an account and region begin with.
+
+    >>> arn_prefix("000000000000", "eu-west-1")
+    'arn:aws:emr-serverless:eu-west-1:000000000000:'
+    """
+    partition = next((name for start, name in _PARTITIONS.items() if region.startswith(start)), "aws")
+    return f"arn:{partition}:emr-serverless:{region}:{account}:"
 
 
 def _in(column: str, values: Sequence[str]) -> tuple[str, list[Any]]:

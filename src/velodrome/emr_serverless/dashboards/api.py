@@ -34,15 +34,18 @@ class DashboardOperations:
         dashboards: Dashboards,
         job_run: Callable[[str, str, int | None], Shown],
         session: Callable[[str, str], Shown],
+        owned: Callable[[Caller, str], object],
     ) -> None:
         """`job_run` finds an attempt by application, job run and number (None: the latest), `session` a session; both
-        raise ResourceNotFoundException."""
+        raise ResourceNotFoundException, and `owned` does for an application that is not the caller's."""
         self._dashboards = dashboards
         self._shown_job_run = job_run
         self._shown_session = session
+        self._owned = owned
 
     def get_dashboard_for_job_run(self, caller: Caller, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """GetDashboardForJobRun. `accessSystemProfileLogs` changes nothing: it is for Lake Formation's jobs."""
+        self._owned(caller, parameters["applicationId"])
         shown = self._shown_job_run(parameters["applicationId"], parameters["jobRunId"], parameters.get("attempt"))
         if shown.state in _NOT_YET:
             # AWS's words, as quoted in https://github.com/dagster-io/dagster/issues/26933
@@ -58,6 +61,7 @@ class DashboardOperations:
 
     def get_resource_dashboard(self, caller: Caller, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """GetResourceDashboard; the model says that a URL which is not available is left out of the reply."""
+        self._owned(caller, parameters["applicationId"])
         shown = self._shown_session(parameters["applicationId"], parameters["resourceId"])
         if shown.state in _NOT_YET or (shown.state in _ENDED and not shown.persisted):
             return {}

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -79,6 +80,13 @@ class Surroundings:
     warm: WarmWorkers
     executor_processes: bool = False
     memory: MemoryWatch = field(default_factory=MemoryWatch)
+
+    def profile_of(self, application_id: str) -> Profile:
+        """The profile in the application's region."""
+        application = self.store.application(application_id)
+        profile = copy(self.profile)
+        profile.region = application.region if application is not None else profile.region
+        return profile
 
     def shown(self, resource: Resource, spark: SparkInstall) -> tuple[dict[str, str], dict[str, str]]:
         """What Spark is to be started with, so that its UI and event log can be shown: settings, and secret ones."""
@@ -155,9 +163,8 @@ class Attempt:
         logs = DriverLogs(around.logs, log_place(run))
         delivery: Delivery | None = None
         try:
-            role = Role(
-                around.profile.region, run.request["executionRoleArn"], run.id, run.request.get("executionIamPolicy")
-            )
+            region = around.profile_of(run.application_id).region
+            role = Role(region, run.request["executionRoleArn"], run.id, run.request.get("executionIamPolicy"))
             objects = Objects(role.client("s3"))
             if self.plan.log_uri:
                 further = partial(further_logs, around, run)
@@ -205,7 +212,7 @@ class Attempt:
             submission = Submission(
                 plan.job,
                 spark,
-                around.profile,
+                around.profile_of(run.application_id),
                 plan.share,
                 self._scratch,
                 settings=settings,

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from velodrome.awsapi.caller import Caller
+
 from .. import checks, processes
 from ..applications import ACTIVE_JOB_RUN_STATES, Applications, new_id
 from ..credentials import Role, RoleError
@@ -45,7 +47,7 @@ class JobRuns:
         """A job run's ARN."""
         return f"{self._applications.arn(run.application_id)}/jobruns/{run.id}"
 
-    def start(self, request: Mapping[str, Any]) -> JobRun:
+    def start(self, caller: Caller, request: Mapping[str, Any]) -> JobRun:
         """Submit a job; the same token gives the same one."""
         checks.check_job_run(request)
         checks.check_tags(request.get("tags", {}))
@@ -58,7 +60,7 @@ class JobRuns:
                 return self.get(application_id, known)
             id = new_id()
             plans.plan(id, asked, application, self._machine)
-            asked |= application.given_to_work
+            asked |= {**application.given_to_work, "createdBy": caller.arn}
             self._applications.accept_work(application_id)
             self._store.add_job_run(id, application_id, asked, request.get("tags", {}))
             self._applications.remember(scope, request, id)
@@ -78,11 +80,6 @@ class JobRuns:
 
     def list(self, application_id: str, states: Sequence[str] | None) -> Sequence[JobRun]:
         """The job runs of an application, the newest first; those in `states`, grouped by them, if any are given."""
-        try:
-            self._applications.get(application_id)
-        except ResourceNotFoundException as error:
-            # ListJobRuns is the one operation whose model has no ResourceNotFoundException.
-            raise ValidationException(error.message) from error
         if states:
             return sorted(self._store.job_runs(application_id, states), key=lambda run: states.index(run.state))
         return self._store.job_runs(application_id)
@@ -149,7 +146,7 @@ class JobRuns:
             plan = plans.plan(run.id, run.request, self._applications.get(run.application_id), self._machine)
             if plan.log_uri is None:
                 return
-            role = Role(around.profile.region, run.request["executionRoleArn"], run.id)
+            role = Role(around.profile_of(run.application_id).region, run.request["executionRoleArn"], run.id)
             further = partial(attempts.further_logs, around, run)
             objects = Objects(role.client("s3"))
             problem = Delivery(logs, objects, plan.log_uri, around.log_interval, further).finish()

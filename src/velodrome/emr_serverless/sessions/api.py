@@ -11,7 +11,8 @@ from typing import Any
 
 from velodrome.awsapi.caller import Caller
 
-from ..descriptions import moment
+from ..applications import Applications
+from ..descriptions import created_by, moment
 from ..jobs import utilization
 from ..pages import created_within, page, place
 from ..spark.resources import Workers
@@ -26,12 +27,13 @@ _ASKED = ("name", "configurationOverrides", "networkConfiguration")
 class SessionOperations:
     """The handlers, named as boto3 names the operations; a base of EmrServerless, which sets the attributes."""
 
+    _applications: Applications
     _sessions: Sessions
-    _created_by: str
 
     def start_session(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """StartSession."""
-        session = self._sessions.start(parameters)
+        self._applications.owned(caller, parameters["applicationId"])
+        session = self._sessions.start(caller, parameters)
         return {
             "applicationId": session.application_id,
             "sessionId": session.id,
@@ -40,6 +42,7 @@ class SessionOperations:
 
     def get_session(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetSession."""
+        self._applications.owned(caller, parameters["applicationId"])
         session = self._sessions.get(parameters["applicationId"], parameters["sessionId"])
         details = self._session_summary(session)
         details |= {name: session.request[name] for name in _ASKED if name in session.request}
@@ -57,6 +60,7 @@ class SessionOperations:
 
     def get_session_endpoint(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """GetSessionEndpoint."""
+        self._applications.owned(caller, parameters["applicationId"])
         application_id, id = parameters["applicationId"], parameters["sessionId"]
         endpoint, token, expires_at = self._sessions.endpoint(application_id, id)
         return {
@@ -69,6 +73,7 @@ class SessionOperations:
 
     def list_sessions(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """ListSessions."""
+        self._applications.owned(caller, parameters["applicationId"])
         states = parameters.get("states")
         found = self._sessions.list(parameters["applicationId"], states)
         sessions = [session for session in found if created_within(moment(session.created_at), parameters)]
@@ -77,6 +82,7 @@ class SessionOperations:
 
     def terminate_session(self, caller: Caller, parameters: Parameters) -> dict[str, Any]:
         """TerminateSession."""
+        self._applications.owned(caller, parameters["applicationId"])
         application_id, id = parameters["applicationId"], parameters["sessionId"]
         self._sessions.terminate(application_id, id)
         return {"applicationId": application_id, "sessionId": id}
@@ -91,7 +97,7 @@ class SessionOperations:
             "stateDetails": session.state_details,
             "releaseLabel": session.request["releaseLabel"],
             "executionRoleArn": session.request["executionRoleArn"],
-            "createdBy": self._created_by,
+            "createdBy": created_by(session.request, self._sessions.arn(session)),
             "createdAt": moment(session.created_at),
             "updatedAt": moment(session.updated_at),
         }

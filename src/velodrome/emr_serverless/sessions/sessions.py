@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from velodrome.awsapi.caller import Caller
+
 from .. import checks, processes
 from ..applications import Applications, new_id
 from ..credentials import Role, RoleError
@@ -110,7 +112,7 @@ class Sessions:
         """A session's ARN."""
         return f"{self._applications.arn(session.application_id)}/sessions/{session.id}"
 
-    def start(self, request: Mapping[str, Any]) -> Session:
+    def start(self, caller: Caller, request: Mapping[str, Any]) -> Session:
         """Submit a session; the same token gives the same one."""
         checks.check_session(request)
         tags = request.get("tags", {})
@@ -126,7 +128,7 @@ class Sessions:
             plan = self._plan(asked, application)
             self._applications.accept_work(application_id)
             id = new_id()
-            asked |= application.given_to_work
+            asked |= {**application.given_to_work, "createdBy": caller.arn}
             self._sessions.add(id, application_id, asked, tags, self._clock())
             self._applications.remember(scope, request, id)
         session = self.get(application_id, id)
@@ -274,7 +276,9 @@ class Sessions:
         return _Plan(submit, workers_of(submit.settings), self._machine.share(submit.settings))
 
     def _role(self, session: Session) -> Role:
-        return Role(self._around.profile.region, session.request["executionRoleArn"], session.id)
+        return Role(
+            self._around.profile_of(session.application_id).region, session.request["executionRoleArn"], session.id
+        )
 
     def _logs(self, session: Session) -> DriverLogs:
         return DriverLogs(self._around.logs, place(session.application_id, "sessions", session.id))
@@ -364,7 +368,7 @@ class Sessions:
             session.request.get("name", session.id),
             plan.submit,
             spark,
-            around.profile,
+            around.profile_of(session.application_id),
             plan.share,
             scratch,
             around.credentials.environment(session.id, role),
