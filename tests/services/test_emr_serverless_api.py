@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from velodrome.awsapi import profile as profiles
-from velodrome.runtime import health, install
+from velodrome.runtime import health
 from velodrome.runtime.health import NotHealthy
 from velodrome.settings import Settings, service_environ
 from velodrome.testing import RunningService, free_port, own_settings, run_service, wait_until
@@ -461,44 +461,6 @@ def test_states_group_a_list(emr: Any) -> None:
     one, two, three = started(emr), stopped(emr), started(emr)
     listed = emr.list_applications(states=["STOPPED", "STARTED"], maxResults=50)["applications"]
     assert [entry["id"] for entry in listed if entry["id"] in (one, two, three)] == [two, three, one]
-
-
-def test_a_release_that_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is tried when an application wants it; here no package index answers."""
-    settings = own_settings(tmp_path)
-    for name in ("emr-serverless", "spark"):
-        install.ensure(name, settings, print)
-    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{free_port()}/simple")
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    installs = tmp_path / "installs"
-    installs.mkdir()
-    for name in ("spark", "jars", "emr-serverless"):
-        (installs / name).symlink_to(settings.installs / name)
-    with run_service(
-        "emr-serverless", tmp_path, Settings({**settings, "VELODROME_INSTALLS": str(installs)})
-    ) as running:
-        emr = client(running.settings)
-        made, changed = create(emr, releaseLabel="emr-7.0.0"), create(emr)
-        application = emr.get_application(applicationId=made)["application"]
-        assert application["state"] == "CREATING"
-        assert application["stateDetails"].startswith("emr-7.0.0 is being installed: ")
-        with refused(
-            "ValidationException",
-            400,
-            f"Application {made} must be in one of the following statuses [CREATED, STOPPED]. Current status: CREATING",
-        ):
-            start_job(emr, made)
-        emr.update_application(applicationId=changed, releaseLabel="emr-7.0.0")
-        for id in (made, changed):
-            wait_until("the installer to give up", lambda id=id: state(emr, id) == "TERMINATED", 60)
-            details = emr.get_application(applicationId=id)["application"]["stateDetails"]
-            assert details.startswith(
-                "Release label emr-7.0.0 could not be installed: could not install spark-3.5.0-delta-3.0.0 "
-                "(from the table of releases):"
-            )
-            assert "Connection refused" in details
-        assert not (installs / "spark-3.5.0-delta-3.0.0" / ".stamp").exists()
 
 
 def test_the_service_alone(tmp_path: Path) -> None:
