@@ -35,7 +35,7 @@ def run(name: str, settings: Settings, lines: Sequence[str] = ()) -> None:
     for line in lines:
         console.print(line, markup=False, highlight=False)
     service = SERVICES[name]
-    environ = service_environ(settings)
+    environ = service_environ(settings, service.secrets)
     environ["PATH"] = f"{bin_folder(service, settings)}:{environ['PATH']}"
     os.chdir(settings.project)
     arguments = command(service, settings)

@@ -89,7 +89,7 @@ def _run_here(settings: Settings) -> None:
     settings = prepare_home(settings)
     for line in lines(settings):
         print(line, flush=True)
-    environ = service_environ(settings)
+    environ = service_environ(settings, ("REDSHIFT_PASSWORD",))
     environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
     os.execve(sys.executable, [sys.executable, "-m", "velodrome.redshift"], environ)  # noqa: S606
 

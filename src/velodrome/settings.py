@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -368,8 +368,16 @@ def user_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_") or name == "AWS_CA_BUNDLE"}
 
 
-def service_environ(settings: Settings) -> dict[str, str]:
-    """What a service is started with: the user's environment less what could mislead it, and every setting."""
+def secret_settings() -> frozenset[str]:
+    """The settings that hold a secret: those that are one, and those that are built from one."""
+    own = {setting.name for setting in SETTINGS if setting.secret}
+    return frozenset(own | {one.name for one in SETTINGS if any(f"${{{name}}}" in one.default for name in own)})
+
+
+def service_environ(settings: Settings, secrets: Collection[str] | None = None) -> dict[str, str]:
+    """What a service is started with: the user's environment less what could mislead it, every setting, and of the
+    secrets those that it is given (all of them where a person's own shell is meant)."""
     misleading = ("AIRFLOW_", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "SPARK_", "PG")
     inherited = {name: value for name, value in user_environ().items() if not name.startswith(misleading)}
-    return inherited | dict(settings)
+    kept = secret_settings() - frozenset(secrets if secrets is not None else secret_settings())
+    return {name: value for name, value in (inherited | dict(settings)).items() if name not in kept}

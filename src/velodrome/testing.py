@@ -135,7 +135,7 @@ def start_service(name: str, settings: Settings) -> RunningService:
     install.ensure(service.install, settings, lambda text: print(f"{name}: {text}", file=sys.stderr))
     if name == "emr-serverless":
         install.ensure("spark", settings, lambda text: print(f"spark: {text}", file=sys.stderr))
-    environ = service_environ(settings)
+    environ = service_environ(settings, service.secrets)
     environ["PATH"] = f"{bin_folder(service, settings)}:{environ['PATH']}"
     log: IO[bytes]
     with log_file(service, settings).open("ab") as log:

@@ -15,7 +15,17 @@ import tarfile
 from pathlib import Path
 
 from velodrome.runtime.data_set import STAMP, DatasetError, already_loaded, take_dataset
-from velodrome.settings import SECRETS_FILE, SettingError, Settings, generate_secrets, load, write_private, wrong_values
+from velodrome.runtime.services import AIRFLOW_SECRETS
+from velodrome.settings import (
+    SECRETS_FILE,
+    SettingError,
+    Settings,
+    generate_secrets,
+    load,
+    secret_settings,
+    write_private,
+    wrong_values,
+)
 
 
 def _template(settings: Settings) -> str:
@@ -112,7 +122,10 @@ def main() -> None:
         settings = prepare_home(load())
         file = settings.home / "settings.sh"
         before = file.read_text(encoding="utf-8") if file.is_file() else ""
-        text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items() if value)
+        others = secret_settings() - set(AIRFLOW_SECRETS)
+        text = "".join(
+            f"{name}={shlex.quote(value)}\n" for name, value in settings.items() if value and name not in others
+        )
         write_private(file, text)
         if before not in ("", text):
             print("changed")

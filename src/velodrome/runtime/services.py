@@ -33,6 +33,8 @@ class Service:
     port: str | None = None
     stop_signal: str = "TERM"
     more_ports: tuple[str, ...] = ()
+    # The secret settings that it needs; its environment holds no others.
+    secrets: tuple[str, ...] = ()
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -68,14 +70,38 @@ INSTALLS: dict[str, Install] = {
     )
 }
 
-_AIRFLOW = "airflow/start.sh"
+# Its own, and those of the connections that DAGs use.
+AIRFLOW_SECRETS = (
+    "AIRFLOW_PASSWORD",
+    "AIRFLOW_SECRET_KEY",
+    "AIRFLOW_DATABASE_PASSWORD",
+    "AIRFLOW_DATABASE_URL",
+    "SOURCE_PASSWORD",
+    "REDSHIFT_PASSWORD",
+)
+
+
+def _airflow(process: str, need: str, port: str | None = None) -> Service:
+    start = ("airflow/start.sh", process)
+    return Service(f"airflow-{process}", start, "airflow", (need,), port, secrets=AIRFLOW_SECRETS)
+
 
 # PostgreSQL takes SIGTERM as "wait for every client to leave", SIGINT as a fast, clean shutdown.
 SERVICES: dict[str, Service] = {
     service.name: service
     for service in (
-        Service("source", ("postgres-init/start.sh",), "source", (), "SOURCE_PORT", "INT"),
-        Service("airflow-db", ("airflow/database.sh",), "source", (), "AIRFLOW_DATABASE_PORT", "INT"),
+        Service(
+            "source", ("postgres-init/start.sh",), "source", (), "SOURCE_PORT", "INT", secrets=("SOURCE_PASSWORD",)
+        ),
+        Service(
+            "airflow-db",
+            ("airflow/database.sh",),
+            "source",
+            (),
+            "AIRFLOW_DATABASE_PORT",
+            "INT",
+            secrets=("AIRFLOW_DATABASE_PASSWORD",),
+        ),
         Service("s3", ("localstack/start.sh",), "s3", (), "S3_PORT"),
         Service(
             "redshift",
@@ -84,6 +110,7 @@ SERVICES: dict[str, Service] = {
             (),
             "REDSHIFT_PORT",
             more_ports=("REDSHIFT_API_PORT",),
+            secrets=("REDSHIFT_PASSWORD",),
         ),
         Service(
             "emr-serverless",
@@ -93,11 +120,11 @@ SERVICES: dict[str, Service] = {
             "EMR_SERVERLESS_PORT",
             more_ports=("EMR_SERVERLESS_SESSIONS_PORT",),
         ),
-        Service("airflow-init", (_AIRFLOW, "init"), "airflow", ("airflow-db",)),
-        Service("airflow-api-server", (_AIRFLOW, "api-server"), "airflow", ("airflow-init",), "AIRFLOW_PORT"),
-        Service("airflow-scheduler", (_AIRFLOW, "scheduler"), "airflow", ("airflow-init",)),
-        Service("airflow-dag-processor", (_AIRFLOW, "dag-processor"), "airflow", ("airflow-init",)),
-        Service("airflow-triggerer", (_AIRFLOW, "triggerer"), "airflow", ("airflow-init",)),
+        _airflow("init", "airflow-db"),
+        _airflow("api-server", "airflow-init", "AIRFLOW_PORT"),
+        _airflow("scheduler", "airflow-init"),
+        _airflow("dag-processor", "airflow-init"),
+        _airflow("triggerer", "airflow-init"),
     )
 }
 

@@ -173,7 +173,7 @@ class Stack:
     def _publish(self) -> None:
         """Put what the source bucket is made of there, as far as it has changed: S3's own start hook does it."""
         hook = self.settings.project / "localstack" / "ready.d" / "20_objects.py"
-        environ = service_environ(Settings({**self.settings, "DATASET": ""}))
+        environ = service_environ(Settings({**self.settings, "DATASET": ""}), ())
         with self.progress.step("bring job to S3"):
             result = subprocess.run(
                 [sys.executable, str(hook)],

@@ -57,14 +57,25 @@ def _pid_file(run: Path, service: str) -> Path:
     return run / f"{service}.pid"
 
 
+def _secrets_file(run: Path, service: str) -> Path:
+    return run / f"{service}.secrets"
+
+
+def secrets_of(service: Service, settings: Settings) -> str:
+    """What a shell reads before it becomes the service: the secrets that this service needs. In supervisord's own
+    environment, which all inherit, is none."""
+    return "".join(f"{name}={shlex.quote(settings[name])}\n" for name in service.secrets)
+
+
 def _program(service: Service, settings: Settings) -> str:
     run = settings.home / "run"
     # The process id stays the same through every exec; it is how a service is found again whose supervisor was killed.
     argv = [
         "/bin/sh",
         "-c",
-        'echo $$ > "$0" && exec "$@"',
+        'echo $$ > "$0" && set -a && . "$1" && set +a && shift && exec "$@"',
         str(_pid_file(run, service.name)),
+        str(_secrets_file(run, service.name)),
         *command(service, settings),
     ]
     words = " ".join(_escape(shlex.quote(word)) for word in argv)
@@ -162,7 +173,7 @@ class Supervisor:
     def start(self) -> None:
         """Start supervisord, or start it anew when settings have changed since."""
         config = configuration(self.settings)
-        environ = service_environ(self.settings)
+        environ = service_environ(self.settings, ())
         mark = hashlib.sha256(repr((config, sorted(dict(self.settings).items()))).encode()).hexdigest()
         mark_file = self._run / "supervisord.settings"
         if self.is_running():
@@ -171,6 +182,8 @@ class Supervisor:
             self.stop()
         self._end_orphans()
         write_private(self._config_file, config)
+        for service in SERVICES.values():
+            write_private(_secrets_file(self._run, service.name), secrets_of(service, self.settings))
         mark_file.write_text(mark)
         argv = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config_file)]
         result = subprocess.run(
