@@ -93,18 +93,17 @@ class TestObjects:
                 )
             ),
         )
-        fetched = 0
+        fetched: list[str] = []
 
-        def counted(query: str, values: tuple[Any, ...]) -> Iterator[Any]:
-            nonlocal fetched
-            for found in run(query, values):
-                fetched += 1
-                yield found
+        def counted(query: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+            cursor: sqlite3.Cursor = run(query, values)
+            cursor.row_factory = lambda _, found: fetched.append(found[0]) or found
+            return cursor
 
         with index.reading() as run:
-            page = listing.objects(counted, BUCKET, "", "", "/", 1000)  # type: ignore[arg-type]
+            page = listing.objects(counted, BUCKET, "", "", "/", 1000)
         assert page.folders == ["a/", "b/", "c/"]
-        assert fetched == 3
+        assert fetched == ["a/0000", "b/0000", "c/0000"]
 
     @pytest.mark.parametrize("query", ["objects", "versions"])
     def test_a_page_is_read_from_where_it_begins(self, index: Index, query: str) -> None:

@@ -268,14 +268,17 @@ class Listings:
         seen = set(same_key[: same_key.index(marker) + 1]) if marker in same_key else set()
         begin = key if marker else behind(key, prefix, delimiter) if key else ""
 
-        def lines(position: str) -> Iterator[Any]:
-            return (one for one in ordered if one.object.key >= position and one.id not in seen)
+        def lines(position: str) -> Iterator[tuple[str, Any]]:
+            return ((one.object.key, one) for one in ordered if one.object.key >= position and one.id not in seen)
+
+        def first(position: str) -> str | None:
+            return next((key for key, _ in lines(position)), None)
 
         page: Any = listing.Page()
         if begin is not None:
-            page = listing.page(lines, lambda one: one.object.key, begin, prefix, delimiter, limit)
+            page = listing.page(lines, first, tuple, begin, prefix, delimiter, limit)
         spell = spelling(encoded)
-        last_upload = None if page.last is None or isinstance(page.last, str) else page.last
+        last_upload = None if page.last is None or isinstance(page.last, str) else page.last[1]
         last_key = page.last if isinstance(page.last, str) else last_upload.object.key if last_upload else ""
         return answer(
             context,
@@ -290,7 +293,7 @@ class Listings:
             element("MaxUploads", limit),
             element("EncodingType", encoded),
             element("IsTruncated", page.next_key is not None),
-            *(_upload(upload, spell) for upload in page.lines),
+            *(_upload(upload, spell) for _, upload in page.lines),
             listing_xml.folders(page.folders, spell),
         )
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
-from operator import itemgetter
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from velodrome.s3.durable.index import Run
 
@@ -34,7 +33,7 @@ class Version(NamedTuple):
     marker: bool = False
 
 
-T = TypeVar("T")
+T = TypeVar("T", bound=tuple[Any, ...])
 
 
 @dataclass(slots=True)
@@ -70,38 +69,50 @@ def folder_of(key: str, prefix: str, delimiter: str) -> str | None:
 
 
 def page(
-    lines: Callable[[str], Iterable[T]],
-    key_of: Callable[[T], str],
+    lines: Callable[[str], Iterable[tuple[Any, ...]]],
+    first: Callable[[str], str | None],
+    make: Callable[[tuple[Any, ...]], T],
     begin: str,
     prefix: str,
     delimiter: str,
     limit: int,
 ) -> Page[T]:
-    """Up to `limit` lines and folders. `lines` gives what there is from a key on, in order, within the prefix."""
+    """Up to `limit` lines and folders.
+
+    `lines` gives what there is from a key on, in order, within the prefix: tuples with the key in front, of which those
+    that are shown are given to `make`. `first` gives but the key of the first of them: where there is a folder, another
+    one is likely to follow.
+    """
     found: Page[T] = Page()
-    if limit == 0:
-        return found
-    skip, width = len(prefix), len(delimiter)
-    position: str | None = begin
-    count = 0
+    position: str | None = begin if limit else None
+    skip, width, count = len(prefix), len(delimiter), 0
+    among_folders = False
     while position is not None:
-        jump = None
-        for line in lines(position):
-            key = key_of(line)
-            if count == limit:
+        folder = None
+        if among_folders:
+            if (key := first(position)) is None or count == limit:
                 found.next_key = key
-                return found
-            count += 1
-            if not delimiter or (end := key.find(delimiter, skip)) < 0:
-                found.lines.append(line)
-                found.last = line
-                continue
-            folder = key[: end + width]
-            found.folders.append(folder)
-            found.last = folder
-            jump = after(folder)
+                break
+            if (end := key.find(delimiter, skip)) >= 0:
+                folder = key[: end + width]
+                count += 1
+        if folder is None:
+            for line in lines(position):
+                if count == limit:
+                    found.next_key = line[0]
+                    return found
+                count += 1
+                key = line[0]
+                if delimiter and (end := key.find(delimiter, skip)) >= 0:
+                    folder = key[: end + width]
+                    break
+                found.last = made = make(line)
+                found.lines.append(made)
+        if folder is None:
             break
-        position = jump
+        found.last = folder
+        found.folders.append(folder)
+        position, among_folders = after(folder), True
     return found
 
 
@@ -117,15 +128,23 @@ def _within(prefix: str) -> tuple[str, tuple[str, ...]]:
 def objects(run: Run, bucket: str, begin: str, prefix: str, delimiter: str, limit: int) -> Page[Version]:
     """Keys whose latest version is no delete marker, from `begin` on."""
     where, values = _within(prefix)
-    query = (
-        f"SELECT {_SHOWN}, 0, 'null', 1, 0 FROM object INDEXED BY live "  # noqa: S608 - ours
+    there = (
+        "FROM object INDEXED BY live "
         f"WHERE latest = 1 AND marker = 0 AND bucket = ? AND key >= ? {where} ORDER BY key LIMIT ?"
     )
+    query, peek = f"SELECT {_SHOWN}, 0, 'null', 1, 0 {there}", f"SELECT key {there}"
 
-    def lines(position: str) -> Iterable[Version]:
-        return map(Version._make, run(query, (bucket, position, *values, limit + 1)))
+    def lines(position: str) -> Iterable[tuple[Any, ...]]:
+        return run(query, (bucket, position, *values, limit + 1))
 
-    return page(lines, _key, max(begin, prefix), prefix, delimiter, limit)
+    def first(position: str) -> str | None:
+        return _only(run(peek, (bucket, position, *values, 1)).fetchone())
+
+    return page(lines, first, Version._make, max(begin, prefix), prefix, delimiter, limit)
+
+
+def _only(row: tuple[str] | None) -> str | None:
+    return None if row is None else row[0]
 
 
 def versions(
@@ -135,16 +154,21 @@ def versions(
     where, values = _within(prefix)
     columns = f"{_SHOWN}, place, version, latest, marker"
     shown = f"SELECT {columns} FROM object INDEXED BY history WHERE bucket = ?"  # noqa: S608 - ours
-    query = f"{shown} AND key >= ? {where} ORDER BY key, place DESC LIMIT ?"
+    there = f"AND key >= ? {where} ORDER BY key, place DESC LIMIT ?"
+    query = f"{shown} {there}"
+    peek = f"SELECT key FROM object INDEXED BY history WHERE bucket = ? {there}"  # noqa: S608 - ours
 
-    def lines(position: str) -> Iterable[Version]:
+    def lines(position: str) -> Iterable[tuple[Any, ...]]:
         if older_than is None or position != begin or not begin.startswith(prefix):
-            return map(Version._make, run(query, (bucket, position, *values, limit + 1)))
+            return run(query, (bucket, position, *values, limit + 1))
         of_key = f"{shown} AND key = ? AND place < ? ORDER BY place DESC LIMIT ?"
         rest = run(of_key, (bucket, begin, older_than, limit + 1))
-        return map(Version._make, chain(rest, run(query, (bucket, following(begin), *values, limit + 1))))
+        return chain(rest, run(query, (bucket, following(begin), *values, limit + 1)))
 
-    return page(lines, _key, max(begin, prefix), prefix, delimiter, limit)
+    def first(position: str) -> str | None:
+        return _only(run(peek, (bucket, position, *values, 1)).fetchone())
+
+    return page(lines, first, Version._make, max(begin, prefix), prefix, delimiter, limit)
 
 
 def place_of(run: Run, bucket: str, key: str, version: str, is_older: Callable[[str], bool]) -> int | None:
@@ -161,6 +185,3 @@ def place_of(run: Run, bucket: str, key: str, version: str, is_older: Callable[[
         if is_older(name):
             return int(place) + 1
     return None
-
-
-_key: Callable[[Version], str] = itemgetter(0)

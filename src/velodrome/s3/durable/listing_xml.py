@@ -85,6 +85,11 @@ def _contents(line: Version, restores: bool) -> str:
     )
 
 
+@lru_cache(64)
+def _sums(algorithm: str, kind: str) -> str:
+    return element("ChecksumAlgorithm", algorithm) + element("ChecksumType", kind or None)
+
+
 def _restore(text: str) -> str:
     """What RestoreObject notes, as the element that `x-amz-optional-object-attributes: RestoreStatus` asks for."""
     under_way = 'ongoing-request="true"' in text
