@@ -214,7 +214,7 @@ class TestParameters:
             ("query_group", "unset", "'nightly load'", "nightly load"),
             ("wlm_query_slot_count", "1", "5", "5"),
             ("enable_result_cache_for_session", "on", "FALSE", "off"),
-            ("enable_case_sensitive_identifier", "off", "off", "off"),
+            ("enable_case_sensitive_identifier", "off", "true", "on"),
             ("statement_timeout", "0", "60000", "60000"),
             ("extra_float_digits", "0", "2", "2"),
             ("datestyle", "ISO, MDY", "'SQL,DMY'", "SQL, DMY"),

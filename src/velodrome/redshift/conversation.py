@@ -27,6 +27,7 @@ from velodrome.redshift.masking import masked, without_secrets
 from velodrome.redshift.place import Place
 from velodrome.redshift.sql import declared_parameters
 from velodrome.redshift.sql.copy_statement import Copy
+from velodrome.redshift.sql.parameters import CASE_CARRIER, keeps_case
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import literal
 from velodrome.redshift.sql.translate import Statement, position, translate
@@ -59,6 +60,7 @@ class Conversation(Client):
         self.place = place
         self.peer = Peer(0, "", "")
         self.amazon = False
+        self.keeps_case = False  # enable_case_sensitive_identifier, as of the last ReadyForQuery
         self.status = b"I"  # of the transaction, as of the last ReadyForQuery
         self.steps: deque[Step] = deque()
         self.told_end = False  # the backend itself has said why it ends
@@ -116,7 +118,7 @@ class Conversation(Client):
 
     def _translate(self, sql: str) -> tuple[Statement, ...]:
         try:
-            found = translate(sql, self.peer.database)
+            found = translate(sql, self.peer.database, sensitive=self.keeps_case)
         except Refused:
             raise
         except Exception:  # a fault of ours ends the statement, not the session
@@ -250,7 +252,9 @@ class Conversation(Client):
         if kind == 69:  # E
             return self._failed(step, raw)
         if kind == 83:  # S
-            name, _ = wire.read_status(raw[5:])
+            name, value = wire.read_status(raw[5:])
+            if name == CASE_CARRIER:
+                self.keeps_case = keeps_case({name: value})
             return b"" if name in STATUSES or name in NOT_REDSHIFTS else None
         if step is None or kind in b"NA":
             return b"" if step is not None and step.hiding and kind == 78 else None

@@ -12,6 +12,7 @@ from velodrome.redshift.backend import Opening, Refusal, deliver_cancel, open_ba
 from velodrome.redshift.conversation import NOT_REDSHIFTS, SHOW_DISCOVERY, STATUSES, Conversation
 from velodrome.redshift.history import Peer
 from velodrome.redshift.place import Place
+from velodrome.redshift.sql.parameters import keeps_case
 
 log = logging.getLogger("velodrome.redshift")
 
@@ -78,6 +79,7 @@ class Session(Conversation):
         self.peer = self._peer(who, opening.key)
         self.place.history.connected(self.peer)
         backend.front = self
+        self.keeps_case = keeps_case(opening.statuses)
         statuses = opening.statuses | STATUSES | {"is_superuser": "on" if who.superuser else "off"}
         if "driver_discovery_version" in who.given:
             statuses |= SHOW_DISCOVERY
@@ -124,6 +126,7 @@ class Session(Conversation):
         left.close()
         self.backend_key = opening.key
         self.peer.database = database
+        self.keeps_case = keeps_case(opening.statuses)
         self.prepared.clear()
         backend.front = self
         self.to_client(ready)

@@ -34,6 +34,9 @@ GRANT SELECT ON velodrome.table_notes, velodrome.constraint_notes TO PUBLIC;
 CREATE OR REPLACE FUNCTION velodrome.strings(list jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT
 RETURN ARRAY(SELECT jsonb_array_elements_text(list));
 
+CREATE OR REPLACE FUNCTION velodrome.name_list(names text[]) RETURNS text LANGUAGE sql IMMUTABLE STRICT
+RETURN (SELECT string_agg(quote_ident(n), ', ') FROM unnest(names) n);
+
 -- The columns of a table by number.
 CREATE OR REPLACE FUNCTION velodrome.column_names(relation oid) RETURNS text[] LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp

@@ -251,7 +251,7 @@ BEGIN
         EXECUTE format('ALTER ROLE %I RESET %s', name, velodrome.parameter_inside(parameter));
     ELSE
         EXECUTE format('ALTER ROLE %I SET %s TO %s', name, velodrome.parameter_inside(parameter),
-            (SELECT string_agg(quote_literal(item), ', ') FROM unnest(setting) item));
+            (SELECT string_agg(quote_literal(velodrome.case_inside(parameter, item)), ', ') FROM unnest(setting) item));
     END IF;
 END $$;
 

@@ -28,7 +28,8 @@ RETURN who = 0 OR velodrome.caller() IN (who, owner) OR who IN (SELECT velodrome
 CREATE OR REPLACE VIEW pg_catalog.pg_user AS
 SELECT rolname AS usename, oid::bigint::int AS usesysid, rolcreatedb AS usecreatedb, velodrome.is_superuser(oid) AS usesuper,
     rolname = 'rdsdb' AS usecatupd, '********'::text AS passwd, rolvaliduntil AS valuntil,
-    nullif(ARRAY(SELECT regexp_replace(c, '^velodrome\.', '') FROM unnest(rolconfig) c WHERE c !~ '^velodrome\.(administrator|syslog_access|external_id)='), '{}') AS useconfig
+    nullif(ARRAY(SELECT CASE c WHEN 'scram_iterations=4097' THEN 'enable_case_sensitive_identifier=on'
+        WHEN 'scram_iterations=4096' THEN 'enable_case_sensitive_identifier=off' ELSE regexp_replace(c, '^velodrome\.', '') END FROM unnest(rolconfig) c WHERE c !~ '^velodrome\.(administrator|syslog_access|external_id)='), '{}') AS useconfig
 FROM pg_catalog.pg_roles WHERE rolcanlogin;
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_PG_USER_INFO.html

@@ -244,7 +244,7 @@ BEGIN
     FOR command IN SELECT objid, object_type, command_tag FROM pg_event_trigger_ddl_commands() LOOP
         IF command.command_tag = 'CREATE VIEW' THEN
             SELECT n INTO note FROM velodrome.view_notes() n JOIN pg_class c ON c.oid = command.objid
-                WHERE n ->> 'relation' = c.relname AND (n ->> 'schema' = '' OR n ->> 'schema' = c.relnamespace::regnamespace::text);
+                WHERE n ->> 'relation' = c.relname AND (n ->> 'schema' = '' OR n ->> 'schema' = (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.relnamespace));
             IF note IS NOT NULL OR EXISTS (SELECT FROM velodrome.late_binding_views WHERE relid = command.objid) THEN
                 PERFORM velodrome.created_view(command.objid, note, current_setting('search_path'));
             END IF;

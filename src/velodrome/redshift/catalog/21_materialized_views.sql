@@ -188,7 +188,7 @@ BEGIN
         RETURN;
     END IF;
     FOR command IN
-        SELECT c.objid, c.command_tag, r.relname, r.relnamespace::regnamespace::text AS nspname
+        SELECT c.objid, c.command_tag, r.relname, (SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.oid = r.relnamespace) AS nspname
         FROM pg_event_trigger_ddl_commands() c JOIN pg_class r ON r.oid = c.objid AND r.relkind = 'm'
     LOOP
         SELECT n INTO note FROM velodrome.view_notes() n

@@ -168,13 +168,13 @@ CREATE OR REPLACE FUNCTION velodrome.table_definition(relation oid) RETURNS text
             FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
             UNION ALL
-            SELECT 1, row_number() OVER ()::int, concat_ws(' ', 'CONSTRAINT ' || quote_ident(nullif(k.name, velodrome.usual_constraint_name(c.relname, k.kind, k.columns))), upper(k.kind), '(' || array_to_string(k.columns, ', ') || ')',
-                'REFERENCES ' || array_to_string(k.referenced_table, '.') || coalesce('(' || nullif(array_to_string(k.referenced_columns, ', '), '') || ')', ''))
+            SELECT 1, row_number() OVER ()::int, concat_ws(' ', 'CONSTRAINT ' || quote_ident(nullif(k.name, velodrome.usual_constraint_name(c.relname, k.kind, k.columns))), upper(k.kind), '(' || velodrome.name_list(k.columns) || ')',
+                'REFERENCES ' || replace(velodrome.name_list(k.referenced_table), ', ', '.') || coalesce('(' || velodrome.name_list(k.referenced_columns) || ')', ''))
             FROM velodrome.constraint_notes k WHERE k.relid = c.oid
         ) lines),
         upper(coalesce(t.diststyle, 'auto')),
         CASE WHEN t.sortkey_style = 'auto' THEN E'\nSORTKEY AUTO' WHEN t.sortkey_columns <> '{}' THEN
-            format(E'\n%sSORTKEY ( %s )', CASE t.sortkey_style WHEN 'interleaved' THEN 'INTERLEAVED ' END, array_to_string(t.sortkey_columns, ', ')) END)
+            format(E'\n%sSORTKEY ( %s )', CASE t.sortkey_style WHEN 'interleaved' THEN 'INTERLEAVED ' END, velodrome.name_list(t.sortkey_columns)) END)
     FROM pg_class c LEFT JOIN velodrome.table_notes t ON t.relid = c.oid WHERE c.oid = relation
 $$;
 CREATE OR REPLACE FUNCTION velodrome.show_table(database text, schema text, relation text) RETURNS TABLE ("Show Table DDL statement" varchar)

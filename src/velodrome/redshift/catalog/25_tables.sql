@@ -76,7 +76,7 @@ BEGIN
         RETURN;
     END IF;
     FOR command IN
-        SELECT c.objid, r.relname, r.relnamespace::regnamespace::text AS nspname
+        SELECT c.objid, r.relname, (SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.oid = r.relnamespace) AS nspname
         FROM pg_event_trigger_ddl_commands() c JOIN pg_class r ON r.oid = c.objid WHERE c.object_type = 'table'
     LOOP
         FOR note IN

@@ -200,9 +200,6 @@ GRANT SELECT ON velodrome.pg_namespace, velodrome.pg_type, velodrome.pg_database
 CREATE OR REPLACE FUNCTION velodrome.server_constraintdef(oid, boolean) RETURNS text LANGUAGE internal STABLE STRICT AS 'pg_get_constraintdef_ext';
 CREATE OR REPLACE FUNCTION velodrome.server_indexdef(oid, int, boolean) RETURNS text LANGUAGE internal STABLE STRICT AS 'pg_get_indexdef_ext';
 
-CREATE OR REPLACE FUNCTION velodrome.name_list(names text[]) RETURNS text LANGUAGE sql IMMUTABLE STRICT
-RETURN (SELECT string_agg(quote_ident(n), ', ') FROM unnest(names) n);
-
 -- A function that the server has built in is never looked up once a query runs, only while it is planned: what stands
 -- for it must be one call, which the planner puts in its place.
 CREATE OR REPLACE FUNCTION velodrome.constraintdef(constraint_oid oid, pretty boolean) RETURNS text LANGUAGE sql STABLE

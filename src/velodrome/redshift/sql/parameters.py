@@ -7,6 +7,7 @@ SET LOCAL, RESET, rollback, ALTER USER … SET and SHOW agree.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 BOOLEANS = {"on": "on", "true": "on", "yes": "on", "1": "on", "off": "off", "false": "off", "no": "off", "0": "off"}
@@ -40,7 +41,7 @@ OWN = {
     "default_geometry_encoding": Parameter("1", "integer", 1, 2),
     "describe_field_name_in_uppercase": Parameter("off", only="off"),
     "downcase_delimited_identifier": Parameter("on", only="on"),
-    "enable_case_sensitive_identifier": Parameter("off", only="off"),
+    "enable_case_sensitive_identifier": _OFF,
     "enable_case_sensitive_super_attribute": _OFF,
     "enable_numeric_rounding": _ON,
     "enable_result_cache_for_session": _ON,
@@ -65,6 +66,23 @@ OWN = {
     "use_fips_ssl": _OFF,
     "wlm_query_slot_count": _number(1, 1, 50),
 }
+
+# The gateway has to know this one's value at each moment, rollbacks and a user's defaults included. The server reports
+# changes of few parameters only; it keeps this one in such a parameter, which nothing else here uses.
+CASE = "enable_case_sensitive_identifier"
+CASE_CARRIER = "scram_iterations"
+CASE_VALUES = {"off": "4096", "on": "4097"}
+
+
+def inside(name: str) -> str:
+    """Under which name the server inside keeps one of these parameters."""
+    return CASE_CARRIER if name == CASE else f"velodrome.{name}"
+
+
+def keeps_case(reported: Mapping[str, str]) -> bool:
+    """Whether quoted names keep their case in a session, by what the server inside reports of it."""
+    return reported.get(CASE_CARRIER) == CASE_VALUES["on"]
+
 
 # What the server inside starts with; SHOW ALL lists the names.
 INSIDE = {f"velodrome.{name}": parameter.default for name, parameter in OWN.items()} | {

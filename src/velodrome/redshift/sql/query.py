@@ -22,6 +22,7 @@ from velodrome.redshift.sql.tokens import (
     federated,
     folded,
     identifier,
+    keeps_case,
     tokenize,
     words,
 )
@@ -77,14 +78,20 @@ def rewrites(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     """Edits of single tokens and calls, wherever they stand."""
     edits = [*column_lists.without_types(tokens), *functions.calls(sql, tokens)]
     for at, token in enumerate(tokens):
-        if token.kind == QUOTED and token.text != folded(token.text) and not federated(token.text[1:]):
-            # Quoted or not, names are stored in lower case: r_names.html
-            edits.append(Edit(token.start, token.end, folded(token.text)))
+        if token.kind == QUOTED:
+            edits += in_lower_case(token)
         elif token.kind == WORD and token.text.startswith("#"):
             edits.append(Edit(token.start, token.end, identifier(token.value)))
         elif token.kind == WORD and not words(tokens, at - 1, "."):
             edits += [*apart(tokens, at), *word(tokens, at)]
     return edits
+
+
+def in_lower_case(token: Token) -> list[Edit]:
+    """Quoted or not, names are stored in lower case, unless the session keeps their case: r_names.html"""
+    if token.text == folded(token.text) or keeps_case.get() or federated(token.text[1:]):
+        return []
+    return [Edit(token.start, token.end, folded(token.text))]
 
 
 def apart(tokens: Sequence[Token], at: int) -> list[Edit]:

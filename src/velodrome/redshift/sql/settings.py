@@ -52,7 +52,9 @@ def _set(reader: Reader) -> Statement:
         reader.at = start
         return _as_it_is(reader)
     value = "DEFAULT" if values is None else literal(values[0])
-    return Statement(f"SET {scope + ' ' if scope else ''}velodrome.{name} TO {value}")
+    if name == parameters.CASE and values is not None:
+        value = parameters.CASE_VALUES[values[0]]
+    return Statement(f"SET {scope + ' ' if scope else ''}{parameters.inside(name)} TO {value}")
 
 
 def assignment(reader: Reader) -> tuple[str, list[str] | None]:
@@ -99,7 +101,7 @@ def _checked(reader: Reader, name: str, value: str, places: tuple[Token, Token])
 def _known(reader: Reader, where: Token, name: str) -> None:
     if name.upper() in FIXED:
         raise refuse.not_here(reader.sql, where, f"changing {name}")
-    if name == "role" or name.startswith("velodrome."):
+    if name in ("role", parameters.CASE_CARRIER) or name.startswith("velodrome."):
         raise Refused("42704", f'unrecognized configuration parameter "{name}"', where.start)
 
 
@@ -114,7 +116,7 @@ def _reset(reader: Reader) -> Statement:
     name = ".".join(reader.dotted())
     _known(reader, where, name)
     reader.end()
-    return Statement(f"RESET velodrome.{name}") if name in parameters.OWN else _as_it_is(reader)
+    return Statement(f"RESET {parameters.inside(name)}") if name in parameters.OWN else _as_it_is(reader)
 
 
 def _show(reader: Reader) -> Statement:
@@ -125,7 +127,7 @@ def _show(reader: Reader) -> Statement:
         reader.end()
         return Statement("SELECT name, setting FROM velodrome.show_all()", tag="SHOW")
     if name.value not in parameters.OWN and name.value not in _SHOWN_OTHERWISE:
-        if name.value == "velodrome":
+        if name.value in ("velodrome", parameters.CASE_CARRIER):
             _known(reader, name, ".".join(reader.dotted()))
         return _as_it_is(reader)
     reader.name()

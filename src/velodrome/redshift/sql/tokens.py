@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 WORD, QUOTED, STRING, DOLLAR, NUMBER, PARAMETER, SYMBOL = (
@@ -58,13 +59,13 @@ class Token:
 
     @property
     def value(self) -> str:
-        """What a string literal or a name stands for; names in lower case, as Redshift keeps them even when quoted."""
+        """What a string literal or a name stands for; names in lower case, also quoted ones unless `keeps_case`."""
         if self.kind == STRING:
             inner = self.text[self.text.index("'") + 1 : -1]
             return re.sub(r"''|\\(.)", lambda found: found.group(1) or "'", inner, flags=re.DOTALL)
         if self.kind == QUOTED:
             inner = self.text[1:-1].replace('""', '"')
-            return inner if federated(inner) else folded(inner)
+            return inner if keeps_case.get() or federated(inner) else folded(inner)
         return folded(self.text) if self.kind == WORD else self.text
 
 
@@ -77,6 +78,11 @@ def folded(name: str) -> str:
     https://docs.aws.amazon.com/redshift/latest/dg/r_names.html
     """
     return name.translate(_LETTERS)
+
+
+# Whether quoted names keep their case, as enable_case_sensitive_identifier has it for the session whose text is
+# translated: https://docs.aws.amazon.com/redshift/latest/dg/r_enable_case_sensitive_identifier.html
+keeps_case: ContextVar[bool] = ContextVar("keeps_case", default=False)
 
 
 _FEDERATED = re.compile(r"(?:IAM[AR]?|AWSIDC):")

@@ -21,6 +21,7 @@ from velodrome.redshift.sql import (
     maintenance,
     materialized_view,
     other_database,
+    parameters,
     read_only,
     refuse,
     roles,
@@ -37,7 +38,7 @@ from velodrome.redshift.sql.history_views import missing, reads_history
 from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
-from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, apply, statements, tokenize, words
+from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, apply, keeps_case, statements, tokenize, words
 
 _CACHED = 1024
 LONGEST_CACHED = 100_000
@@ -51,21 +52,30 @@ _LITERALS = re.compile(r"""("[^"]*")|'[^']*'|(?<![\w.])[0-9]+(?:\.[0-9]+)?(?![\w
 _LONGEST_SHAPE = 4096
 
 
-def translate(sql: str, database: str = "") -> tuple[Statement, ...]:
-    """The statements of a text, sent to a session in this database; raises Refused."""
+def translate(sql: str, database: str = "", *, sensitive: bool = False) -> tuple[Statement, ...]:
+    """The statements of a text, sent to a session in this database, in which quoted names are `sensitive` to case or
+    not; raises Refused."""
+    kept = keeps_case.set(sensitive)  # a SET in the text changes it
+    try:
+        return _once(sql, database, sensitive)
+    finally:
+        keeps_case.reset(kept)
+
+
+def _once(sql: str, database: str, sensitive: bool) -> tuple[Statement, ...]:
     if len(sql) > LONGEST_CACHED:
         return _translate(sql, database)
     if database and not other_database.may_be_in(sql):
         database = ""
-    result = _cached(sql, database)
+    result = _cached(sql, database, sensitive)
     if isinstance(result, Refused):
         raise Refused(result.code, result.message, result.start, hint=result.hint)
     return result
 
 
 @lru_cache(maxsize=_CACHED)
-def _cached(sql: str, database: str) -> tuple[Statement, ...] | Refused:
-    shape = _shape(sql) if not database else None
+def _cached(sql: str, database: str, sensitive: bool) -> tuple[Statement, ...] | Refused:
+    shape = _shape(sql) if not (database or sensitive) else None
     if shape is not None and shape in _unchanged:
         return (Statement(sql, source=sql),)
     try:
@@ -116,6 +126,8 @@ def _translate(sql: str, database: str) -> tuple[Statement, ...]:
             missing(sql, part)
         made = _read_elsewhere(sql, part, database) if database else None
         found.append(replace(made or _statement(sql, part), source=source, reads_history=history))
+        if len(parts) > 1 and part[0].word in ("SET", "RESET") and parameters.CASE_CARRIER in found[-1].sql:
+            keeps_case.set(parameters.CASE_VALUES["on"] in found[-1].sql)  # for what follows in the same text
     if len(found) == 1 and found[0].is_all_of(found[0].source):
         return (replace(found[0], sql=sql),)  # nothing changed: not even the comments around it
     return tuple(found)

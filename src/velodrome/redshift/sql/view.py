@@ -23,6 +23,7 @@ from velodrome.redshift.sql.tokens import (
     Token,
     closing,
     folded,
+    keeps_case,
     literal,
     name_end,
     name_parts,
@@ -89,20 +90,27 @@ def _relations(sql: str, inner: Sequence[Token]) -> tuple[list[str], list[str]]:
         parsed = sqlglot.parse_one(sql[inner[0].start : inner[-1].end], read="redshift")
     except SqlglotError:
         return _dotted(inner), []
-    made = {folded(cte.alias) for cte in parsed.find_all(exp.CTE)}
+    made = {_name(cte.args["alias"].this) for cte in parsed.find_all(exp.CTE)}
     reads: list[str] = []
     for table in parsed.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):
             continue  # a function
         if table.db:
-            reads.append(folded(f"{table.db}.{table.name}"))
-        elif folded(table.name) not in made:
-            where = next((token for token in inner if token.value == folded(table.name)), inner[0])
+            reads.append(f"{_name(table.args['db'])}.{_name(table.this)}")
+        elif _name(table.this) not in made:
+            where = next((token for token in inner if token.value == _name(table.this)), inner[0])
             raise Refused(refuse.UNSUPPORTED, _NOT_QUALIFIED, where.start)
     selects = (
-        [folded(name) for name in parsed.named_selects if name and name != "*"] if isinstance(parsed, exp.Query) else []
+        [name if keeps_case.get() else folded(name) for name in parsed.named_selects if name and name != "*"]
+        if isinstance(parsed, exp.Query)
+        else []
     )
     return sorted(set(reads)), selects
+
+
+def _name(written: exp.Expr) -> str:
+    kept = keeps_case.get() and isinstance(written, exp.Identifier) and written.quoted
+    return written.name if kept else folded(written.name)
 
 
 def _dotted(inner: Sequence[Token]) -> list[str]:

@@ -165,9 +165,6 @@ SELECT * FROM t JOIN u USING (a) QUALIFY ROW_NUMBER() OVER (ORDER BY t.a) = 1
 -- 0A000 4 changing standard_conforming_strings is not supported by this local warehouse (line 1, column 5: near 'standard_conforming_strings')
 SET standard_conforming_strings TO on
 
--- 0A000 4 enable_case_sensitive_identifier is not supported by this local warehouse (line 1, column 5: near 'enable_case_sensitive_identifier')
-SET enable_case_sensitive_identifier TO true
-
 -- 0A000 8 ANALYZE COMPRESSION is not supported by this local warehouse (line 1, column 9: near 'COMPRESSION')
 ANALYZE COMPRESSION t
 
