@@ -13,7 +13,7 @@ import pytest
 from acl_buckets import with_acls
 from botocore.exceptions import ClientError
 
-_client = boto3.client
+_client, _resource = boto3.client, boto3.resource
 _acls = True
 
 
@@ -32,21 +32,32 @@ def _locked(client: Any, bucket: str) -> bool:
     return True
 
 
-def _made(*args: Any, **more: Any) -> Any:
+def _mended(client: Any) -> None:
+    if _acls:
+        with_acls(client)
+
+    def bypass_left_out(params: dict[str, Any], **_: Any) -> dict[str, Any] | None:
+        if not params.get("BypassGovernanceRetention") or _locked(client, params["Bucket"]):
+            return None
+        return {name: value for name, value in params.items() if name != "BypassGovernanceRetention"}
+
+    client.meta.events.register_first("provide-client-params.s3.DeleteObjects", bypass_left_out)
+
+
+def _made_client(*args: Any, **more: Any) -> Any:
     client = _client(*args, **more)
     if client.meta.service_model.service_name == "s3":
-        if _acls:
-            with_acls(client)
-
-        def bypass_left_out(params: dict[str, Any], **_: Any) -> dict[str, Any] | None:
-            if not params.get("BypassGovernanceRetention") or _locked(client, params["Bucket"]):
-                return None
-            return {name: value for name, value in params.items() if name != "BypassGovernanceRetention"}
-
-        client.meta.events.register_first("provide-client-params.s3.DeleteObjects", bypass_left_out)
+        _mended(client)
     return client
+
+
+def _made_resource(*args: Any, **more: Any) -> Any:
+    resource = _resource(*args, **more)
+    if resource.meta.service_name == "s3":
+        _mended(resource.meta.client)
+    return resource
 
 
 def pytest_configure() -> None:
     """Before the suite's modules are imported."""
-    boto3.client = _made
+    boto3.client, boto3.resource = _made_client, _made_resource

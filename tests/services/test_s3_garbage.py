@@ -148,7 +148,8 @@ def form(*parts: tuple[str, str, bytes]) -> bytes:
 KEY, FILE = ("key", "", b"posted/${filename}"), ("file", "f.txt", b"data")
 FORMS = [
     ((KEY, FILE), 204, ""),
-    ((("key", "k", b"posted"), FILE), 400, "InvalidArgument"),
+    ((("key", "key", b"posted"), ("x-amz-meta-a", "a", b"b"), FILE), 204, ""),
+    ((("key", "key", b"\xff"), FILE), 400, "MalformedPOSTRequest"),
     ((FILE,), 400, "InvalidArgument"),
     ((KEY,), 400, "InvalidArgument"),
     ((KEY, FILE, FILE), 400, "InvalidArgument"),

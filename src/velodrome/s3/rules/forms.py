@@ -38,6 +38,7 @@ def post_object(provider: Any, handler: Handler) -> Handler:
         if not form and not files:
             raise _malformed()
         fields = MultiDict(form.items(multi=True))
+        _named_fields(fields, files)
         _file(fields, files)
         _key(fields, files)
         _values(fields)
@@ -50,6 +51,16 @@ def post_object(provider: Any, handler: Handler) -> Handler:
 
 def _malformed() -> CommonServiceException:
     return error("MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data.")
+
+
+def _named_fields(fields: Any, files: Any) -> None:
+    """Only the part `file` is one: what another part has for a file name means nothing (Python's requests give it)."""
+    for name, part in files.items(multi=True):
+        if name != "file" and name not in fields:
+            try:
+                fields[name] = part.stream.read().decode("utf-8")
+            except UnicodeDecodeError as bad:
+                raise _malformed() from bad
 
 
 def _file(fields: Any, files: Any) -> None:
