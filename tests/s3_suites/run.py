@@ -52,6 +52,10 @@ tenant = {user}
 access_key = {key}
 secret_key = {secret}
 """
+# A region that a bucket can name (us-east-1 has no name of this kind), and keys as S3 shows them, by their ARNs.
+MAIN = """api_name = eu-west-1
+kms_keyid = arn:aws:kms:us-east-1:000000000000:key/testkey-1
+kms_keyid2 = arn:aws:kms:us-east-1:000000000000:key/testkey-2"""
 USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "main", "iam root": "main"}
 
 
@@ -159,7 +163,7 @@ def configuration(settings: Settings, users: dict[str, tuple[str, str]]) -> str:
     for name, user in {**USERS, "iam alt root": "alt"}.items():
         key, secret = users[user]
         text += SECTION.format(name=name, owner=OWNER, user=user, key=key, secret=secret)
-    return text.replace("[s3 main]", f"[s3 main]\napi_name = {settings['AWS_REGION']}")
+    return text.replace("[s3 main]", f"[s3 main]\n{MAIN}")
 
 
 def main() -> int:
