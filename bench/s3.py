@@ -1,8 +1,8 @@
 """The durable S3 against LocalStack's own store, which keeps nothing: same machine, same run, runs interleaved.
 
-usage: python bench/s3.py [--runs 5] [--objects 10000] [--only "4 kb"]     (with the velodrome command's Python, on a
+usage: python bench/s3.py [--runs 5] [--only "4 kb by"]     (with the velodrome command's Python, on a
 machine that does nothing else)
-Prints medians, the ratio of each, and how long the index takes to load that many objects.
+Prints medians and the ratio of each. bench/s3_listings.py has listings, memory and many objects.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import io
 import os
 import random
-import sqlite3
 import statistics
 import subprocess
 import tempfile
@@ -169,36 +168,13 @@ def compare(runs: int, only: str) -> None:
         print(f"{title:24} {f'{ours:.0f} {unit}':>12} {f'{theirs:.0f} {unit}':>12} {ours / theirs:7.2f}")
 
 
-def loading(count: int) -> None:
-    """Print how long the index of so many objects takes to load; rows are copies of one that the server wrote."""
-    with tempfile.TemporaryDirectory(prefix="velodrome-bench-") as folder:
-        settings = own_settings(Path(folder) / "home")
-        with run_service("s3", settings.home, settings):
-            s3 = client(settings["S3_ENDPOINT_URL"], settings)
-            s3.put_object(Bucket=settings["RAW_BUCKET"], Key="k", Body=b"x", Metadata={"a": "b"}, Tagging="a=b")
-        connection = sqlite3.connect(settings.home / "data" / "s3" / "index.db")
-        with connection:
-            connection.execute(
-                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?) INSERT INTO entry "
-                "SELECT kind, bucket, 'k' || n, detail, place + n, body, data FROM entry, n WHERE name = 'k'",
-                (count,),
-            )
-        connection.close()
-        with run_service("s3", settings.home, settings) as running:
-            print(next(line for line in reversed(running.log.splitlines()) if "object versions loaded" in line))
-            listed = client(settings["S3_ENDPOINT_URL"], settings).list_objects_v2(Bucket=settings["RAW_BUCKET"])
-            assert listed["KeyCount"] == min(count + 1, 1000)
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5, help="of each kind of work on each side")
     parser.add_argument("--only", default="", help="kinds of work whose names have this")
-    parser.add_argument("--objects", type=int, default=10_000, help="how many are loaded at a start")
     options = parser.parse_args()
     compare(options.runs, options.only)
-    loading(options.objects)
 
 
 if __name__ == "__main__":

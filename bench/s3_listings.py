@@ -25,20 +25,17 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from velodrome.s3.durable.index import Index, Row
 from velodrome.settings import Settings
-from velodrome.testing import RunningService, own_settings, start_service
+from velodrome.testing import RunningService, client_options, own_settings, start_service
 
 BUCKET, TIMES, AT_ONCE = "many", 21, 5000
 KILLS = 2
 
 
 def client(settings: Settings) -> Any:
-    """As the pipeline's own; each request is tried three times, as botocore does by itself."""
+    """As the pipeline's own; a request is tried again until a server that was killed is back."""
     return boto3.client(
         "s3",
-        endpoint_url=settings["S3_ENDPOINT_URL"],
-        region_name=settings["AWS_REGION"],
-        aws_access_key_id="velodrome",
-        aws_secret_access_key="any",  # noqa: S106 - it asks for one, and takes any
+        **client_options(settings),
         config=Config(s3={"addressing_style": "path"}, max_pool_connections=64, retries={"total_max_attempts": 10}),
     )
 

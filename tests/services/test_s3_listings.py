@@ -29,6 +29,7 @@ NAMES = [
     "日本",
     "\U0001f6b2",
     "\uffef",
+    "~*",
 ]
 ODD = sorted([f"odd/{name}" for name in (*NAMES, "date=1/x y", "date=1/z", "date=2/+")], key=str.encode)
 
