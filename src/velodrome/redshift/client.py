@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 
 from velodrome.redshift import wire
 from velodrome.redshift.backend import Backend
+from velodrome.redshift.sql.long_names import MARK, NAMES
 
 log = logging.getLogger("velodrome.redshift")
 
@@ -123,6 +124,8 @@ class Client(asyncio.Protocol, ABC):
 
     def to_client(self, data: bytes) -> None:
         if self.transport is not None and not self.transport.is_closing():
+            if NAMES.known and MARK.search(data):
+                data = wire.changed(data, MARK, NAMES.real)
             self.transport.write(data)
 
     def to_backend(self, data: bytes) -> None:

@@ -25,7 +25,7 @@ from velodrome.redshift.intervals import from_amazon
 from velodrome.redshift.loading import feed
 from velodrome.redshift.masking import masked, without_secrets
 from velodrome.redshift.place import Place
-from velodrome.redshift.sql import declared_parameters
+from velodrome.redshift.sql import declared_parameters, long_names
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.parameters import CASE_CARRIER, keeps_case
 from velodrome.redshift.sql.refuse import Refused
@@ -209,6 +209,8 @@ class Conversation(Client):
             self._portals[portal] = prepared
             if numbers := prepared.intervals:
                 raw = wire.bind_values(raw, lambda number, value: from_amazon(value) if number in numbers else value)
+            if long_names.asks(prepared.text):
+                raw = wire.bind_values(raw, lambda _, value: long_names.NAMES.asked_bytes(value), codes=(0, 1))
         self._send(Step("bind"), raw)
 
     def _execute(self, portal: str, raw: bytes) -> None:

@@ -24,6 +24,7 @@ from velodrome.redshift.history import History
 from velodrome.redshift.login import MOST_ARRIVING
 from velodrome.redshift.place import Place
 from velodrome.redshift.session import Session
+from velodrome.redshift.sql import long_names
 from velodrome.settings import Settings, load
 
 log = logging.getLogger("velodrome.redshift")
@@ -116,6 +117,7 @@ def _place(settings: Settings, running: inside.Inside, ending: AsyncExitStack) -
     ending.callback(pool.shutdown, wait=False, cancel_futures=True)
     roles = Roles(running.conninfo("postgres"))
     ending.push_async_callback(roles.close)
+    long_names.NAMES.open(running.data / "velodrome.names")
     history = History(running.data)
     history.start()
     ending.push_async_callback(asyncio.to_thread, history.close)

@@ -10,6 +10,7 @@ from typing import Protocol
 from velodrome.redshift import wire
 from velodrome.redshift.authentication import AuthenticationError, Roles, authenticate
 from velodrome.redshift.server import CONNECTION_LIMIT, SUPERUSER
+from velodrome.redshift.sql import long_names
 from velodrome.redshift.startup_options import OptionError, checked
 
 # Seconds to get through, PostgreSQL's authentication_timeout:
@@ -78,7 +79,7 @@ async def log_in(door: Door, packet: wire.Startup, roles: Roles, sessions: Sized
     options = sorted(name for name in packet.parameters if name.startswith("_pq_."))
     if packet.minor or options:
         door.to_client(wire.negotiate(0, options))
-    user = given.get("user", "")
+    user = long_names.of_login(given.get("user", ""))
     if not user:
         raise LoginError("28000", "no PostgreSQL user name specified in startup packet")
     if "replication" in given:
@@ -101,7 +102,7 @@ async def log_in(door: Door, packet: wire.Startup, roles: Roles, sessions: Sized
         raise LoginError(error.code, str(error)) from None
     if amazon:  # their interval is another one on the wire: catalog/05_wire.sql
         parameters["options"] = f"{parameters.get('options', '')} -c velodrome.driver=amazon".strip()
-    who = Login(user, given.get("database") or user, amazon, parameters, given)
+    who = Login(user, long_names.of_login(given.get("database") or user), amazon, parameters, given)
     verifier = None if user == SUPERUSER else await roles.verifier(user)
     who = replace(who, superuser=verifier is not None and verifier.superuser)
     try:

@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -368,8 +369,9 @@ def cancel(key: bytes) -> bytes:
     return _INT.pack(len(key) + 8) + _INT.pack(CANCEL_REQUEST) + key
 
 
-def bind_values(raw: bytes, change: Callable[[int, bytes], bytes]) -> bytes:
-    """A whole Bind with each value that comes in binary changed: `change(number from 0, value)`."""
+def bind_values(raw: bytes, change: Callable[[int, bytes], bytes], *, codes: Sequence[int] = (1,)) -> bytes:
+    """A whole Bind with each value changed that comes in one of these formats (1 is binary): `change(number, value)`,
+    the number from 0."""
     reader = Reader(raw[5:])
     head = reader.raw_string() + b"\0" + reader.raw_string() + b"\0"
     formats = [reader.int16() for _ in range(reader.int16())]
@@ -379,7 +381,7 @@ def bind_values(raw: bytes, change: Callable[[int, bytes], bytes]) -> bytes:
         length = reader.int32()
         code = formats[number] if len(formats) > 1 and number < len(formats) else (formats or [0])[0]
         value = reader.take(length) if length != -1 else b""
-        if length != -1 and code == 1:
+        if length != -1 and code in codes:
             value = change(number, value)
         parts += (_INT.pack(-1 if length == -1 else len(value)), value)
     parts.append(reader.rest())
@@ -395,6 +397,36 @@ def messages(buffer: bytes) -> Iterator[tuple[int, bytes]]:
             raise ProtocolError("incomplete message")
         yield found[0], buffer[at + 5 : found[1]]
         at = found[1]
+
+
+def changed(buffer: bytes, mark: re.Pattern[bytes], change: Callable[[bytes], bytes]) -> bytes:
+    """A buffer of whole messages of a backend with the texts of those changed in which a mark stands."""
+    parts: list[bytes] = []
+    start = 0
+    while found := mark.search(buffer, start):
+        at = start
+        while (end := (frame(buffer, at) or (0, len(buffer)))[1]) <= found.start():
+            at = end
+        parts += (buffer[start:at], _changed(buffer[at:end], change))
+        start = end
+    return b"".join([*parts, buffer[start:]])
+
+
+def _changed(raw: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    kind, body = raw[:1], raw[5:]
+    if kind not in b"DT":  # strings that end with a zero byte
+        return message(kind, change(body))
+    reader = Reader(body)
+    count = reader.int16()
+    parts = [_SHORT.pack(count)]
+    for _ in range(count):
+        if kind == b"T":
+            parts += (change(reader.raw_string()), b"\0", reader.take(18))
+            continue
+        length = reader.int32()
+        value = change(reader.take(length)) if length != -1 else b""
+        parts += (_INT.pack(-1 if length == -1 else len(value)), value)
+    return message(kind, *parts)
 
 
 FLUSH = message(b"H")

@@ -18,6 +18,7 @@ from velodrome.redshift.sql import (
     ddl,
     grants,
     insert,
+    long_names,
     maintenance,
     materialized_view,
     other_database,
@@ -67,14 +68,14 @@ def _once(sql: str, database: str, sensitive: bool) -> tuple[Statement, ...]:
         return _translate(sql, database)
     if database and not other_database.may_be_in(sql):
         database = ""
-    result = _cached(sql, database, sensitive)
+    result = _cached(sql, database, sensitive, long_names.NAMES.version)
     if isinstance(result, Refused):
         raise Refused(result.code, result.message, result.start, hint=result.hint)
     return result
 
 
 @lru_cache(maxsize=_CACHED)
-def _cached(sql: str, database: str, sensitive: bool) -> tuple[Statement, ...] | Refused:
+def _cached(sql: str, database: str, sensitive: bool, names: int) -> tuple[Statement, ...] | Refused:
     shape = _shape(sql) if not (database or sensitive) else None
     if shape is not None and shape in _unchanged:
         return (Statement(sql, source=sql),)
@@ -98,6 +99,8 @@ def _shape(sql: str) -> str | None:
     The kind decides: `json 1` is a column and its alias, `json '1'` a value of a type."""
     if len(sql) > _LONGEST_SHAPE or "--" in sql or "/*" in sql or "\\" in sql or "$" in sql:
         return None
+    if long_names.asks(sql):  # a literal may be a name that has another inside
+        return None
     return _LITERALS.sub(_any_of_its_kind, sql) if _SHAPED.match(sql) else None
 
 
@@ -118,6 +121,11 @@ def _translate(sql: str, database: str) -> tuple[Statement, ...]:
     except LexicalError as error:
         raise Refused(refuse.SYNTAX, str(error), error.position) from None
     parts = list(statements(tokens))
+    short = long_names.shortened(sql, tokens)
+    if short is not None:
+        whole = _translate(short, database)
+        sources = (sql[part[0].start : part[-1].end] for part in parts)
+        return tuple(replace(each, source=source) for each, source in zip(whole, sources, strict=True))
     history = reads_history(sql)
     found: list[Statement] = []
     for part in parts:

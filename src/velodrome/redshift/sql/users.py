@@ -5,9 +5,11 @@ https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_USER.html, …/r_ALTER_U
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import refuse, settings
+from velodrome.redshift.sql import long_names, refuse, settings
 from velodrome.redshift.sql.reader import Reader, json_literal, strings
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
@@ -34,7 +36,7 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
 def _create(reader: Reader) -> Statement:
     name = reader.name()
     reader.take("WITH")
-    options = _options(reader, creating=True)
+    options = _of_long_name(name, _options(reader, creating=True))
     return Statement(f"CALL velodrome.create_user({literal(name)}, {json_literal(options)})", tag="CREATE USER")
 
 
@@ -61,8 +63,20 @@ def _alter(reader: Reader) -> Statement:
     reader.take("WITH")
     if reader.ended:
         raise reader.error()
-    options = _options(reader, creating=False)
+    options = _of_long_name(name, _options(reader, creating=False))
     return Statement(f"CALL velodrome.alter_user({user}, {json_literal(options)})", tag=tag)
+
+
+def _of_long_name(name: str, options: Options) -> Options:
+    """An MD5 verifier holds the name that the client knows, which is not the one inside."""
+    password = options.get("password")
+    real = long_names.NAMES.real(name.encode())
+    if real == name.encode() or not isinstance(password, str) or re.match(r"md5|sha256\||SCRAM-", password):
+        return options
+    if not 8 <= len(password) <= 64 or not all(re.search(some, password) for some in ("[A-Z]", "[a-z]", "[0-9]")):
+        return options  # the server inside says what is wrong with it
+    digest = hashlib.md5(password.encode() + real, usedforsecurity=False).hexdigest()
+    return {**options, "password": f"md5{digest}"}
 
 
 def _drop(reader: Reader) -> Statement:
