@@ -32,8 +32,8 @@ run: $(VELODROME) ## run the pipeline once more and follow it (DAG=name: another
 status: $(VELODROME) ## each service's state and health
 	@$(VELODROME) status
 
-logs: $(VELODROME) ## the logs of all, or of one: make logs SERVICE=redshift
-	@$(VELODROME) logs $(SERVICE)
+logs: $(VELODROME) ## the logs of all, or of one: make logs SERVICE=redshift; a job's output: make logs JOB=latest
+	@$(VELODROME) logs $(SERVICE) $(if $(JOB),--job $(JOB))
 
 psql: $(VELODROME) ## SQL prompt on the source database
 	@$(VELODROME) psql

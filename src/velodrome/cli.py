@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 
 from velodrome import alone, cli_emr, cli_rds, cli_redshift
+from velodrome.cli_job_log import job_log
 from velodrome.console import clear_errors, project_settings, settings_to_start
 from velodrome.runtime import backup as backups
 from velodrome.runtime import doctor as examination
@@ -170,9 +171,14 @@ def logs(
     service: Annotated[str, typer.Argument(help="A service's name; empty: all.")] = "",
     lines: Annotated[int, typer.Option(help="How many lines of the past.")] = 50,
     follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = sys.stdout.isatty(),
+    job: Annotated[str, typer.Option(help="A job run of EMR Serverless, or latest: what it has written.")] = "",
 ) -> None:
-    """Show the logs of one service or of all."""
+    """Show the logs of one service or of all, or the output of a job."""
     with _clear_errors():
+        if job:
+            about, stdout, stderr = job_log(_login().settings, job)
+            print(stderr, stdout, about, sep="\n")
+            return
         if service and service not in SERVICES:
             raise SettingError(f"there is no service {service}; there are: {', '.join(SERVICES)}")
         running = _runtime(mended=True)

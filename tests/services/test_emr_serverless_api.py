@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -525,6 +526,16 @@ def test_a_wrong_key(service: RunningService) -> None:
         client(service.settings, aws_secret_access_key="wrong").list_applications()
     assert caught.value.response["Error"]["Code"] == "InvalidSignatureException"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_body(service: RunningService) -> None:
+    port = service.settings.integer("EMR_SERVERLESS_PORT")
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port)) as leaving:
+            leaving.sendall(b"POST /applications HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
+    # They were there before this one, which is answered; what they log is looked for when the service has ended.
+    assert urlopen(f"http://127.0.0.1:{port}/_velodrome/health").status == 200
+    assert "Traceback" not in service.log
 
 
 def test_health_needs_no_key(service: RunningService) -> None:

@@ -20,7 +20,9 @@ from botocore.exceptions import ClientError
 from emr_serverless_stack import BUCKET, ENDED, JOB_LIMIT, WAIT, Stack, processes, running_stack
 
 from velodrome.awsapi import profile as profiles
+from velodrome.cli_job_log import job_log
 from velodrome.emr_serverless.spark.machine import Machine
+from velodrome.settings import SettingError
 from velodrome.testing import start_service, wait_until
 
 # A driver and an executor of the smallest size.
@@ -350,6 +352,18 @@ def test_a_job_works_in_its_applications_region(stack: Stack) -> None:
     job = own.start("import os; print('in', os.environ['AWS_REGION'])", configurationOverrides=monitored("asia"))
     assert own.wait(job)["state"] == "SUCCESS"
     assert "in ap-southeast-1\n" in delivered(own, job, "asia", "SPARK_DRIVER/stdout.gz")
+
+
+def test_the_console_shows_what_a_job_has_written(stack: Stack) -> None:
+    job = stack.start("import sys; print('printed'); sys.exit(3)", name="prints")
+    stack.wait(job)
+    about, stdout, stderr = job_log(stack.settings, job)
+    assert about.startswith(f"job run {job} (prints): FAILED Job failed, please check complete logs ")
+    assert (stdout, stderr) == (stack.log(job, "stdout"), stack.log(job, "stderr"))
+    assert "printed\n" in stdout
+    assert job_log(stack.settings, "latest") == (about, stdout, stderr)
+    with pytest.raises(SettingError, match="there is no job run 00none"):
+        job_log(stack.settings, "00none")
 
 
 # Takes its own log away, and fails.

@@ -180,6 +180,17 @@ def test_what_is_not_installed(settings: Settings, tmp_path: Path) -> None:
         )
 
 
+def test_a_session_whose_log_cannot_be_opened_ends(settings: Settings, tmp_path: Path) -> None:
+    with world(settings, tmp_path) as here:
+        place = tmp_path / "logs" / "applications" / here.application / "sessions"
+        place.parent.mkdir(parents=True)
+        place.write_text("no folder", encoding="utf-8")
+        id = here.start()
+        wait_until("the session to fail", lambda: here.get(id).state == "FAILED")
+        assert here.get(id).state_details.startswith("The session could not be started: [Errno 20] Not a directory: ")
+        assert here.sessions.active(here.application) == []
+
+
 def test_a_role_that_cannot_be_assumed(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{free_port()}")
     with world(settings, tmp_path) as here:

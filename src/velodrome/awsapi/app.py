@@ -10,6 +10,7 @@ from typing import Any
 from botocore.model import StructureShape
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as WebRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, request_response
@@ -119,6 +120,8 @@ def create_app(
             body = await _read_body(request)
         except RequestEntityTooLargeException as error:
             return JSONResponse({"message": error.message}, error.status, {"x-amzn-errortype": error.code})
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody hears it; without an answer the web server logs a traceback
         sent = Request(
             method=request.method,
             raw_path=request.scope["raw_path"].decode("latin-1"),
