@@ -6,9 +6,12 @@ VELODROME_HOME ?= .velodrome
 VELODROME_INSTALLS ?= $(VELODROME_HOME)/installs
 export VELODROME_HOME VELODROME_INSTALLS
 
+# The command's environment has in its name what it is made from, so that a change of it takes nothing from under a
+# stack that runs; installs/cli is a link to it.
 CLI := $(VELODROME_INSTALLS)/cli
+MADE := $(CLI)-$(shell { pwd; cat requirements.txt pyproject.toml; } | cksum | cut -d ' ' -f 1)
 TEST := $(VELODROME_INSTALLS)/test
-VELODROME := $(CLI)/bin/velodrome
+VELODROME := $(MADE)/bin/velodrome
 TESTS ?= tests/unit tests/services tests/pipeline
 
 .DEFAULT_GOAL := help
@@ -58,7 +61,6 @@ reset: $(VELODROME) ## stop everything and remove the data; installs stay
 
 clean: ## stop everything and remove data and installs
 	@if [ -x $(VELODROME) ]; then $(VELODROME) clean; fi
-	@rm -rf $(VELODROME_INSTALLS)
 
 test: $(VELODROME) ## all tests, on ports and folders of their own (TESTS=path: some)
 	@$(VELODROME) install test
@@ -74,13 +76,14 @@ lint: $(VELODROME) ## ruff, mypy, and hadolint for the images
 	@$(TEST)/bin/ruff check . && $(TEST)/bin/ruff format --check . && $(TEST)/bin/mypy
 	@git ls-files -z '*Dockerfile*' | xargs -0 -r $(TEST)/bin/hadolint
 
-$(VELODROME): requirements.txt pyproject.toml
+$(VELODROME):
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Velodrome needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=python3.12, say.")'
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Python's venv module is missing (Debian: apt install python3-venv)" >&2; exit 1; }
-	@echo "Installing the velodrome command into $(CLI)" >&2
-	@$(PYTHON) -m venv --clear $(CLI)
-	@$(CLI)/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^uv==' requirements.txt) \
-	  || { echo "velodrome: could not install uv. Does the package index answer (PIP_INDEX_URL)?" >&2; rm -rf $(CLI); exit 1; }
-	@VIRTUAL_ENV=$(CLI) $(CLI)/bin/uv pip install --quiet -r requirements.txt -e . \
-	  || { echo "velodrome: could not install requirements.txt. Does the package index answer (UV_DEFAULT_INDEX)?" >&2; rm -rf $(CLI); exit 1; }
-	@touch $(VELODROME)
+	@echo "Installing the velodrome command into $(MADE)" >&2
+	@$(PYTHON) -m venv --clear $(MADE)
+	@$(MADE)/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^uv==' requirements.txt) \
+	  || { echo "velodrome: could not install uv. Does the package index answer (PIP_INDEX_URL)?" >&2; rm -rf $(MADE); exit 1; }
+	@VIRTUAL_ENV=$(MADE) $(MADE)/bin/uv pip install --quiet -r requirements.txt -e . \
+	  || { echo "velodrome: could not install requirements.txt. Does the package index answer (UV_DEFAULT_INDEX)?" >&2; rm -rf $(MADE); exit 1; }
+	@[ -L $(CLI) ] || rm -rf $(CLI)
+	@ln -sfn $(notdir $(MADE)) $(CLI)

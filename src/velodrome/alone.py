@@ -9,9 +9,9 @@ from functools import partial
 from rich.console import Console
 
 from velodrome.console import settings_to_start
-from velodrome.runtime.install import ensure
+from velodrome.runtime.install import bin_folder, ensure
 from velodrome.runtime.prepare import prepare_home
-from velodrome.runtime.services import SERVICES, bin_folder, command
+from velodrome.runtime.services import SERVICES, command
 from velodrome.settings import Settings, service_environ
 
 console = Console(soft_wrap=True)

@@ -316,7 +316,11 @@ def clean(yes: _YES = False) -> None:
         with Progress(console) as progress:
             running = _runtime(progress, mended=True)
             _reset(running, progress)
-            running.remove_installs()
+            others = running.remove_installs()
+        if others:
+            console.print(
+                f"Installs stay that other copies use: {', '.join(map(str, others))}", markup=False, highlight=False
+            )
 
 
 @app.command()

@@ -193,6 +193,12 @@ class Settings(Mapping[str, str]):
         return self.path("VELODROME_INSTALLS")
 
     @property
+    def installs_in_use(self) -> Path:
+        """The same as this copy uses them: links that no other copy changes; what is there, where nothing made any."""
+        mine = self.home / "run" / "installs"
+        return mine if mine.is_dir() else self.installs
+
+    @property
     def certificates(self) -> Path:
         """Where this copy's own certificate authority lies (certificates.py)."""
         return self.home / "data" / "certificates"

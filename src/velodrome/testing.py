@@ -19,7 +19,7 @@ from velodrome.runtime import install
 from velodrome.runtime.health import NotHealthy
 from velodrome.runtime.ports import given_to_connections, refusal
 from velodrome.runtime.prepare import prepare_home
-from velodrome.runtime.services import SERVICES, Service, bin_folder, command, log_file
+from velodrome.runtime.services import SERVICES, Service, command, log_file
 from velodrome.settings import Settings, load, service_environ, user_environ
 
 START_TIMEOUT = 90.0  # seconds; a cold LocalStack on a busy machine of two cores takes up to 30
@@ -136,7 +136,7 @@ def start_service(name: str, settings: Settings) -> RunningService:
     if name == "emr-serverless":
         install.ensure("spark", settings, lambda text: print(f"spark: {text}", file=sys.stderr))
     environ = service_environ(settings, service.secrets)
-    environ["PATH"] = f"{bin_folder(service, settings)}:{environ['PATH']}"
+    environ["PATH"] = f"{install.bin_folder(service, settings)}:{environ['PATH']}"
     log: IO[bytes]
     with log_file(service, settings).open("ab") as log:
         process = subprocess.Popen(

@@ -62,7 +62,7 @@ def build(settings: Settings) -> Starlette:
         store=Store(database, account, profile.region),
         profile=profile,
         credentials=credentials,
-        installs=settings.installs,
+        installs=settings.installs_in_use,
         scratch=data / "scratch",
         logs=settings.home / "logs" / "emr-serverless",
         minute=settings.number("EMR_SERVERLESS_MINUTE"),

@@ -109,8 +109,8 @@ class Runtime(Protocol):
     def forget(self) -> None:
         """Remove what lies outside of VELODROME_HOME; everything is stopped."""
 
-    def remove_installs(self) -> None:
-        """Remove what the steps have made."""
+    def remove_installs(self) -> list[Path]:
+        """Remove what the steps have made; the homes of other copies that use some of it still, which stays."""
 
     def disk(self) -> Path | None:
         """A folder of the disk that services write to, where that can be told."""

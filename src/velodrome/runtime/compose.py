@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from velodrome.authorities import AUTHORITY
-from velodrome.runtime import engine, volumes
+from velodrome.runtime import engine, store, volumes
 from velodrome.runtime.base import StackError, State
 from velodrome.runtime.graph import Step, run_steps
 from velodrome.runtime.parts import Entries, linux_name
@@ -341,8 +341,9 @@ class ComposeRuntime:
     def forget(self) -> None:
         self._compose("down", "--remove-orphans", "--volumes")
 
-    def remove_installs(self) -> None:
+    def remove_installs(self) -> list[Path]:
         self._compose("down", "--rmi", "all")
+        return store.remove_all(self.settings)
 
     def disk(self) -> Path | None:
         return None

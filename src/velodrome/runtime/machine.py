@@ -13,7 +13,8 @@ from pathlib import Path
 
 from velodrome.postgres import PostgresError, runs_as
 from velodrome.runtime.findings import FAIL, OK, WARN, Finding
-from velodrome.runtime.install import STAMP, free_space
+from velodrome.runtime.install import free_space
+from velodrome.runtime.store import STAMP
 
 GIB = 1 << 30
 STACK_MEMORY = 3 * GIB  # all services idle

@@ -134,11 +134,6 @@ def command(service: Service, settings: Settings) -> list[str]:
     return ["/bin/sh", str(settings.project / service.start[0]), *service.start[1:]]
 
 
-def bin_folder(service: Service, settings: Settings) -> Path:
-    """The folder that comes first on the service's PATH."""
-    return settings.installs / service.install / "bin"
-
-
 def log_file(service: Service, settings: Settings) -> Path:
     """Where the service's output goes."""
     return settings.home / "logs" / f"{service.name}.log"

@@ -18,7 +18,8 @@ from typing import Any
 
 from supervisor import xmlrpc as supervisor_xmlrpc
 
-from velodrome.runtime.services import SERVICES, Service, bin_folder, command, log_file, waves
+from velodrome.runtime.install import bin_folder
+from velodrome.runtime.services import SERVICES, Service, command, log_file, waves
 from velodrome.settings import Settings, service_environ, write_private
 
 RUNNING_STATES = ("STARTING", "RUNNING", "BACKOFF", "STOPPING")

@@ -58,11 +58,13 @@ class MissingInstall(Exception):
 
 
 class SparkInstall:
-    """The virtual environment with PySpark, and the folder with the further jars."""
+    """The virtual environment with PySpark, and the folder with the further jars, whatever links lead there: a class
+    archive is of one class path."""
 
     def __init__(self, venv: Path, jars: Path) -> None:
+        venv = venv.resolve()
         self.venv = venv
-        self.jars = jars
+        self.jars = jars.resolve()
         found = sorted(venv.glob("lib/python3*/site-packages/pyspark"))
         if not found:
             raise MissingInstall(f"there is no PySpark in {venv}")

@@ -84,11 +84,16 @@ class Release:
         """Whether Spark Connect's server, which sessions need, is among PySpark's jars: since Spark 4.0."""
         return not self.spark.startswith("3.")
 
+    @property
+    def name(self) -> str:
+        """What its folder of installs is called; releases with the same versions share it."""
+        return f"spark-{self.spark}-delta-{self.delta}"
+
     def folders(self, installs: Path) -> tuple[Path, Path]:
-        """The virtual environment and the folder of jars; releases with the same versions share them."""
+        """The virtual environment and the folder of jars, whatever links lead there."""
         if self == DEFAULT:
-            return installs / "spark", installs / "jars"
-        folder = installs / f"spark-{self.spark}-delta-{self.delta}"
+            return (installs / "spark").resolve(), (installs / "jars").resolve()
+        folder = (installs / self.name).resolve()
         return folder / "venv", folder / "jars"
 
     def install(self, installs: Path) -> SparkInstall:
