@@ -22,7 +22,8 @@ def test_a_release_that_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.
     installs = tmp_path / "installs"
     installs.mkdir()
     for name in ("spark", "jars", "emr-serverless"):
-        (installs / name).symlink_to(settings.installs / name)
+        made = (settings.installs_in_use / name).resolve()
+        (installs / made.name).symlink_to(made)
     with run_service(
         "emr-serverless", tmp_path, Settings({**settings, "VELODROME_INSTALLS": str(installs)})
     ) as running:
