@@ -15,7 +15,7 @@ VELODROME := $(MADE)/bin/velodrome
 TESTS ?= tests/unit tests/services tests/pipeline
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor up run down status logs psql redshift env backup restore reset clean test s3-tests lint bench
+.PHONY: help doctor up run down status logs psql redshift env backup restore reset clean test s3-tests redshift-suites lint bench
 
 help: ## this list
 	@echo "Velodrome: an AWS data pipeline stack on this machine"; echo
@@ -70,6 +70,10 @@ test: $(VELODROME) ## all tests, on ports and folders of their own (TESTS=path: 
 s3-tests: $(VELODROME) ## other projects' suites on our S3: S3_TESTS=checkout of ceph's s3-tests, S3FS_TESTS=of s3fs
 	@$(VELODROME) install test
 	@$(TEST)/bin/python tests/s3_suites/run.py --s3-tests "$(S3_TESTS)" --s3fs "$(S3FS_TESTS)"
+
+redshift-suites: $(VELODROME) ## the same on our Redshift: SQLALCHEMY_REDSHIFT=checkout, DBT_ADAPTERS=checkout
+	@$(VELODROME) install test
+	@$(TEST)/bin/python tests/redshift_suites/run.py --sqlalchemy "$(SQLALCHEMY_REDSHIFT)" --dbt "$(DBT_ADAPTERS)"
 
 lint: $(VELODROME) ## ruff, mypy, and hadolint for the images
 	@$(VELODROME) install test

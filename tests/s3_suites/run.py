@@ -16,16 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import boto3
 
-from velodrome.awsapi import profile
-from velodrome.runtime import install
-from velodrome.settings import Settings
-from velodrome.testing import run_service
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from suite_results import expected, results, verdict  # noqa: E402 - beside this folder
+
+from velodrome.awsapi import profile  # noqa: E402
+from velodrome.runtime import install  # noqa: E402
+from velodrome.settings import Settings  # noqa: E402
+from velodrome.testing import run_service  # noqa: E402
+
 EXPECTED = HERE / "expected_failures.txt"
 INSTALL = "s3-suites"
 OWNER = "75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a"
@@ -90,44 +93,6 @@ S3_TESTS = Suite(
     ),
 )
 S3FS = Suite("s3fs", "s3fs_plugin", ("s3fs",))
-
-
-def results(report: Path) -> dict[str, bool]:
-    """Whether each test of a JUnit report passed; a test whose clean-up fails has failed."""
-    found: dict[str, bool] = {}
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - pytest has written it
-        kinds = {child.tag for child in case}
-        name = f"{case.get('classname')}::{case.get('name')}"
-        if "skipped" not in kinds:
-            found[name] = found.get(name, True) and not kinds & {"failure", "error"}
-    return found
-
-
-def expected(text: str) -> dict[str, str]:
-    """The reason for each expected failure: names of tests below the comment that says why."""
-    reasons: dict[str, str] = {}
-    reason = ""
-    fresh = False
-    for line in text.splitlines():
-        if line.startswith("#"):
-            reason = f"{reason} {line[1:].strip()}".strip() if fresh else line[1:].strip()
-            fresh = True
-        elif line.strip():
-            if not reason:
-                raise ValueError(f"{line} has no reason above it")
-            reasons[line.strip()] = reason
-            fresh = False
-        else:
-            reason, fresh = "", False
-    return reasons
-
-
-def verdict(found: dict[str, bool], reasons: dict[str, str]) -> list[str]:
-    """What is not as expected, a line a test."""
-    unexpected = [f"FAILED, and not expected to: {name}" for name in sorted(found) if not found[name]]
-    unexpected = [line for line in unexpected if line.partition(": ")[2] not in reasons]
-    passed = [f"PASSED, and expected to fail: {name}" for name in sorted(reasons) if found.get(name)]
-    return unexpected + passed
 
 
 @contextmanager

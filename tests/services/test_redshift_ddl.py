@@ -213,3 +213,18 @@ def test_a_password_may_hold_other_letters(db: psycopg.Connection[Any], redshift
     for password in ("Abcdefg1 x", "Abcdefg1\x7f", 'Abcdefg1"', "Abcdefg1/", "Abcdefg1@"):
         with pytest.raises(errors.InvalidParameterValue, match="password can contain only"):
             db.execute(f"create user lettered password '{password}'".encode())
+
+
+@pytest.mark.parametrize(
+    ("literal", "expected"),
+    [
+        ("'24:00:00'::time", "00:00:00"),
+        ("'24:00'::time", "00:00:00"),
+        ("time '24:00:00.000'", "00:00:00"),
+        ("cast('24:00:00' as time without time zone)", "00:00:00"),
+        ("'24:00:00+02'::timetz", "00:00:00+02"),
+        ("'24:00:00'::varchar", "24:00:00"),
+    ],
+)
+def test_the_day_ends_at_midnight(db: psycopg.Connection[Any], literal: str, expected: str) -> None:
+    assert rows(db, f"select ({literal})::varchar") == [expected]

@@ -10,6 +10,9 @@ BEGIN
         WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', member);
+        IF (SELECT prosecdef FROM pg_catalog.pg_proc WHERE oid = member) THEN
+            EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', member);
+        END IF;
     END LOOP;
 END $$;
 

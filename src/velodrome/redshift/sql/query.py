@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import aliases, column_lists, ddl, functions, numbers, qualify, system_catalog
+from velodrome.redshift.sql import aliases, column_lists, ddl, functions, midnight, numbers, qualify, system_catalog
 from velodrome.redshift.sql.selects import selects
 from velodrome.redshift.sql.tokens import (
     NUMBER,
@@ -76,7 +76,7 @@ def _literal(token: Token) -> list[Edit]:
 
 def rewrites(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     """Edits of single tokens and calls, wherever they stand."""
-    edits = [*column_lists.without_types(tokens), *functions.calls(sql, tokens)]
+    edits = [*column_lists.without_types(tokens), *functions.calls(sql, tokens), *midnight.edits(tokens)]
     for at, token in enumerate(tokens):
         if token.kind == QUOTED:
             edits += in_lower_case(token)
