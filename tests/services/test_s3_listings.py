@@ -211,6 +211,30 @@ class TestParts:
         none = s3.list_parts(**upload, MaxParts=0)
         assert (none.get("Parts"), none["MaxParts"], none["IsTruncated"]) == (None, 0, False)
 
+    def test_of_a_whole_object(self, s3: Any) -> None:
+        s3.create_bucket(Bucket="listed-attributes")
+        whole = {"Bucket": "listed-attributes", "Key": "k"}
+        upload = whole | {"UploadId": s3.create_multipart_upload(**whole, ChecksumAlgorithm="SHA256")["UploadId"]}
+        listed = []
+        for number, body in ((2, b"x" * 5 * 1024 * 1024), (9, b"x")):
+            part = s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm="SHA256")
+            listed.append({"PartNumber": number} | {name: part[name] for name in ("ETag", "ChecksumSHA256")})
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": listed})
+
+        def page(**parameters: Any) -> tuple[list[int], int, int, int, bool]:
+            found = s3.get_object_attributes(**whole, ObjectAttributes=["ObjectParts"], **parameters)["ObjectParts"]
+            numbers = [part["PartNumber"] for part in found.get("Parts", [])]
+            markers = found["PartNumberMarker"], found["NextPartNumberMarker"]
+            return numbers, *markers, found["MaxParts"], found["IsTruncated"]
+
+        assert page() == ([2, 9], 0, 9, 1000, False)
+        assert page(MaxParts=1) == ([2], 0, 2, 1, True)
+        assert page(MaxParts=1, PartNumberMarker=2) == ([9], 2, 9, 1, False)
+        assert page(MaxParts=0) == ([], 0, 0, 0, False)
+        assert page(MaxParts=5000)[3] == 1000
+        with pytest.raises(ClientError, match="Provided x-amz-max-parts not an integer or within integer range"):
+            page(MaxParts="abc")
+
 
 class TestBuckets:
     def test_in_pages(self, s3: Any) -> None:

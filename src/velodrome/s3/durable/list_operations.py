@@ -11,57 +11,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from localstack.aws.api.s3 import InvalidArgument, NoSuchUpload
-from localstack.aws.protocol.parser import S3RequestParser
 from localstack.http import Response
 from localstack.services.s3.provider import S3Provider
 from localstack.services.s3.utils import get_owner_for_account_id, is_version_older_than_other
 
 from velodrome.s3.durable import listing, listing_xml
 from velodrome.s3.durable.index import Index
+from velodrome.s3.durable.list_numbers import MOST, Handler, attributes, number
 from velodrome.s3.durable.listing_xml import element, escaped, party, spelling, time_text
 
-MOST = 1000
 MOST_BUCKETS = 10_000
-_INT32 = 2**31
 _UPLOAD_ID = re.compile(r"[\w.-]+", re.ASCII)
-Handler = Callable[[Any, Any], Any]
-
-
-def keep_numbers_as_sent() -> None:
-    """Have LocalStack's parser leave the numbers of listings alone: it answers 500 for what is none, S3 400."""
-    theirs = S3RequestParser._parse_integer
-    ours = {"MaxKeys", "MaxUploads", "MaxParts", "MaxBuckets", "PartNumberMarker"}
-
-    def parse(self: Any, request: Any, shape: Any, node: Any, uri_params: Any = None) -> Any:
-        if isinstance(node, str) and shape.name in ours and shape.serialization.get("location") == "querystring":
-            return node
-        return theirs(self, request, shape, node, uri_params)
-
-    S3RequestParser._parse_integer = parse
-
-
-def number(request: Any, member: str, name: str, default: int, most: int | None, called: str | None = None) -> int:
-    """A number of the query: absent or empty it is the default, above `most` it is `most`. Raises InvalidArgument.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-    """
-    text = request.get(member)
-    if text is None or text == "":
-        return default
-    text = str(text)
-    value = int(text) if re.fullmatch("-?[0-9]{1,4000}", text, re.ASCII) else None
-    if value is None or not -_INT32 <= value < _INT32:
-        raise InvalidArgument(
-            f"Provided {name} not an integer or within integer range", ArgumentName=name, ArgumentValue=text
-        )
-    if value < 0:
-        called = called or name
-        raise InvalidArgument(
-            f"Argument {called} must be an integer between 0 and {_INT32 - 1}",
-            ArgumentName=called,
-            ArgumentValue=text,
-        )
-    return value if most is None else min(value, most)
 
 
 def encoding(request: Any) -> str | None:
@@ -112,9 +72,10 @@ class Listings:
         self._provider = provider
         self._index = index
 
-    def table(self) -> dict[str, Handler]:
-        """What takes the place of LocalStack's handlers."""
-        return {
+    def table(self, theirs: dict[str, Handler]) -> dict[str, Handler]:
+        """All handlers, with these in the place of LocalStack's."""
+        return theirs | {
+            "GetObjectAttributes": attributes(theirs["GetObjectAttributes"]),
             "ListBuckets": self.buckets,
             "ListMultipartUploads": self.uploads,
             "ListObjectVersions": self.versions,

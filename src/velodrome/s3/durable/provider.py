@@ -21,9 +21,10 @@ from localstack.aws.skeleton import create_dispatch_table
 from localstack.services.plugins import SERVICE_PLUGINS, Service
 from localstack.services.s3.provider import S3Provider
 
+from velodrome.s3.durable import list_numbers
 from velodrome.s3.durable.bodies import BodyGone
 from velodrome.s3.durable.index import Change, Index, Row
-from velodrome.s3.durable.list_operations import Listings, keep_numbers_as_sent
+from velodrome.s3.durable.list_operations import Listings
 from velodrome.s3.durable.objects import remembering
 from velodrome.s3.durable.operations import LATE, MUTATING, Touches
 from velodrome.s3.durable.state import State
@@ -80,8 +81,7 @@ class DurableProvider(S3Provider):
     def dispatch_table(self, provider: S3Provider) -> dict[str, Handler]:
         """Every operation with its persistence around it."""
         table: dict[str, Handler] = {}
-        ours = Listings(provider, self._index).table()
-        for name, handler in (create_dispatch_table(provider) | ours).items():
+        for name, handler in Listings(provider, self._index).table(create_dispatch_table(provider)).items():
             handler = ruled(name, provider, handler)
             table[name] = self._mutating(name, handler) if name in MUTATING else self._reading(handler)
         table["CompleteMultipartUpload"] = self._repeatable(table["CompleteMultipartUpload"])
@@ -227,7 +227,7 @@ def install(folder: Path) -> None:
     index = Index(folder)
     state = State(index)
     state.adopt()
-    keep_numbers_as_sent()
+    list_numbers.keep_as_sent()
     index.on_failure = state.restore
     with index.lock:
         buckets = state.load()
