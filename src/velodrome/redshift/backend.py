@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from velodrome.redshift import wire
+from velodrome.redshift import wire, wire_rows
 
 log = logging.getLogger("velodrome.redshift")
 
@@ -20,10 +20,17 @@ class Front(Protocol):
 
     @property
     def hiding(self) -> bool: ...
+    @property
+    def numerics(self) -> Mapping[int, tuple[int, int]]: ...
     def from_backend(self, kind: int, raw: bytes) -> bytes | None: ...
+    def overflow(self) -> None: ...
     def to_client(self, data: bytes) -> None: ...
     def pace(self) -> None: ...
     def backend_lost(self) -> None: ...
+
+
+class Wait(Exception):
+    """A message cannot be passed on yet: it comes again after `go_on`."""
 
 
 class Refusal(Exception):
@@ -38,6 +45,7 @@ class Opening:
     """The front of a backend until it is ready: keeps what it says of itself."""
 
     hiding = True
+    numerics: Mapping[int, tuple[int, int]] = {}
 
     def __init__(self) -> None:
         self.statuses: dict[str, str] = {}
@@ -75,6 +83,9 @@ class Opening:
     def pace(self) -> None:
         """Nobody waits yet."""
 
+    def overflow(self) -> None:
+        """Nothing is read as a number yet."""
+
     def backend_lost(self) -> None:
         if not self.ready.done():
             text = "the database system is shutting down"
@@ -102,6 +113,7 @@ class Backend(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._tail: list[bytes] = []  # an incomplete message, joined only when it is whole
         self._missing = 0
+        self._waiting = False
         self.writable = asyncio.Event()
         self.writable.set()
 
@@ -122,7 +134,7 @@ class Backend(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._transport.is_closing() and not self._waiting:
             self._transport.resume_reading()
 
     def close(self) -> None:
@@ -141,11 +153,18 @@ class Backend(asyncio.Protocol):
         self.writable.set()
         self.front.backend_lost()
 
+    def go_on(self) -> None:
+        """After a Wait: what came meanwhile is read."""
+        self._waiting = False
+        data, self._tail = b"".join(self._tail), []
+        self.resume()
+        self.data_received(data)
+
     def data_received(self, data: bytes) -> None:
         if self._tail:
             self._tail.append(data)
             self._missing -= len(data)
-            if self._missing > 0:
+            if self._missing > 0 or self._waiting:
                 return
             data = b"".join(self._tail)
         at = start = 0
@@ -153,12 +172,22 @@ class Backend(asyncio.Protocol):
         parts: list[bytes] = []
         while True:
             if not front.hiding:
-                at = wire.skip_rows(data, at)
+                if front.numerics:
+                    rows, end = self._rows(data, at)
+                    parts += (data[start:at], rows)
+                    at = start = end
+                else:
+                    at = wire.skip_rows(data, at)
             found = wire.frame(data, at)
             if found is None or found[1] > len(data):
                 break
             kind, end = found
-            answer = front.from_backend(kind, data[at:end])
+            try:
+                answer = front.from_backend(kind, data[at:end])
+            except Wait:
+                self._waiting = True
+                self.pause()
+                break
             if answer is not None:
                 parts += (data[start:at], answer)
                 start = end
@@ -170,6 +199,13 @@ class Backend(asyncio.Protocol):
             front.to_client(b"".join(parts))
         elif at:
             front.to_client(data if at == len(data) else data[:at])
+
+    def _rows(self, data: bytes, at: int) -> tuple[bytes, int]:
+        try:
+            return wire_rows.rows_with_numerics(data, at, self.front.numerics)
+        except wire_rows.NumericOverflowError:
+            self.front.overflow()
+            return b"", at
 
 
 async def deliver_cancel(socket: Path, key: bytes) -> None:

@@ -16,14 +16,17 @@ import secrets
 import traceback
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Mapping
 
-from velodrome.redshift import intervals, wire
+from velodrome.redshift import intervals, wire, wire_rows
+from velodrome.redshift.backend import Wait
 from velodrome.redshift.client import Client
 from velodrome.redshift.copy import Column, Load
 from velodrome.redshift.history import Peer
 from velodrome.redshift.intervals import from_amazon
 from velodrome.redshift.loading import feed
 from velodrome.redshift.masking import masked, without_secrets
+from velodrome.redshift.numbers import decimals
 from velodrome.redshift.place import Place
 from velodrome.redshift.sql import declared_parameters, long_names
 from velodrome.redshift.sql.copy_statement import Copy
@@ -31,7 +34,8 @@ from velodrome.redshift.sql.parameters import CASE_CARRIER, keeps_case
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import literal
 from velodrome.redshift.sql.translate import Statement, position, translate
-from velodrome.redshift.step import COPY, HIDDEN, TARGET, VISIBLE, Prepared, Step
+from velodrome.redshift.step import COPY, HIDDEN, TARGET, VISIBLE, Portal, Prepared, Step
+from velodrome.redshift.wire_rows import Origin
 from velodrome.redshift.wording import in_redshifts_words
 
 log = logging.getLogger("velodrome.redshift")
@@ -41,7 +45,11 @@ log = logging.getLogger("velodrome.redshift")
 STATUSES = {"server_version": "8.0.2", "padb_version": "1.0.0", "padb_revision": "1.0.0"}
 # For drivers that say which SHOW commands they know: they then ask for metadata with those (sql/show.py).
 SHOW_DISCOVERY = {"show_discovery": "5"}
+# For Amazon's drivers: they then look for schemas and tables in all databases, if they are asked to.
+DATASHARES = {"datashare_enabled": "on"}
 NOT_REDSHIFTS = frozenset({"in_hot_standby", "default_transaction_read_only", "scram_iterations", "search_path"})
+
+_NO_NUMERICS: Mapping[int, tuple[int, int]] = {}
 
 # Fails while it is parsed, whatever the transaction's state: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _REFUSED = "velodrome_refused"
@@ -61,21 +69,28 @@ class Conversation(Client):
         self.peer = Peer(0, "", "")
         self.amazon = False
         self.keeps_case = False  # enable_case_sensitive_identifier, as of the last ReadyForQuery
+        self.protocol = 0  # of Amazon's drivers: wire_rows.py
         self.status = b"I"  # of the transaction, as of the last ReadyForQuery
         self.steps: deque[Step] = deque()
         self.told_end = False  # the backend itself has said why it ends
         self.leaving = b""  # what the client is told as soon as nothing is under way
         self.loading: asyncio.Task[None] | None = None
         self.prepared: dict[str, Prepared] = {}
-        self._portals: dict[str, Prepared] = {}
+        self._portals: dict[str, Portal] = {}
         self._skipping = False  # an error has been seen, the backend waits for a Sync that the client has not sent yet
         self._columns: list[Column] = []
+        self._looked_up: Mapping[tuple[int, int], Origin] | None = None  # for the description that waits
+        self.looking: asyncio.Task[None] | None = None
         self._just_begun = False  # the transaction holds nothing but its BEGIN
         self._next_database = ""  # of USE, from its answer to the ReadyForQuery behind it
 
     @abstractmethod
     def move(self, database: str, ready: bytes) -> None:
         """USE: goes on in another database, and tells the client that it is ready."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Tells the backend to end what it does."""
 
     @abstractmethod
     def leave(self, message: bytes) -> None:
@@ -92,8 +107,10 @@ class Conversation(Client):
         elif kind == 66:  # B
             self._bind(body, raw)
         elif kind == 68:  # D
-            wire.read_target(body)
-            self._send(Step("describe"), raw)
+            target, name = wire.read_target(body)
+            portal = self._portals.get(name) if target == "P" else None
+            described = self.prepared.get(name) if target == "S" else portal.prepared if portal else None
+            self._send(Step("describe", prepared=described), raw)
         elif kind == 69:  # E
             self._execute(wire.read_execute(body), raw)
         elif kind == 67:  # C
@@ -206,7 +223,8 @@ class Conversation(Client):
         if prepared is None:
             self._portals.pop(portal, None)
         else:
-            self._portals[portal] = prepared
+            formats = wire_rows.read_result_formats(body) if self.protocol >= wire_rows.BINARY else ()
+            self._portals[portal] = Portal(prepared, formats)
             if numbers := prepared.intervals:
                 raw = wire.bind_values(raw, lambda number, value: from_amazon(value) if number in numbers else value)
             if long_names.asks(prepared.text):
@@ -214,19 +232,20 @@ class Conversation(Client):
         self._send(Step("bind"), raw)
 
     def _execute(self, portal: str, raw: bytes) -> None:
-        prepared = self._portals.get(portal)
-        if prepared is None or self._skipping:
+        bound = self._portals.get(portal)
+        if bound is None or self._skipping:
             self._send(Step("execute"), raw)
             return
-        statement, texts = prepared.statement, (prepared.text,)
+        statement, texts = bound.prepared.statement, (bound.prepared.text,)
         if statement is None:
-            self._send(Step("execute", texts=texts), raw)
+            self._send(Step("execute", texts=texts, portal=bound), raw)
         elif statement.copy is not None:
             self._hidden_statement(_target_sql(statement.copy), TARGET)
             self.held = True
             self._send(Step("execute", COPY, texts=texts, copies=[statement.copy]), raw)
         else:
-            self._send(Step("execute", use=statement.use, texts=texts, tags=(statement.tag,)), raw)
+            step = Step("execute", use=statement.use, texts=texts, tags=(statement.tag,), portal=bound)
+            self._send(step, raw)
             if statement.then:
                 self._hidden_statement(statement.then)
 
@@ -246,6 +265,45 @@ class Conversation(Client):
     def hiding(self) -> bool:
         return bool(self.steps) and self.steps[0].hiding
 
+    @property
+    def numerics(self) -> Mapping[int, tuple[int, int]]:
+        """The columns of the rows that come now which are numbers in Redshift's own binary form."""
+        if self.protocol < wire_rows.BINARY or not self.steps or (portal := self.steps[0].portal) is None:
+            return _NO_NUMERICS
+        return portal.binary_numerics
+
+    def overflow(self) -> None:
+        """A number does not fit: the statement is ended, and an error is what the client gets."""
+        step, message = self.steps[0], "Numeric data overflow (result precision)"
+        step.error, step.hiding, step.overflowed = wire.error("22003", message), True, True
+        if step.query is not None:
+            self.place.history.end(step.query, "", "22003", message)
+            step.query = None
+        self.cancel()
+
+    def _row_description(self, step: Step, raw: bytes) -> bytes:
+        fields = wire_rows.read_row_description(raw[5:])
+        tables = {field.table for field in fields if field.table and field.number > 0}
+        database = self.peer.database
+        origins = self._looked_up or self.place.origins.known(database, tables)
+        if origins is None and self._looked_up is None:
+            self.looking = self.loop.create_task(self._look_up(database, tables))
+            raise Wait
+        self._looked_up = None
+        if self.protocol >= wire_rows.BINARY and step.kind == "describe":
+            fields = decimals(fields, step.prepared.text if step.prepared is not None else "")
+            if step.prepared is not None:
+                found = {
+                    number: field.numeric for number, field in enumerate(fields) if field.type == wire_rows.NUMERIC
+                }
+                step.prepared.numerics = found
+        return wire_rows.row_description(fields, self.protocol, database, origins or {})
+
+    async def _look_up(self, database: str, tables: set[int]) -> None:
+        self._looked_up = await self.place.origins.look_up(database, tables)
+        if self.backend is not None:
+            self.backend.go_on()
+
     def from_backend(self, kind: int, raw: bytes) -> bytes | None:
         """What the client gets in place of a message: None is the message itself, nothing is b""."""
         step = self.steps[0] if self.steps else None
@@ -261,6 +319,10 @@ class Conversation(Client):
         if step is None or kind in b"NA":
             return b"" if step is not None and step.hiding and kind == 78 else None
         answer = b"" if step.hiding else None
+        if kind == 84 and self.protocol and not step.hiding:  # T
+            answer = self._row_description(step, raw)
+        if kind == 115 and step.overflowed:  # s
+            answer = step.error
         if kind == 67:  # C
             return self._complete(step, raw, answer)
         if kind == 71:  # G
@@ -314,6 +376,9 @@ class Conversation(Client):
                 answer = wire.command_complete(tag)
             if step.query is not None:
                 self._told_history(step, tag, load.rows if load is not None else -1)
+        self.place.origins.changed(tag)
+        if step.overflowed:
+            answer = step.error
         self._just_begun = tag == "BEGIN" or (self._just_begun and step.hiding)
         step.advance()
         if step.kind != "query":
@@ -346,7 +411,8 @@ class Conversation(Client):
             if found != sent:
                 answer = wire.fields(b"E", found)
             if step.error:
-                expected = sent.get("C") == "57014" if step.copies else _REFUSED in sent.get("M", "")
+                cancelled = step.copies or step.overflowed
+                expected = sent.get("C") == "57014" if cancelled else _REFUSED in sent.get("M", "")
                 if expected:
                     answer = step.error
                     found = wire.read_fields(answer[5:])

@@ -22,6 +22,7 @@ from velodrome.redshift.apis import server as apis
 from velodrome.redshift.authentication import Roles
 from velodrome.redshift.history import History
 from velodrome.redshift.login import MOST_ARRIVING
+from velodrome.redshift.origins import Origins
 from velodrome.redshift.place import Place
 from velodrome.redshift.session import Session
 from velodrome.redshift.sql import long_names
@@ -121,7 +122,8 @@ def _place(settings: Settings, running: inside.Inside, ending: AsyncExitStack) -
     history = History(running.data)
     history.start()
     ending.push_async_callback(asyncio.to_thread, history.close)
-    return Place(inside.socket_path(running), profile.load, pool, roles, tls(settings), history)
+    origins = Origins(running.conninfo)
+    return Place(inside.socket_path(running), profile.load, pool, roles, tls(settings), history, origins)
 
 
 async def _drain(place: Place) -> None:

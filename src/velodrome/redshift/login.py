@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from velodrome.redshift.authentication import AuthenticationError, Roles, authen
 from velodrome.redshift.server import CONNECTION_LIMIT, SUPERUSER
 from velodrome.redshift.sql import long_names
 from velodrome.redshift.startup_options import OptionError, checked
+from velodrome.redshift.wire_rows import NEWEST
 
 # Seconds to get through, PostgreSQL's authentication_timeout:
 # https://www.postgresql.org/docs/current/runtime-config-connection.html
@@ -55,6 +57,12 @@ class Login:
     parameters: Mapping[str, str]
     given: Mapping[str, str]
     superuser: bool = False
+
+    @property
+    def protocol(self) -> int:
+        """Of Amazon's drivers: the newest that both sides know (wire_rows.py)."""
+        version = self.given.get("client_protocol_version", "")
+        return min(int(version), NEWEST) if re.fullmatch("[0-9]{1,4}", version) else 0
 
     def startup(self, database: str) -> dict[str, str]:
         """The startup parameters of a backend in a database."""

@@ -12,6 +12,7 @@ from typing import Protocol
 from velodrome.awsapi.profile import Profile
 from velodrome.redshift.authentication import Roles
 from velodrome.redshift.history import History
+from velodrome.redshift.origins import Origins
 
 
 class Member(Protocol):
@@ -25,9 +26,9 @@ class Member(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """The server inside, the certificate, the history, and who is there: `sessions` are logged in, those `arriving` are
-    not (the oldest first), and count against no limit of Redshift's. `keys` finds a session by the key with which its
-    client asks for a cancel."""
+    """The server inside, the certificate, the history, where fields come from, and who is there: `sessions` are logged
+    in, those `arriving` are not (the oldest first), and count against no limit of Redshift's. `keys` finds a session by
+    the key with which its client asks for a cancel."""
 
     socket: Path
     profile: Callable[[], Profile]
@@ -35,6 +36,7 @@ class Place:
     roles: Roles
     tls: ssl.SSLContext | None
     history: History
+    origins: Origins
     sessions: set[Member] = field(default_factory=set)
     arriving: dict[Member, None] = field(default_factory=dict)
     keys: dict[bytes, Member] = field(default_factory=dict)

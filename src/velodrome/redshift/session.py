@@ -9,7 +9,7 @@ import psycopg
 
 from velodrome.redshift import login, wire
 from velodrome.redshift.backend import Opening, Refusal, deliver_cancel, open_backend
-from velodrome.redshift.conversation import NOT_REDSHIFTS, SHOW_DISCOVERY, STATUSES, Conversation
+from velodrome.redshift.conversation import DATASHARES, NOT_REDSHIFTS, SHOW_DISCOVERY, STATUSES, Conversation
 from velodrome.redshift.history import Peer
 from velodrome.redshift.place import Place
 from velodrome.redshift.sql.parameters import keeps_case
@@ -73,7 +73,7 @@ class Session(Conversation):
         if self.phase == "closed":
             backend.close()
             return
-        self._who, self.amazon = who, who.amazon
+        self._who, self.amazon, self.protocol = who, who.amazon, who.protocol
         self.backend_key = self._key = opening.key
         self.place.keys[self._key] = self
         self.peer = self._peer(who, opening.key)
@@ -81,6 +81,8 @@ class Session(Conversation):
         backend.front = self
         self.keeps_case = keeps_case(opening.statuses)
         statuses = opening.statuses | STATUSES | {"is_superuser": "on" if who.superuser else "off"}
+        if who.amazon:
+            statuses |= DATASHARES | {"server_protocol_version": str(who.protocol)}
         if "driver_discovery_version" in who.given:
             statuses |= SHOW_DISCOVERY
         told = [wire.status(name, value) for name, value in statuses.items() if name not in NOT_REDSHIFTS]
@@ -88,7 +90,6 @@ class Session(Conversation):
 
     def _peer(self, who: login.Login, key: bytes) -> Peer:
         host, port, cipher = self.address()
-        version = who.given.get("client_protocol_version", "")
         return Peer(
             int.from_bytes(key[:4]),
             who.user,
@@ -98,7 +99,7 @@ class Session(Conversation):
             application=who.given.get("application_name", ""),
             driver=who.given.get("driver_version", ""),
             platform=who.given.get("os_version", ""),
-            protocol=int(version) if version.isdecimal() and len(version) < 5 else 0,
+            protocol=who.protocol,
             tls=cipher,
         )
 
@@ -132,6 +133,9 @@ class Session(Conversation):
         self.to_client(ready)
         self.release()
 
+    def cancel(self) -> None:
+        self.loop.create_task(deliver_cancel(self.place.socket, self.backend_key))
+
     # -- end --------------------------------------------------------------------------------------------------------
 
     def leave(self, message: bytes) -> None:
@@ -162,7 +166,7 @@ class Session(Conversation):
         self.place.arriving.pop(self, None)
         if self.place.keys.pop(self._key, None) is not None:
             self.place.history.disconnected(self.peer)
-        for task in (self._task, self.loading):
+        for task in (self._task, self.loading, self.looking):
             if task is not None and not task.done() and task is not asyncio.current_task():
                 task.cancel()
         if self.backend is not None:
@@ -171,5 +175,5 @@ class Session(Conversation):
                 self.loop.create_task(deliver_cancel(self.place.socket, self.backend_key))
             self.backend.close()
         # Breaks circles: what a load or a result holds is given back at once, not when Python next looks for them.
-        self.backend = self.loading = self._task = None
+        self.backend = self.loading = self.looking = self._task = None
         self.steps.clear()

@@ -12,13 +12,36 @@ from velodrome.redshift.sql.statement import Statement
 VISIBLE, HIDDEN, TARGET, COPY = "vhtc"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
-    """A prepared statement: what else it does, the client's own text, and which of its parameters are intervals."""
+    """A prepared statement: what else it does, the client's own text, which of its parameters are intervals, and which
+    columns of its result, by number from 0, are DECIMAL, of which (precision, scale), once it has been described."""
 
     statement: Statement | None
     text: str
     intervals: frozenset[int]
+    numerics: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Portal:
+    """A prepared statement with values, and the forms in which the client wants its result: 0 is text, 1 binary."""
+
+    prepared: Prepared
+    formats: tuple[int, ...] = ()
+    _binary: dict[int, tuple[int, int]] | None = None
+
+    @property
+    def binary_numerics(self) -> dict[int, tuple[int, int]]:
+        """The columns of DECIMAL that it wants in binary."""
+        if self._binary is None or not self._binary:
+            each = self.formats if len(self.formats) != 1 else None
+            self._binary = {
+                number: kind
+                for number, kind in self.prepared.numerics.items()
+                if (self.formats[0] == 1 if each is None else number < len(each) and each[number] == 1)
+            }
+        return self._binary
 
 
 @dataclass(slots=True)
@@ -45,6 +68,9 @@ class Step:
     told: int = 0  # of `texts`, as far as they are answered
     load: Load | None = None
     query: Query | None = None
+    prepared: Prepared | None = None  # what is described
+    portal: Portal | None = None  # what is executed
+    overflowed: bool = False  # a number did not fit into its column's form: `error` ends the result
     replaced: tuple[str, Prepared | None] | None = None  # a prepared statement's name, and what had it before
 
     def __post_init__(self) -> None:
