@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from velodrome.s3 import serving
 from velodrome.s3.serving import Server
+from velodrome.testing import wait_until
 
 LARGE = bytes(range(256)) * 4096 * 3
 
@@ -186,7 +189,7 @@ class TestEnds:
         with socket.create_connection(address, timeout=10) as connection:
             connection.sendall(b"PUT /echo HTTP/1.1\r\nHost: a\r\n" + sent)
             connection.shutdown(socket.SHUT_WR)
-            assert connection.recv(100).startswith(b"HTTP/1.1 500 ")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
         assert len(echo.failures) == 1
         assert echo.failures[0].startswith("the request's body is cut off: ")
 
@@ -212,3 +215,47 @@ class TestEnds:
         server = Server(socket.create_server(("127.0.0.1", 0)), echo)
         server.shutdown()
         server.serve()
+
+
+class TestClientsThatDoNotEnd:
+    """A request's rest that does not come, and more connections than there is room for."""
+
+    def test_a_body_that_stalls(self, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+        monkeypatch.setattr(serving, "STALLED", 0.2)
+        address, echo = request.getfixturevalue("address"), request.getfixturevalue("echo")
+        for head in (b"Content-Length: 10", b"Transfer-Encoding: chunked"):
+            answer = talk(address, b"PUT /echo HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n\r\n5\r\nha")
+            assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+            assert b"<Code>RequestTimeout</Code><Message>Your socket connection to the server was not read" in answer
+        assert echo.failures == ["nothing of the request's body for 0.2 s"] * 2
+        # The head of a request likewise, and one that nobody reads.
+        assert talk(address, b"PUT /echo HTTP/1.1\r\nHost:") == b""
+        assert talk(address, b"PUT /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n").endswith(b"\r\n\r\n")
+
+    def test_one_that_leaves_is_one_quiet_line(
+        self, address: tuple[str, int], echo: Echo, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, logger=serving.__name__)
+        with socket.create_connection(address, timeout=10) as connection:
+            connection.sendall(b"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        wait_until("the server to see that", lambda: bool(caplog.records))
+        (record,) = caplog.records
+        assert (record.levelname, record.exc_info) == ("INFO", None)
+        assert record.getMessage().startswith("a client left while it sent a request: ")
+
+    def test_more_than_there_is_room_for(
+        self, address: tuple[str, int], echo: Echo, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(serving, "CONNECTIONS", 2)
+        with (
+            socket.create_connection(address, timeout=10) as idle,
+            socket.create_connection(address, timeout=10) as busy,
+        ):
+            busy.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert echo.entered.wait(10)
+            answer = talk(address)
+            assert answer.startswith(b"HTTP/1.1 503 Slow Down\r\n") and b"<Code>SlowDown</Code>" in answer
+            assert idle.recv(1) == b""  # who waited for nothing made room
+            wait_until("room", lambda: talk(address, b"GET /echo HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200"))
+            echo.leave.set()
+            assert busy.recv(15) == b"HTTP/1.1 200 OK"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from .errors import (
     CommonError,
     NotImplementedException,
     RequestEntityTooLargeException,
+    RequestTimeoutException,
     SerializationException,
     ServiceError,
 )
@@ -38,6 +40,9 @@ Handler = Callable[[Caller, Mapping[str, Any]], dict[str, Any]]
 PROTOCOLS: dict[str, Callable[[Service], WireProtocol]] = {"rest-json": RestJson, "json": JsonRpc, "query": Query}
 HEALTH_PATH = "/_velodrome/health"
 _LARGEST_BODY = 10 * 2**20
+_STALLED = 20  # seconds without a byte of a body
+# Connections at once that a stand-in's server takes (uvicorn's limit_concurrency).
+CONNECTIONS = 512
 log = logging.getLogger(__name__)
 
 
@@ -118,7 +123,7 @@ def create_app(
     async def call(request: WebRequest) -> Response:
         try:
             body = await _read_body(request)
-        except RequestEntityTooLargeException as error:
+        except (RequestEntityTooLargeException, RequestTimeoutException) as error:
             return JSONResponse({"message": error.message}, error.status, {"x-amzn-errortype": error.code})
         except ClientDisconnect:
             return Response(status_code=400)  # nobody hears it; without an answer the web server logs a traceback
@@ -141,8 +146,15 @@ def create_app(
 
 async def _read_body(request: WebRequest) -> bytes:
     body = bytearray()
-    async for part in request.stream():
+    parts = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(_STALLED):
+                part = await anext(parts)
+        except StopAsyncIteration:
+            return bytes(body)
+        except TimeoutError:
+            raise RequestTimeoutException(f"nothing of the request's body arrived for {_STALLED} seconds") from None
         body += part
         if len(body) > _LARGEST_BODY:
             raise RequestEntityTooLargeException(f"the body is larger than {_LARGEST_BODY} bytes")
-    return bytes(body)

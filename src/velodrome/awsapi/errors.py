@@ -77,6 +77,12 @@ class ExpiredTokenException(CommonError):
     status = 403
 
 
+class RequestTimeoutException(CommonError):
+    """The rest of a request does not arrive."""
+
+    status = 408
+
+
 class RequestEntityTooLargeException(CommonError):
     """The body is larger than any operation takes."""
 

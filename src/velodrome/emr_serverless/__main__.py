@@ -11,6 +11,7 @@ from typing import IO
 
 import uvicorn
 
+from velodrome.awsapi.app import CONNECTIONS
 from velodrome.awsapi.profile import ProfileError
 from velodrome.settings import SettingError, load
 
@@ -64,7 +65,13 @@ def main() -> int:
     except (SettingError, ProfileError, StartError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    config = uvicorn.Config(app, log_level="info", access_log=False, timeout_graceful_shutdown=_SECONDS_TO_CLOSE)
+    config = uvicorn.Config(
+        app,
+        log_level="info",
+        access_log=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=_SECONDS_TO_CLOSE,
+    )
     with listener, locked:
         uvicorn.Server(config).run(sockets=[listener])
     return 0

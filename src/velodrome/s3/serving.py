@@ -7,6 +7,7 @@ import logging
 import select
 import selectors
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +19,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import h11
 
+from velodrome.s3.front.errors import S3Error, request_id
+
 LOG = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -27,6 +30,19 @@ IDLE = 60.0
 # Seconds that requests have to end when the server does.
 GRACE = 1.0
 RECEIVED = 64 * 1024
+# Seconds without a byte of what a client has begun to send: https://repost.aws/knowledge-center/s3-socket-connection-timeout-error
+STALLED = 20.0
+# Connections at once, each with a thread.
+CONNECTIONS = 512
+# Bytes of a body that nobody reads, beyond which the connection is given up instead.
+SKIPPED = 64 * 1024 * 1024
+TIMED_OUT = S3Error(
+    400,
+    "RequestTimeout",
+    "Your socket connection to the server was not read from or written to within the timeout period. Idle connections "
+    "will be closed.",
+)
+SLOW_DOWN = S3Error(503, "SlowDown", "Please reduce your request rate.")
 
 
 class RequestBody(io.RawIOBase):
@@ -39,6 +55,7 @@ class RequestBody(io.RawIOBase):
         self._arrived = memoryview(b"")
         self._rest = b""
         self._whole = self._broken = False
+        self.timed_out = False
         if length is not None:
             # h11 knows the head only; what it copies thrice is large.
             arrived = wire.trailing_data[0]
@@ -58,6 +75,9 @@ class RequestBody(io.RawIOBase):
             self._socket.sendall(self._wire.send(leave) or b"")
         try:
             return self._fill(memoryview(buffer).cast("B"))
+        except BlockingIOError as error:  # as the kernel says that STALLED is over
+            self._broken = self.timed_out = True
+            raise ConnectionResetError(f"nothing of the request's body for {STALLED} s") from error
         except (OSError, h11.RemoteProtocolError) as error:
             self._broken = True
             raise ConnectionResetError(f"the request's body is cut off: {error}") from error
@@ -93,10 +113,12 @@ class RequestBody(io.RawIOBase):
                 self._whole = True
 
     def finish(self) -> bytes:
-        """Skip what nobody has read; returns what has arrived of the next request."""
-        scrap = bytearray(RECEIVED)
-        while self.readinto(scrap):
-            pass
+        """Skip what nobody has read; returns what has arrived of the next request. Raises ConnectionError."""
+        scrap, skipped = bytearray(RECEIVED), 0
+        while count := self.readinto(scrap):
+            skipped += count
+            if skipped > SKIPPED:
+                raise ConnectionResetError("nobody reads the request's body")
         return self._rest if self._left is not None else self._wire.trailing_data[0]
 
 
@@ -108,6 +130,15 @@ class Connection:
         self._lock = threading.Lock()
         self._idle, self._ending = True, False
         self._arrived = b""
+        # The kernel's own, in seconds and microseconds: with one of Python's, MSG_WAITALL would not wait.
+        accepted.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(STALLED), int(STALLED % 1 * 1e6))
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._idle
 
     def serve(self) -> None:
         """Answer requests until the client or the server ends it."""
@@ -180,9 +211,18 @@ class Connection:
                 ((status, headers),) = head
                 waiting = wire.they_are_waiting_for_100_continue
                 response = _response(status, [*headers, ("connection", "close")] if waiting else headers)
+            except ConnectionError as error:
+                if not body.timed_out:
+                    LOG.info("a client left while it sent a request: %s", error)
+                    self._refuse(wire, 400)
+                    return False
             except Exception:
                 LOG.exception("a request failed")
                 self._refuse(wire, 500)
+                return False
+            if body.timed_out:
+                headers, content = _error(TIMED_OUT)
+                self._send(wire, _response(f"{TIMED_OUT.status} Bad Request", headers), (content,))
                 return False
             silent = request.method == b"HEAD" or response.status_code in (204, 304)
             self._send(wire, response, () if silent else parts)
@@ -205,6 +245,14 @@ class Connection:
         if wire.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             line = f"{status} {HTTPStatus(status).phrase}"
             self._send(wire, _response(line, [("content-length", "0"), ("connection", "close")]), ())
+
+
+def _error(error: S3Error) -> tuple[Headers, bytes]:
+    """The headers and the body of an error after which the connection ends."""
+    id = request_id()
+    content = error.body(id)
+    headers = [("content-type", "application/xml"), ("x-amz-request-id", id), ("connection", "close")]
+    return [*headers, ("content-length", str(len(content)))], content
 
 
 def _response(status: str, headers: Headers) -> h11.Response:
@@ -292,10 +340,26 @@ class Server:
             time.sleep(0.1)
             return
         accepted.setblocking(True)  # macOS lets it inherit the listener's way
+        with self._changed:
+            full = len(self._connections) >= CONNECTIONS
+            idle = [connection for connection in self._connections if connection.idle] if full else []
+        if full:
+            self._turn_away(accepted, idle)
+            return
         connection = Connection(self._application, accepted)
         with self._changed:
             self._connections.add(connection)
         threading.Thread(target=self._run, args=(connection,), name="s3-client", daemon=True).start()
+
+    def _turn_away(self, accepted: socket.socket, idle: list[Connection]) -> None:
+        """Say that there is no room, in words after which clients try again; who waits for nothing makes some."""
+        for connection in idle:
+            connection.end()
+        headers, content = _error(SLOW_DOWN)
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        with accepted, suppress(OSError):
+            accepted.setblocking(False)
+            accepted.send(f"HTTP/1.1 503 Slow Down\r\n{head}\r\n".encode() + content)
 
     def _run(self, connection: Connection) -> None:
         try:

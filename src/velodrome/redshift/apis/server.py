@@ -14,7 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from velodrome.awsapi import profile as profiles
-from velodrome.awsapi.app import Api, Apis, create_app
+from velodrome.awsapi.app import CONNECTIONS, Api, Apis, create_app
 from velodrome.awsapi.keys import of_profile
 from velodrome.awsapi.model import Service
 from velodrome.awsapi.verifier import Verifier
@@ -75,7 +75,12 @@ class ApiServer:
 
     def __init__(self, app: Starlette, listener: socket.socket) -> None:
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=_SECONDS_TO_CLOSE
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=_SECONDS_TO_CLOSE,
         )
         self._server = _Uvicorn(config)
         self._task = asyncio.get_running_loop().create_task(self._server.serve([listener]))
