@@ -22,7 +22,7 @@ from velodrome.runtime.prepare import prepare_home
 from velodrome.runtime.services import SERVICES, Service, command, log_file
 from velodrome.settings import Settings, load, service_environ, user_environ
 
-START_TIMEOUT = 90.0  # seconds; a cold LocalStack on a busy machine of two cores takes up to 30
+START_TIMEOUT = 90.0  # seconds; a cold S3 on a busy machine of two cores takes up to 30
 
 
 def wait_until(what: str, condition: Callable[[], bool], timeout: float = 30.0, interval: float = 0.05) -> None:

@@ -86,3 +86,14 @@ def test_no_file_names_a_package_registry_or_a_password() -> None:
         assert not re.search(hosts, text), file
         if "tests" not in file.parts and file.suffix in {".env", ".example", ".yml", ".sh", ".sql", ""}:
             assert not re.search(secret, text), file
+
+
+def test_nothing_but_s3_knows_its_engine() -> None:
+    """Another engine can be put behind it by changing src/velodrome/s3 and the folder that it names."""
+    named = [
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "src").rglob("*.py")
+        if (ROOT / "src" / "velodrome" / "s3") not in file.parents
+        and re.search("localstack|moto", file.read_text(encoding="utf-8"), re.IGNORECASE)
+    ]
+    assert named == []

@@ -32,6 +32,7 @@ from velodrome.runtime.prepare import prepare_home
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service, waves
 from velodrome.runtime.summary import libpq
+from velodrome.s3.place import FOLDER as S3_FOLDER
 from velodrome.settings import (
     SECRETS_FILE,
     SETTINGS,
@@ -49,7 +50,7 @@ BUILT = ("source", "s3", "redshift", "emr-serverless", "airflow-init")
 # Where psql in the source's container finds the two databases.
 INSIDE = {"SOURCE": ("127.0.0.1", "5432"), "REDSHIFT": ("redshift", "5439")}
 # What the containers read of the checkout, or the images are made of.
-READ = ("airflow", "env/aws", "env/local.env", "localstack", "postgres-init", "spark", "src", "warehouse")
+READ = ("airflow", "env/aws", "env/local.env", S3_FOLDER, "postgres-init", "spark", "src", "warehouse")
 WITH_TLS = ("redshift", "emr-serverless")  # each has an authority in its own volume
 CREATE = "create containers"
 # How old a look at the containers may be: the threads that wait for ten services share one.

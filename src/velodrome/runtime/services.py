@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from velodrome.runtime import health
+from velodrome.s3 import place as s3
 from velodrome.settings import Settings
 
 
@@ -52,7 +53,7 @@ INSTALLS: dict[str, Install] = {
     install.name: install
     for install in (
         Install("source", ("postgres-init/requirements.txt",)),
-        Install("s3", ("localstack/requirements.txt",)),
+        Install("s3", (s3.REQUIREMENTS,)),
         Install("spark", ("spark/requirements.txt",), with_velodrome=False),
         Install("emr-serverless", ("spark/requirements-server.txt",)),
         Install("redshift", ("warehouse/requirements.txt",)),
@@ -102,7 +103,7 @@ SERVICES: dict[str, Service] = {
             "INT",
             secrets=("AIRFLOW_DATABASE_PASSWORD",),
         ),
-        Service("s3", ("localstack/start.sh",), "s3", (), "S3_PORT"),
+        Service("s3", (s3.START,), "s3", (), "S3_PORT"),
         Service(
             "redshift",
             ("warehouse/start.sh",),

@@ -19,6 +19,7 @@ from velodrome.runtime.health import NotHealthy
 from velodrome.runtime.install import free_space
 from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES, Service
+from velodrome.s3.place import OBJECTS_HOOK
 from velodrome.settings import Settings, keep_settings, kept_settings, service_environ, user_environ, write_kept
 
 START_TIMEOUT = 180.0  # seconds, for one service on a busy machine
@@ -172,7 +173,7 @@ class Stack:
 
     def _publish(self) -> None:
         """Put what the source bucket is made of there, as far as it has changed: S3's own start hook does it."""
-        hook = self.settings.project / "localstack" / "ready.d" / "20_objects.py"
+        hook = self.settings.project / OBJECTS_HOOK
         environ = service_environ(Settings({**self.settings, "DATASET": ""}), ())
         with self.progress.step("bring job to S3"):
             result = subprocess.run(

@@ -113,7 +113,7 @@ class Bucket:
     # -- the region ---------------------------------------------------------------------------------------------------
 
     def _check_region(self, region: str) -> None:
-        """S3 answers 301 to a request for a bucket of another region; LocalStack serves it, but says where it is."""
+        """S3 answers 301 to a request for a bucket of another region; a stand-in serves it, but says where it is."""
         there = self._connection.request("HEAD", self._prefix or "/").header("x-amz-bucket-region")
         if there and there != region:
             raise AwsError(_MOVED, "PermanentRedirect", 301)
