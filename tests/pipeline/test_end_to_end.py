@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import nobody
 import psycopg
 import pytest
 import redshift_connector
@@ -21,6 +22,7 @@ from oracle import Warehouse, compare, full_load, revenue
 from velodrome.runtime.airflow_api import PIPELINE_DAG, Airflow
 from velodrome.runtime.services import SERVICES
 from velodrome.runtime.summary import client_environ, database_url
+from velodrome.settings import secret_settings
 from velodrome.testing import wait_until
 
 CRASHING = [name for name, service in SERVICES.items() if service.healthy]
@@ -91,6 +93,20 @@ def test_secrets_are_private_and_in_no_command_line(stack: Copy) -> None:
         if log.is_file():
             text = log.read_text(errors="replace")
             assert not [secret for secret in secrets if secret in text], log
+
+
+def test_nobody_without_a_key_or_a_password_gets_anything(stack: Copy) -> None:
+    supervisor = int((stack.home / "run" / "supervisord.pid").read_text())
+    assert nobody.gets(stack.settings, supervisor) == []
+    assert stack.check("status").count("RUNNING") == len(CRASHING)
+
+
+def test_each_process_holds_the_secrets_of_its_service(stack: Copy) -> None:
+    for name in CRASHING:
+        pid = int((stack.home / "run" / f"{name}.pid").read_text())
+        words = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+        held = {word.partition("=")[0] for word in words if word.partition("=")[2]} & secret_settings()
+        assert held <= set(SERVICES[name].secrets), name
 
 
 def test_a_shell_gets_what_it_needs(stack: Copy) -> None:
