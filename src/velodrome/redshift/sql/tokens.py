@@ -182,7 +182,12 @@ def words(tokens: Sequence[Token], at: int, *expected: str) -> bool:
     """Whether these words (or symbols) stand at a place."""
     if at < 0 or at + len(expected) > len(tokens):
         return False
-    return all((tokens[at + i].word or tokens[at + i].text) == word for i, word in enumerate(expected))
+    for word in expected:  # called more often than anything else
+        token = tokens[at]
+        if (token.word or token.text) != word:
+            return False
+        at += 1
+    return True
 
 
 def closing(tokens: Sequence[Token], at: int) -> int:
