@@ -147,6 +147,8 @@ with DAG(
                     "s3MonitoringConfiguration": {"logUri": "s3://{{ var.value.log_bucket }}/emr-log/"}
                 }
             },
+            # The task's page leads to Spark's UI and to the driver's log; whoever sees the page may see them.
+            enable_application_ui_links=True,
             **POLL,
         )
         delete_application = EmrServerlessDeleteApplicationOperator(

@@ -365,15 +365,21 @@ def story(table: str, counts: dict[str, int | None]) -> str:
     )
 
 
+def label(spark: SparkSession, table: str, what: str) -> None:
+    """What Spark's UI calls the jobs that this thread starts from now on, in place of a line of Spark's own code."""
+    spark.sparkContext.setJobGroup(table, f"{table}: {what}")
+
+
 def run(spark: SparkSession, raw: str, processed: str, window: str, run_id: str, time_zone: str) -> None:
     staging = f"{processed}/staging/{window}"
     checked: dict[str, DataFrame] = {}
 
     def stage(table: str) -> dict[str, int | None]:
+        transform = STAGING[table]
+        label(spark, table, f"extract to {transform.__name__}")
         rows = read_extract(spark, f"{raw}/{table}/{window}/", EXTRACTS[table])
         checked[table] = with_reason(without_duplicates(rows), table).persist(StorageLevel.MEMORY_AND_DISK)
         observation = Observation(table)
-        transform = STAGING[table]
         staged = transform(good(counted(checked[table], observation), table), time_zone)
         write_staging(staged, f"{staging}/{transform.__name__}/")
         return observation.get
@@ -384,7 +390,9 @@ def run(spark: SparkSession, raw: str, processed: str, window: str, run_id: str,
     for table in STAGING:
         print(story(table, counts[table]), flush=True)
 
+    label(spark, "dates", "all tables to stg_date")
     write_staging(stg_date({t: good(rows, t) for t, rows in checked.items()}, time_zone), f"{staging}/stg_date/")
+    label(spark, "quarantine", "rows put aside")
     aside = [put_aside(checked[table], table, window, run_id) for table in STAGING if counts[table]["quarantined"]]
     quarantine = functools.reduce(DataFrame.unionAll, aside) if aside else None
     write_quarantine(spark, quarantine, f"{processed}/quarantine", window)

@@ -11,6 +11,7 @@ jobs, results, runs = sys.argv[1:]
 sys.path.insert(0, jobs)
 
 import spark_job  # noqa: E402  found by the line above
+from pyspark.sql import SparkSession  # noqa: E402
 
 
 def option(arguments: list[str], name: str) -> str:
@@ -28,6 +29,19 @@ def quarantine(processed: str, window: str) -> list[dict[str, str]]:
         spark.stop()
 
 
+stop = SparkSession.stop
+named: list[list[str]] = []
+
+
+def stop_and_tell(session: SparkSession) -> None:
+    """Note by which descriptions Spark's UI knows the jobs of a session, before it ends."""
+    jobs = session.sparkContext._jsc.sc().statusStore().jobsList(None)
+    found = [jobs.apply(number).description() for number in range(jobs.size())]
+    named.append(sorted({one.get() if one.isDefined() else "" for one in found}))
+    stop(session)
+
+
+SparkSession.stop = stop_and_tell
 notes = []
 for arguments in json.loads(runs):
     sys.argv = ["spark_job.py", *arguments]
@@ -36,6 +50,7 @@ for arguments in json.loads(runs):
         spark_job.main()
     except Exception as raised:
         error = str(raised)
+    jobs_named = named.pop() if named else []
     aside = quarantine(option(arguments, "--processed"), option(arguments, "--window"))
-    notes.append({"error": error, "quarantine": aside})
+    notes.append({"error": error, "quarantine": aside, "jobs": jobs_named})
 Path(results).write_text(json.dumps(notes), encoding="utf-8")

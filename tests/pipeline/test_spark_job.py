@@ -327,6 +327,18 @@ def test_log_tells_the_story(job: SimpleNamespace) -> None:
     assert "put 8 rows aside" in job.log
 
 
+def test_jobs_have_names_of_tables(job: SimpleNamespace) -> None:
+    """What Spark's UI calls them, which is a line of Spark's own code unless it is told."""
+    assert {
+        "customers: extract to stg_customers",
+        "products: extract to stg_products",
+        "staffs: extract to stg_staffs",
+        "stores: extract to stg_stores",
+        "orders: extract to stg_sales",
+        "dates: all tables to stg_date",
+    } <= set(job.first["jobs"])
+
+
 def test_file_with_another_column_is_refused(job: SimpleNamespace) -> None:
     assert "postcode" in job.broken["error"]
     assert not (job.processed / "staging" / BROKEN / "stg_stores").exists()
