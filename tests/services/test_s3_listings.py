@@ -245,6 +245,15 @@ class TestBuckets:
         whole = s3.list_buckets()
         assert set(names) < {one["Name"] for one in whole["Buckets"]}
         assert "ContinuationToken" not in whole
+        assert not any("BucketRegion" in one for one in whole["Buckets"])
+        regions = [one["BucketRegion"] for one in s3.list_buckets(Prefix="paged-")["Buckets"]]
+        assert regions == [s3.meta.region_name] * 3
+        there = s3.list_buckets(Prefix="paged-", BucketRegion="eu-central-1")
+        assert (there["Buckets"], there["Prefix"]) == ([], "paged-")
+
+    def test_a_region_that_is_none(self, s3: Any) -> None:
+        with pytest.raises(ClientError, match="Argument value mars-1 is not a valid AWS Region"):
+            s3.list_buckets(BucketRegion="mars-1")
 
     @pytest.mark.parametrize("given", ["0", "10001"])
     def test_how_many(self, s3: Any, given: str) -> None:

@@ -14,6 +14,7 @@ from localstack.aws.api.s3 import InvalidArgument, NoSuchUpload
 from localstack.http import Response
 from localstack.services.s3.provider import S3Provider
 from localstack.services.s3.utils import get_owner_for_account_id, is_version_older_than_other
+from localstack.utils.aws.aws_stack import get_valid_regions_for_service
 
 from velodrome.s3.durable import listing, listing_xml
 from velodrome.s3.durable.index import Index
@@ -301,6 +302,12 @@ class Listings:
                 ArgumentValue=str(limit),
             )
         prefix, region, token = (request.get(name) for name in ("Prefix", "BucketRegion", "ContinuationToken"))
+        if region and region not in get_valid_regions_for_service("s3"):
+            raise InvalidArgument(
+                f"Argument value {region} is not a valid AWS Region",
+                ArgumentName="bucket-region",
+                ArgumentValue=region,
+            )
         begin = key_of(token) if token is not None else ""
         store = self._provider.get_store(context.account_id, context.region)
         found = sorted(
@@ -311,9 +318,11 @@ class Listings:
             and (not region or bucket.bucket_region == region)
         )
         shown, rest = found[:limit], found[limit:]
+        # S3 names regions to whoever asks for something in particular.
+        with_regions = any(value not in (None, "") for value in (request or {}).values())
         lines = "".join(
             f"<Bucket><Name>{name}</Name><CreationDate>{time_text(bucket.creation_date)}</CreationDate>"
-            f"<BucketRegion>{bucket.bucket_region}</BucketRegion></Bucket>"
+            f"{element('BucketRegion', bucket.bucket_region if with_regions else None)}</Bucket>"
             for name, bucket in shown
         )
         return answer(
