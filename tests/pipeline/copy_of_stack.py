@@ -21,6 +21,12 @@ ROOT = Path(__file__).parents[2]
 VELODROME = Path(sys.executable).with_name("velodrome")
 
 
+def checkout() -> str:
+    """What git says has changed in the checkout."""
+    argv = ["git", "-C", str(ROOT), "status", "--porcelain"]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
 class Copy:
     """One VELODROME_HOME with ports of its own; installs are shared with the checkout."""
 
@@ -28,6 +34,7 @@ class Copy:
         ports = {port: str(free_port()) for service in SERVICES.values() for port in service.ports}
         installs = str(load(user_environ(), ROOT).installs)
         self.home = home
+        self.checkout = checkout()  # before anything is done
         own = {"VELODROME_HOME": str(home), "VELODROME_INSTALLS": installs, "RUNTIME": name}
         self.environ = user_environ() | own | ports | settings
 

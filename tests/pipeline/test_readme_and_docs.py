@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from copy_of_stack import ROOT, Copy
+from copy_of_stack import ROOT, Copy, checkout
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pictures and output are not for running; all else is.
@@ -73,3 +73,7 @@ def test_reset_forgets_the_data_and_keeps_the_installs(stack: Copy) -> None:
     assert not (stack.home / "data").exists() and not (stack.home / "secrets.env").exists()
     assert (stack.settings.installs / "airflow").is_dir()
     assert "Nothing runs" in stack.run("status").stdout
+
+
+def test_nothing_is_written_into_the_checkout(stack: Copy) -> None:
+    assert checkout() == stack.checkout
