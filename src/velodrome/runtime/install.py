@@ -19,6 +19,14 @@ from velodrome.runtime.services import INSTALLS, Install, Service
 from velodrome.runtime.store import STAMP, locked
 from velodrome.settings import Settings, user_environ
 
+<<<<<<< Updated upstream
+=======
+STAMP = ".velodrome-stamp"
+# PySpark has no wheel: uv makes one of 300 MB of jars, and compressing them again takes longer than all the rest.
+_BUILD = ("--config-setting=--build-option=--compression=stored",)
+>>>>>>> Stashed changes
+# PySpark has no wheel: uv makes one of 300 MB of jars, and compressing them again takes longer than all the rest.
+_BUILD = ("--config-setting=--build-option=--compression=stored",)
 Report = Callable[[str], None]
 
 
@@ -93,7 +101,7 @@ def _make_venv(install: Install, settings: Settings, folder: Path) -> None:
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     _uv(["venv", "--quiet", "--clear", "--python", str(_interpreter()), str(folder)], install, environ)
     requirements = [word for name in install.requirements for word in ("-r", str(settings.project / name))]
-    _uv(["pip", "install", "--quiet", *requirements], install, environ)
+    _uv(["pip", "install", "--quiet", *(_BUILD if install.name == "spark" else ()), *requirements], install, environ)
     if install.with_velodrome:
         root = _package_root()
         package = ["-e", str(root)] if root is not None else ["velodrome"]
@@ -185,7 +193,7 @@ def _ensure_earlier(release: Release, settings: Settings, report: Report) -> boo
         environ = user_environ() | {"VIRTUAL_ENV": str(venv), "UV_NO_PROGRESS": "1"}
         install = Install(release.name, ("the table of releases",), with_velodrome=False)
         _uv(["venv", "--quiet", "--clear", "--python", python, str(venv)], install, environ)
-        _uv(["pip", "install", "--quiet", "--no-deps", *pins], install, environ)
+        _uv(["pip", "install", "--quiet", "--no-deps", *_BUILD, *pins], install, environ)
         try:
             found = SparkInstall(venv, jars)
             spark.install_packages(found, release.packages, list(release.line.excluded), report, release.label)
