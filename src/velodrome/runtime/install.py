@@ -19,12 +19,6 @@ from velodrome.runtime.services import INSTALLS, Install, Service
 from velodrome.runtime.store import STAMP, locked
 from velodrome.settings import Settings, user_environ
 
-<<<<<<< Updated upstream
-=======
-STAMP = ".velodrome-stamp"
-# PySpark has no wheel: uv makes one of 300 MB of jars, and compressing them again takes longer than all the rest.
-_BUILD = ("--config-setting=--build-option=--compression=stored",)
->>>>>>> Stashed changes
 # PySpark has no wheel: uv makes one of 300 MB of jars, and compressing them again takes longer than all the rest.
 _BUILD = ("--config-setting=--build-option=--compression=stored",)
 Report = Callable[[str], None]
