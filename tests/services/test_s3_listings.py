@@ -154,6 +154,7 @@ class TestWhereAPageBegins:
         v1 = s3.list_objects(Bucket=odd, Marker=key)
         assert [one["Key"] for one in v1.get("Contents", [])] == ODD[place + 1 :]
         assert v1["Marker"] == key
+        assert s3.list_objects(Bucket=odd, Prefix=key)["Prefix"] == key
         versions = s3.list_object_versions(Bucket=odd, KeyMarker=key)
         assert [one["Key"] for one in versions.get("Versions", [])][::2] == ODD[place + 1 :]
         assert versions["KeyMarker"] == key
@@ -324,12 +325,16 @@ class TestNumbers:
 
 
 class TestRefused:
-    @pytest.mark.parametrize("token", ["", "!", "a", "gICA"])
+    @pytest.mark.parametrize("token", ["!", "a", "gICA"])
     def test_a_token_that_nobody_gave(self, s3: Any, odd: str, token: str) -> None:
         with pytest.raises(ClientError) as caught:
             s3.list_objects_v2(Bucket=odd, ContinuationToken=token)
         error = caught.value.response["Error"]
         assert (error["Code"], error["Message"]) == ("InvalidArgument", "The continuation token provided is incorrect")
+
+    def test_an_empty_token_begins_anew(self, s3: Any, odd: str) -> None:
+        page = s3.list_objects_v2(Bucket=odd, ContinuationToken="")
+        assert (page["ContinuationToken"], len(page["Contents"])) == ("", len(ODD) - 1)
 
     def test_an_encoding_that_is_not_there(self, s3: Any, odd: str) -> None:
         with pytest.raises(ClientError, match="Invalid Encoding Method specified in Request"):

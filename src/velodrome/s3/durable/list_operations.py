@@ -114,7 +114,7 @@ class Listings:
             context,
             "ListBucketResult",
             element("Name", bucket.name),
-            element("Prefix", spell(prefix)),
+            element("Prefix", escaped(prefix)),  # no client of ListObjects takes this one for quoted
             element("Marker", spell(marker)),
             element("NextMarker", following),
             element("MaxKeys", limit),
@@ -131,7 +131,7 @@ class Listings:
         prefix, delimiter, encoded = self._folded(request)
         limit = number(request, "MaxKeys", "max-keys", MOST, MOST, "maxKeys")
         token, start = request.get("ContinuationToken"), request.get("StartAfter") or ""
-        begin = key_of(token) if token is not None else listing.following(start) if start else ""
+        begin = key_of(token) if token else listing.following(start) if start else ""
         page = self._page_of_objects(bucket.name, begin, prefix, delimiter, limit)
         spell = spelling(encoded)
         owner = party("Owner", bucket.owner) if request.get("FetchOwner") else ""
