@@ -5,9 +5,10 @@ from __future__ import annotations
 import http.client
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4PostAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -44,11 +45,12 @@ class Raw:
         self._auth = S3SigV4Auth(Credentials(mine.access_key_id, mine.secret_access_key), "s3", mine.region)
         self._endpoint = mine.endpoint("s3")
 
-    def __call__(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+    def __call__(self, method: str, path: str, body: bytes = b"", *, unsigned: bool = False, **headers: str) -> Answer:
         """Headers are given with `_` for `-`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         request = AWSRequest(method, self._endpoint + path, data=body, headers=named)
-        self._auth.add_auth(request)
+        if not unsigned:
+            self._auth.add_auth(request)
         connection = http.client.HTTPConnection(urlsplit(self._endpoint).netloc, timeout=30)
         try:
             connection.request(method, path, body, dict(request.headers.items()))
@@ -56,3 +58,11 @@ class Raw:
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         finally:
             connection.close()
+
+    def post_fields(self, policy: dict[str, Any]) -> dict[str, str]:
+        """The fields of a form that is signed with a policy as it is."""
+        request = AWSRequest("POST", self._endpoint)
+        fields: dict[str, str] = {}
+        request.context |= {"s3-presign-post-fields": fields, "s3-presign-post-policy": policy}
+        S3SigV4PostAuth(self._auth.credentials, "s3", self._auth._region_name).add_auth(request)
+        return fields

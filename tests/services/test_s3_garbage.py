@@ -186,3 +186,14 @@ def test_a_body_in_chunks_that_is_cut_off_or_malformed(raw: Raw, bucket: str, bo
     answer = raw("PUT", f"/{bucket}/chunked", body, Content_Encoding="aws-chunked", x_amz_decoded_content_length="4")
     assert (answer.status, answer.code) == (400, "IncompleteBody")
     assert raw("HEAD", f"/{bucket}/chunked").status == 404
+
+
+def test_a_policy_whose_expiration_is_none(raw: Raw, plain: str) -> None:
+    given = "2026-12-01 00:44:36+00:00"
+    conditions: list[Any] = [{"bucket": plain}, ["starts-with", "$key", ""]]
+    fields = raw.post_fields({"expiration": given, "conditions": conditions})
+    parts = [(name, "", value.encode()) for name, value in fields.items()]
+    content_type = "multipart/form-data; boundary=B"
+    answer = raw("POST", f"/{plain}", form(("key", "", b"k"), *parts, FILE), unsigned=True, Content_Type=content_type)
+    assert (answer.status, answer.code) == (400, "InvalidPolicyDocument")
+    assert answer.message == f"Invalid Policy: Invalid 'expiration' value: '{given}'"

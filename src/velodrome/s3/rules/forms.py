@@ -7,7 +7,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from localstack.aws.api import CommonServiceException
@@ -93,6 +96,18 @@ def _values(fields: Any) -> None:
             str_to_rfc_1123_datetime(expires)
         except ValueError as bad:
             raise invalid_argument("Invalid Expires", "Expires", expires) from bad
+    if policy := fields.get("policy"):
+        _expiration(policy)
     algorithm = fields.get("x-amz-checksum-algorithm")
     if algorithm is not None and algorithm.upper() not in _ALGORITHMS:
         raise error("InvalidRequest", f"{_UNSUPPORTED} [{', '.join(_ALGORITHMS)}]")
+
+
+def _expiration(policy: str) -> None:
+    """A policy's expiration is a moment in UTC, as `2030-01-01T12:00:00Z` or with fractions of a second."""
+    given = None
+    try:
+        given = json.loads(base64.b64decode(policy))["expiration"]
+        datetime.strptime(given, "%Y-%m-%dT%H:%M:%S.%fZ" if "." in given else "%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, KeyError, TypeError) as bad:
+        raise error("InvalidPolicyDocument", f"Invalid Policy: Invalid 'expiration' value: '{given}'") from bad
