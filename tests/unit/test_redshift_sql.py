@@ -206,3 +206,8 @@ def test_names_of_another_database(sql: str, inside: str, before: list[str]) -> 
     calls = [f"velodrome.reach('{name.replace('.', chr(39) + ', ' + chr(39))}')" for name in before]
     assert (found.sql, found.before) == (inside, f"SELECT {', '.join(calls)}" if calls else "")
     assert translate(sql)[0].sql == sql  # the session's database is not known
+
+
+def test_a_text_in_dollars_is_no_body() -> None:
+    text = "COMMENT ON TABLE t IS $$it's " + "long " * 20 + "$$"
+    assert translate(text)[0].sql == text

@@ -24,6 +24,7 @@ from velodrome.redshift.sql.tokens import (
     STRING,
     WORD,
     Edit,
+    LexicalError,
     Token,
     apply,
     folded,
@@ -163,10 +164,13 @@ def _edits(sql: str, tokens: Sequence[Token], asks_catalog: bool) -> list[tuple[
             text = NAMES.asked(token.value)
             if text != token.value:
                 found.append(("", Edit(token.start, token.end, literal(text))))
-        elif token.kind == DOLLAR and len(token.text) > LONGEST_INSIDE:
+        elif token.kind == DOLLAR and len(token.text) > LONGEST_INSIDE and tokens[0].word == "CREATE":  # a body
             opening = token.text.index("$", 1) + 1
             body = token.text[opening:-opening]
-            inner = _edits(body, tokenize(body), asks_catalog)
+            try:
+                inner = _edits(body, tokenize(body), asks_catalog)
+            except LexicalError:
+                continue  # who reads it as a body says what is wrong
             shift = token.start + opening
             found += [(name, Edit(edit.start + shift, edit.end + shift, edit.text)) for name, edit in inner]
     return found
