@@ -27,13 +27,6 @@ SELECT a.datid, a.datname, a.pid AS procpid, a.usesysid, a.usename, a.query AS c
 FROM pg_catalog.pg_stat_activity a;
 GRANT SELECT ON velodrome.pg_stat_activity TO PUBLIC;
 
--- Parameters and their values, for superusers: https://docs.aws.amazon.com/redshift/latest/dg/cm_chap_ConfigurationRef.html
-CREATE OR REPLACE VIEW pg_catalog.pg_conf WITH (security_barrier) AS
-SELECT parameter::varchar(128) AS key, pg_catalog.current_setting('velodrome.' || parameter, true)::varchar(256) AS value
-FROM unnest(string_to_array(pg_catalog.current_setting('velodrome.parameters', true), ',')) AS parameter
-WHERE velodrome.sees_system();
-GRANT SELECT ON pg_catalog.pg_conf TO PUBLIC;
-
 -- A session's first and last event. One whose process is gone without a last event was ended with the warehouse.
 CREATE OR REPLACE VIEW velodrome.sessions WITH (security_barrier) AS
 SELECT e.userid, e.username, e.database, e.pid, e.started, e.last,
