@@ -6,10 +6,14 @@ import gzip
 import struct
 from typing import Any
 
+import boto3
 import psycopg
 import pytest
 from aws_s3_cases import BUCKET, EXPORT, IMPORT, REGION, Bucket, Rds
 from psycopg import errors
+
+from velodrome.settings import Settings
+from velodrome.testing import client_options
 
 
 def load(db: psycopg.Connection[Any], table: str, key: str, columns: str = "", options: str = "format csv") -> str:
@@ -28,20 +32,32 @@ def rows(db: psycopg.Connection[Any], table: str) -> list[tuple[Any, ...]]:
     [
         "table_import_from_s3('forms', '', '', aws_commons.create_s3_uri(%(b)s, %(k)s, %(r)s))",
         "table_import_from_s3('forms', '', '', aws_commons.create_s3_uri(%(b)s, %(k)s, %(r)s),"
-        " aws_commons.create_aws_credentials('key', 'secret', ''))",
+        " aws_commons.create_aws_credentials(%(id)s, %(secret)s, ''))",
         "table_import_from_s3('forms', '', '', aws_commons.create_s3_uri(%(b)s, %(k)s, %(r)s), NULL)",
         "table_import_from_s3('forms', '', '', %(b)s, %(k)s, %(r)s)",
-        "table_import_from_s3('forms', '', '', %(b)s, %(k)s, %(r)s, 'key', 'secret')",
-        "table_import_from_s3('forms', '', '', %(b)s, %(k)s, %(r)s, 'key', 'secret', 'token')",
+        "table_import_from_s3('forms', '', '', %(b)s, %(k)s, %(r)s, %(id)s, %(secret)s)",
+        "table_import_from_s3('forms', '', '', %(b)s, %(k)s, %(r)s, %(role_id)s, %(role_secret)s, %(token)s)",
         "table_import_from_s3(table_name => 'forms', column_list => NULL, options => NULL, bucket => %(b)s,"
         " file_path => %(k)s, region => NULL)",
     ],
 )
-def test_every_form(db: psycopg.Connection[Any], bucket: Bucket, call: str) -> None:
+def test_every_form(db: psycopg.Connection[Any], bucket: Bucket, s3_settings: Settings, call: str) -> None:
     bucket.put("forms.txt", b"1\tx\n2\t\\N\n")
     db.execute("CREATE TEMP TABLE forms (id int, v text)")
-    place = {"b": BUCKET, "k": "forms.txt", "r": REGION}
-    answer = db.execute(f"SELECT aws_s3.{call}".encode(), place).fetchone()
+    own = client_options(s3_settings)
+    sts = boto3.client("sts", **client_options(s3_settings, "sts"))
+    role = sts.assume_role(RoleArn=s3_settings["RDS_IMPORT_ROLE_ARN"], RoleSessionName="forms")["Credentials"]
+    given = {
+        "b": BUCKET,
+        "k": "forms.txt",
+        "r": REGION,
+        "id": own["aws_access_key_id"],
+        "secret": own["aws_secret_access_key"],
+        "role_id": role["AccessKeyId"],
+        "role_secret": role["SecretAccessKey"],
+        "token": role["SessionToken"],
+    }
+    answer = db.execute(f"SELECT aws_s3.{call}".encode(), given).fetchone()
     assert answer == ('2 rows imported into relation "forms" from file forms.txt of 9 bytes',)
     assert rows(db, "forms") == [(1, "x"), (2, None)]
 
