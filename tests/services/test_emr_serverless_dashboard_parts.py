@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from velodrome.awsapi.caller import Caller
 from velodrome.emr_serverless.dashboards.api import DashboardOperations, Shown
 from velodrome.emr_serverless.dashboards.dashboards import Dashboards
 from velodrome.emr_serverless.dashboards.event_logs import EventLogs
@@ -35,6 +36,7 @@ from velodrome.testing import own_settings, wait_until
 
 JOB = Resource("00app", JOB_RUN, "00job")
 OF_SESSION = Resource("00app", SESSION, "00session")
+CALLER = Caller("000000000000", "us-east-1", "arn:aws:iam::000000000000:user/velodrome")
 DAY = 86400.0
 HOUR = 3600
 # A Spark that works and then does nothing until it is ended.
@@ -189,9 +191,10 @@ def test_a_token_is_good_for_one_hour(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("state", ["SUBMITTED", "PENDING", "SCHEDULED", "QUEUED"])
 def test_no_dashboard_before_a_job_runs(parts: Parts, state: str) -> None:
-    operations = DashboardOperations(parts.dashboards, lambda *_: Shown(JOB, state), lambda *_: Shown(JOB, state))
+    shown = Shown(JOB, state)
+    operations = DashboardOperations(parts.dashboards, lambda *_: shown, lambda *_: shown, lambda *_: None)
     with pytest.raises(ValidationException) as caught:
-        operations.get_dashboard_for_job_run({"applicationId": "00app", "jobRunId": "00job"})
+        operations.get_dashboard_for_job_run(CALLER, {"applicationId": "00app", "jobRunId": "00job"})
     assert caught.value.message == f"Dashboard cannot be served for job in {state} state"
 
 
@@ -211,9 +214,10 @@ def test_no_dashboard_before_a_job_runs(parts: Parts, state: str) -> None:
 )
 def test_a_sessions_dashboard(parts: Parts, state: str, persisted: bool, there: bool) -> None:
     shown = Shown(OF_SESSION, state, persisted)
-    operations = DashboardOperations(parts.dashboards, lambda *_: shown, lambda *_: shown)
+    operations = DashboardOperations(parts.dashboards, lambda *_: shown, lambda *_: shown, lambda *_: None)
     reply = operations.get_resource_dashboard(
-        {"applicationId": "00app", "resourceId": "00session", "resourceType": "SESSION"}
+        CALLER,
+        {"applicationId": "00app", "resourceId": "00session", "resourceType": "SESSION"},
     )
     assert list(reply) == (["url"] if there else [])
 

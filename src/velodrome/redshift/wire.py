@@ -414,15 +414,13 @@ def changed(buffer: bytes, mark: re.Pattern[bytes], change: Callable[[bytes], by
 
 def _changed(raw: bytes, change: Callable[[bytes], bytes]) -> bytes:
     kind, body = raw[:1], raw[5:]
-    if kind not in b"DT":  # strings that end with a zero byte
+    if kind != b"D":
+        # Strings that end with a zero byte; RowDescription's numbers between them, of any protocol, hold no mark.
         return message(kind, change(body))
     reader = Reader(body)
     count = reader.int16()
     parts = [_SHORT.pack(count)]
     for _ in range(count):
-        if kind == b"T":
-            parts += (change(reader.raw_string()), b"\0", reader.take(18))
-            continue
         length = reader.int32()
         value = change(reader.take(length)) if length != -1 else b""
         parts += (_INT.pack(-1 if length == -1 else len(value)), value)
