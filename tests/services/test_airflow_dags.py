@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from velodrome.runtime import install
-from velodrome.runtime.services import SERVICES, bin_folder
+from velodrome.runtime.install import bin_folder
+from velodrome.runtime.services import SERVICES
 from velodrome.settings import generate_secrets, load, service_environ
 
 ROOT = Path(__file__).parents[2]

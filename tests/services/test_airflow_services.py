@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from velodrome.runtime.airflow_api import PIPELINE_DAG, SETUP_DAG, Airflow, AirflowError
-from velodrome.runtime.services import SERVICES, bin_folder, command
+from velodrome.runtime.install import bin_folder
+from velodrome.runtime.services import SERVICES, command
 from velodrome.settings import Settings, service_environ
 from velodrome.testing import RunningService, run_service, start_service, wait_until
 

@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from s3_cases import Cases, bucket_of, everything
 from s3_writers import crash_rounds
 
-from velodrome.runtime.services import SERVICES, bin_folder, command
+from velodrome.runtime.install import bin_folder
+from velodrome.runtime.services import SERVICES, command
 from velodrome.s3.durable.operations import LATE, MUTATING, Touches
 from velodrome.settings import Settings, service_environ
 from velodrome.testing import RunningService, client_options, own_settings, run_service, start_service, wait_until

@@ -19,7 +19,8 @@ import pytest
 from botocore.config import Config
 
 from velodrome.dataset import generate, schema
-from velodrome.runtime.services import SERVICES, bin_folder, command
+from velodrome.runtime.install import bin_folder
+from velodrome.runtime.services import SERVICES, command
 from velodrome.settings import Settings, service_environ
 from velodrome.testing import RunningService, own_settings, run_service, start_service, wait_until
 
