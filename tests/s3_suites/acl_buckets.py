@@ -11,14 +11,18 @@ ACL_MEMBERS = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWri
 
 
 def with_acls(client: Any) -> None:
-    """Let each CreateBucket of a botocore client that does not choose an ownership do what AWS asks for ACLs."""
+    """Let each CreateBucket of a botocore client do what AWS asks for ACLs, and lift the block of what is public.
+
+    An ownership that the caller chooses is kept.
+    """
     chosen: dict[str, Any] = {}
 
     def before(params: dict[str, Any], **_: Any) -> dict[str, Any] | None:
         chosen.clear()
+        chosen.update({name: value for name, value in params.items() if name == "Bucket"})
         if "ObjectOwnership" in params:
             return None
-        chosen.update({name: value for name, value in params.items() if name in (*ACL_MEMBERS, "Bucket")})
+        chosen.update({name: value for name, value in params.items() if name in ACL_MEMBERS})
         rest = {name: value for name, value in params.items() if name not in ACL_MEMBERS}
         return rest | {"ObjectOwnership": "ObjectWriter"}
 

@@ -1,7 +1,7 @@
 """A pytest plugin for ceph's s3-tests: what the suite does that AWS refuses is done as AWS has it.
 
 Its clean-up passes BypassGovernanceRetention, which AWS takes only for a bucket with Object Lock; its buckets
-have ACLs, which AWS's have only when asked for, so it asks, but for the tests of just that.
+have ACLs and may be public, which AWS's may only when asked for, so it asks.
 """
 
 from __future__ import annotations
@@ -9,19 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import boto3
-import pytest
 from acl_buckets import with_acls
 from botocore.exceptions import ClientError
 
 _client, _resource = boto3.client, boto3.resource
-_acls = True
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The tests of ownership make their own."""
-    global _acls
-    _acls = item.get_closest_marker("object_ownership") is None
 
 
 def _locked(client: Any, bucket: str) -> bool:
@@ -33,8 +24,7 @@ def _locked(client: Any, bucket: str) -> bool:
 
 
 def _mended(client: Any) -> None:
-    if _acls:
-        with_acls(client)
+    with_acls(client)
 
     def bypass_left_out(params: dict[str, Any], **_: Any) -> dict[str, Any] | None:
         if not params.get("BypassGovernanceRetention") or _locked(client, params["Bucket"]):

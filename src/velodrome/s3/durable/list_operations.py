@@ -13,13 +13,14 @@ from typing import Any
 from localstack.aws.api.s3 import InvalidArgument, NoSuchUpload
 from localstack.http import Response
 from localstack.services.s3.provider import S3Provider
-from localstack.services.s3.utils import get_owner_for_account_id, is_version_older_than_other
+from localstack.services.s3.utils import is_version_older_than_other
 from localstack.utils.aws.aws_stack import get_valid_regions_for_service
 
 from velodrome.s3.durable import listing, listing_xml
 from velodrome.s3.durable.index import Index
 from velodrome.s3.durable.list_numbers import MOST, Handler, attributes, number
 from velodrome.s3.durable.listing_xml import element, escaped, party, spelling, time_text
+from velodrome.s3.rules import mended
 
 MOST_BUCKETS = 10_000
 _UPLOAD_ID = re.compile(r"[\w.-]+", re.ASCII)
@@ -328,7 +329,7 @@ class Listings:
         return answer(
             context,
             "ListAllMyBucketsResult",
-            party("Owner", get_owner_for_account_id(context.account_id)),
+            party("Owner", mended.owner(context.account_id)),
             element("Buckets", lines),
             element("Prefix", None if prefix is None else escaped(prefix)),
             element("ContinuationToken", token_of(rest[0][0]) if rest else None),

@@ -149,7 +149,7 @@ class State:
             store.buckets[name] = bucket
             store.global_bucket_map[name] = account
         _fill(bucket, fields)
-        if bucket.encryption_rule == DEFAULT_BUCKET_ENCRYPTION:
+        if bucket.encryption_rule in (None, DEFAULT_BUCKET_ENCRYPTION):
             bucket.encryption_rule = DEFAULT_BUCKET_ENCRYPTION  # LocalStack asks with `is`
         self._set_tags(bucket.bucket_arn, read["tags"])
         bucket.multiparts = {row.name: self._upload(row) for row in rows["upload"]}

@@ -1,7 +1,8 @@
-"""The application before the engine's: lets in whoever signs with a known key, and public reads; answers all others.
+"""The application before the engine's: lets in whoever signs with a known key, and what is public; answers all others.
 
 A web page can send requests here too, but it cannot sign any. So what is not signed must name this machine as its host
-(a page whose own name was turned to this address does not), and nothing that it asks for changes anything.
+(a page whose own name was turned to this address does not), and changes nothing but in a bucket whose owner has given
+everybody just that.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import datetime
 import io
 import ipaddress
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -45,8 +46,8 @@ class Engine(Protocol):
     def health_path(self, path: str) -> bool:
         """Whether it is the engine's own health check, which anybody here may read."""
 
-    def is_public(self, request: Request) -> bool:
-        """Whether everybody may have what an unsigned request asks for."""
+    def check_unsigned(self, request: Request, form: Mapping[str, str] | None) -> None:
+        """Raises S3Error unless everybody may have what an unsigned request asks for; `form` is an upload's fields."""
 
 
 class Front:
@@ -103,6 +104,7 @@ class Front:
         ):
             signer = sigv2.signed_by(request, query, self._keys, now)
         stream = environ["wsgi.input"]
+        fields: dict[str, str] | None = None
         if signer is None and forms.is_form(request.method, content_type):
             fields, head = forms.read_fields(stream, content_type)
             environ["wsgi.input"] = io.BufferedReader(forms.Rejoined(head, stream))
@@ -122,8 +124,8 @@ class Front:
         if signer is None:
             self._check_host(request)
             # What a browser asks before another origin's page may read is answered by the bucket's own rules.
-            if request.method != "OPTIONS" and not self._engine.is_public(request):
-                raise access_denied()
+            if request.method != "OPTIONS":
+                self._engine.check_unsigned(request, fields)
         return self._pass(environ, request, signer, start_response)
 
     def _pass(

@@ -9,15 +9,17 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-publi
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from localstack.aws.api.s3 import NoSuchBucket
 from localstack.services.s3.utils import extract_bucket_key_version_id_from_copy_source
 
+from velodrome.s3.rules import policies
 from velodrome.s3.rules.errors import access_denied, error
 
+Handler = Callable[[Any, Any], Any]
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ENFORCED = "BucketOwnerEnforced"
 _GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
@@ -26,26 +28,8 @@ _PUBLIC_GROUPS = (
     "http://acs.amazonaws.com/groups/global/AllUsers",
     "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
 )
-# Conditions that keep a policy for everybody from being public, when their value is fixed.
-_NARROWING = frozenset(
-    {
-        "aws:principalaccount",
-        "aws:principalarn",
-        "aws:principalorgid",
-        "aws:principalorgpaths",
-        "aws:sourceaccount",
-        "aws:sourcearn",
-        "aws:sourceip",
-        "aws:sourceorgid",
-        "aws:sourceowner",
-        "aws:sourcevpc",
-        "aws:sourcevpce",
-        "aws:userid",
-        "s3:dataaccesspointaccount",
-        "s3:dataaccesspointarn",
-        "s3:x-amz-server-side-encryption-aws-kms-key-id",
-    }
-)
+_BY_EMAIL = "AmazonCustomerByEmail"
+_EMAIL = re.compile(r"\bemailaddress\s*=", re.IGNORECASE)
 
 
 def expected_owner(provider: Any, context: Any, request: dict[str, Any]) -> None:
@@ -73,9 +57,9 @@ def new_bucket(provider: Any, context: Any, request: dict[str, Any]) -> None:
     """CreateBucket: an ACL that gives something to others wants another ownership, and is not public."""
     if _plain(request, ("private", "bucket-owner-full-control")):
         return
+    _no_addresses(request)
     if request.get("ObjectOwnership") in (None, _ENFORCED):
-        message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
-        raise error("InvalidBucketAclWithObjectOwnership", message)
+        raise _acl_with_enforced()
     if _public(request):
         message = "Bucket cannot have public ACLs set with BlockPublicAccess enabled"
         raise error("InvalidBucketAclWithBlockPublicAccessError", message)
@@ -85,6 +69,7 @@ def acl(provider: Any, context: Any, request: dict[str, Any]) -> None:
     """PutBucketAcl, PutObjectAcl, and each operation that makes an object: what the bucket takes of ACLs."""
     if _plain(request, ("bucket-owner-full-control",)):
         return
+    _no_addresses(request)
     try:
         bucket = _bucket(provider, context, request["Bucket"])
     except NoSuchBucket:
@@ -93,6 +78,29 @@ def acl(provider: Any, context: Any, request: dict[str, Any]) -> None:
         raise error("AccessControlListNotSupported", "The bucket does not allow ACLs")
     if (bucket.public_access_block or {}).get("BlockPublicAcls") and _public(request):
         raise access_denied()
+
+
+def log_grants(request: dict[str, Any]) -> None:
+    """PutBucketLogging: who may read the logs is named as in an ACL."""
+    enabled = (request.get("BucketLoggingStatus") or {}).get("LoggingEnabled") or {}
+    _no_addresses({"AccessControlPolicy": {"Grants": enabled.get("TargetGrants")}})
+
+
+def _no_addresses(request: dict[str, Any]) -> None:
+    """Addresses of e-mail are taken no more, since October 2025.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
+    """
+    grants = (request.get("AccessControlPolicy") or {}).get("Grants") or []
+    grantees = [grant.get("Grantee") or {} for grant in grants]
+    in_headers = any(_EMAIL.search(str(request.get(name) or "")) for name in _GRANTS)
+    if in_headers or any("EmailAddress" in one or one.get("Type") == _BY_EMAIL for one in grantees):
+        raise error("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+
+
+def _acl_with_enforced() -> Exception:
+    message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+    return error("InvalidBucketAclWithObjectOwnership", message)
 
 
 def _plain(request: dict[str, Any], canned: tuple[str, ...]) -> bool:
@@ -123,39 +131,46 @@ def _public(request: dict[str, Any]) -> bool:
 
 
 def policy(provider: Any, context: Any, request: dict[str, Any]) -> None:
-    """PutBucketPolicy: no public policy while the bucket blocks them."""
+    """PutBucketPolicy: what is a policy of that bucket, and no public one while the bucket blocks them."""
     bucket = _bucket(provider, context, request["Bucket"])
-    if (bucket.public_access_block or {}).get("BlockPublicPolicy") and public_policy(request.get("Policy") or ""):
+    given = request.get("Policy") or ""
+    policies.check(given, bucket.name)
+    if (bucket.public_access_block or {}).get("BlockPublicPolicy") and policies.is_public(given):
         raise access_denied()
 
 
-def policy_status(provider: Any, handler: Any) -> Any:
-    """The handler of GetBucketPolicyStatus, in place of LocalStack's, which has none."""
+def policy_status(provider: Any, handler: Handler) -> Handler:
+    """The handler of GetBucketPolicyStatus, in place of LocalStack's, which has none. ACLs have no part in it."""
 
     def called(context: Any, request: Any) -> Any:
         bucket = _bucket(provider, context, request["Bucket"])
         if not bucket.policy:
             raise error("NoSuchBucketPolicy", "The bucket policy does not exist", 404, BucketName=bucket.name)
-        return {"PolicyStatus": {"IsPublic": public_policy(bucket.policy)}}
+        return {"PolicyStatus": {"IsPublic": policies.is_public(bucket.policy)}}
 
     return called
 
 
-def public_policy(text: str) -> bool:
-    """Whether a statement allows something to everybody without a condition that narrows it."""
-    try:
-        statements = json.loads(text)["Statement"]
-    except (ValueError, KeyError, TypeError):
-        return False  # what is no policy is refused as one
-    listed = statements if isinstance(statements, list) else [statements]
-    return any(_allows_everybody(one) for one in listed if isinstance(one, dict))
+def ownership(provider: Any, context: Any, request: dict[str, Any]) -> None:
+    """PutBucketOwnershipControls: ACLs are not switched off while the bucket's own gives something to others."""
+    rules = (request.get("OwnershipControls") or {}).get("Rules") or []
+    if not any(rule.get("ObjectOwnership") == _ENFORCED for rule in rules):
+        return
+    bucket = _bucket(provider, context, request["Bucket"])
+    if not _owner_alone(bucket, {"AccessControlPolicy": bucket.acl}):
+        raise _acl_with_enforced()
 
 
-def _allows_everybody(statement: dict[str, Any]) -> bool:
-    principal = statement.get("Principal")
-    named = principal.get("AWS") if isinstance(principal, dict) else principal
-    everybody = "*" in (named if isinstance(named, list) else [named])
-    conditions = statement.get("Condition")
-    tests = conditions.values() if isinstance(conditions, dict) else []
-    keys = {str(key).lower() for test in tests if isinstance(test, dict) for key in test}
-    return statement.get("Effect") == "Allow" and everybody and not keys & _NARROWING
+def read_acl(provider: Any, handler: Handler) -> Handler:
+    """The handler of GetBucketAcl or GetObjectAcl: where ACLs are switched off, the bucket's owner has everything."""
+
+    def called(context: Any, request: Any) -> Any:
+        answer = handler(context, request)
+        bucket = _bucket(provider, context, request["Bucket"])
+        if bucket.object_ownership != _ENFORCED:
+            return answer
+        owner = dict(bucket.owner)
+        grant = {"Grantee": {**owner, "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}
+        return {**answer, "Owner": owner, "Grants": [grant]}
+
+    return called

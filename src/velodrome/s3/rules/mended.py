@@ -1,16 +1,18 @@
-"""LocalStack's functions that decide otherwise than S3, replaced: KMS keys, lifecycle rules, chunked bodies."""
+"""LocalStack's functions that decide otherwise than S3, replaced: owners, KMS keys, lifecycle rules, chunked bodies."""
 
 # mypy: disable-error-code="import-not-found, import-untyped, misc, no-any-return, no-untyped-call"
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from localstack.constants import DEFAULT_AWS_ACCOUNT_ID
 from localstack.services.s3 import provider
 from localstack.services.s3.codec import AwsChunkedDecoder
-from localstack.services.s3.utils import get_kms_key_arn
+from localstack.services.s3.utils import get_kms_key_arn, get_owner_for_account_id
 
 from velodrome.s3.rules import reading
 from velodrome.s3.rules.errors import error, invalid_argument, malformed_xml
@@ -23,6 +25,17 @@ _ACTIONS = (
     "NoncurrentVersionTransitions",
     "Transitions",
 )
+
+
+def owner(account: str) -> dict[str, str]:
+    """An account as the owner of something: each has an id of its own, which says nothing.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/finding-canonical-user-id.html
+    """
+    found = get_owner_for_account_id(account)
+    if account == DEFAULT_AWS_ACCOUNT_ID:
+        return dict(found)
+    return {**found, "ID": hashlib.sha256(f"{found['ID']}:{account}".encode()).hexdigest()}
 
 
 def managed_key(account: str, region: str) -> str:
@@ -131,6 +144,7 @@ def _incomplete() -> Exception:
 
 def install() -> None:
     """Put them in LocalStack's place."""
+    provider.get_owner_for_account_id = owner
     provider.create_s3_kms_managed_key_for_region = managed_key
     provider.get_kms_key_arn = key_arn
     provider.validate_lifecycle_configuration = check_lifecycle

@@ -26,6 +26,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "GetObject": (limits.part_read,),
     "HeadObject": (limits.part_read,),
     "PutBucketLifecycleConfiguration": (limits.lifecycle_rules,),
+    "PutBucketLogging": (access.log_grants,),
     "PutBucketTagging": (limits.bucket_tags,),
     "PutObject": (conditions.writable, limits.metadata, limits.tags_header, encryption.of_write),
     "PutObjectTagging": (limits.object_tags,),
@@ -34,26 +35,31 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }
 # These look at the bucket.
 BUCKET_RULES: dict[str, tuple[BucketRule, ...]] = {
-    "CopyObject": (access.acl,),
+    "CopyObject": (access.acl, encryption.not_blocked),
     "CreateBucket": (access.new_bucket,),
-    "CreateMultipartUpload": (access.acl,),
+    "CreateMultipartUpload": (access.acl, encryption.not_blocked),
     "GetObject": (encryption.of_read,),
     "HeadObject": (encryption.of_read,),
     "PutBucketAcl": (access.acl,),
+    "PutBucketOwnershipControls": (access.ownership,),
     "PutBucketPolicy": (access.policy,),
-    "PutObject": (access.acl,),
+    "PutObject": (access.acl, encryption.not_blocked),
     "PutObjectAcl": (access.acl,),
 }
 # These take the handler into their own.
 AROUND: dict[str, Callable[[Any, Handler], Handler]] = {
     "CompleteMultipartUpload": completed.remembering,
+    "DeleteBucketEncryption": encryption.reset,
     "DeleteObject": deletions.delete_object,
     "DeleteObjects": deletions.delete_objects,
     "CopyObject": completed.without_null,
+    "GetBucketAcl": access.read_acl,
     "GetBucketPolicyStatus": access.policy_status,
     "GetObject": reading.conditional,
+    "GetObjectAcl": access.read_acl,
     "HeadObject": reading.conditional,
     "PostObject": forms.post_object,
+    "PutBucketEncryption": encryption.put_default,
 }
 WITH_BODY = frozenset({"CopyObject", "CreateMultipartUpload", "PutObject", "UploadPart"})
 
