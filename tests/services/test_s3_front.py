@@ -88,7 +88,7 @@ class TestNobody:
     """Whoever signs nothing."""
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "TRACE"])
-    @pytest.mark.parametrize("path", ["/", "/{bucket}", "/{bucket}/kept", "/{bucket}?acl"])
+    @pytest.mark.parametrize("path", ["/", "/{bucket}", "/{bucket}/kept", "/{bucket}/missing", "/{bucket}?acl"])
     def test_gets_access_denied(self, url: str, bucket: str, method: str, path: str) -> None:
         answer = send(method, url + path.format(bucket=bucket), content=b"x" if method in ("PUT", "POST") else None)
         assert answer.status_code == 403
@@ -231,12 +231,24 @@ class TestSomebody:
         ("headers", "expected"),
         [
             (
-                {"authorization": "AWS velodrome:c2lnbmF0dXJl"},
+                {"authorization": "AWS4-ECDSA-P256-SHA256 Credential=a"},
                 (
                     400,
                     "InvalidRequest",
                     "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
                 ),
+            ),
+            (
+                {"authorization": "AWS velodrome"},
+                (
+                    400,
+                    "InvalidArgument",
+                    "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature",
+                ),
+            ),
+            (
+                {"authorization": "AWS AKIAIOSFODNN7EXAMPLE:c2lnbmF0dXJl"},
+                (403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
             ),
             ({"authorization": "Bearer x"}, (400, "InvalidArgument", "Unsupported Authorization Type")),
             (
@@ -250,6 +262,10 @@ class TestSomebody:
             ),
             (
                 {"x-amz-date": "yesterday"},
+                (403, "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header"),
+            ),
+            (
+                {"x-amz-date": "Tue, 07 Jul 1950 21:53:04 GMT"},
                 (403, "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header"),
             ),
             (
@@ -379,12 +395,19 @@ class TestPresigned:
         status, code, message = told(send("GET", str(url.copy_set_param(parameter, value))))
         assert (status, code) == expected[:2] and message.startswith(expected[2])
 
-    def test_version_2_is_for_urls_alone(self, service: RunningService, bucket: str) -> None:
-        """boto3's default in us-east-1, where AWS has it still; not in a header."""
+    def test_version_2(self, service: RunningService, s3: Any, bucket: str) -> None:
+        """As us-east-1 has it still: boto3's default for URLs and forms there, and old clients' headers."""
         old = client(service, config=CONFIG.merge(Config(signature_version="s3")))
+        assert old.get_object(Bucket=bucket, Key="kept", ResponseCacheControl="no-store")["CacheControl"] == "no-store"
+        old.put_object(Bucket=bucket, Key="é a+b=2", Body=b"2", Metadata={"a": "b"}, ContentType="text/csv")
+        got = s3.get_object(Bucket=bucket, Key="é a+b=2")
+        assert (got["Body"].read(), got["Metadata"], got["ContentType"]) == (b"2", {"a": "b"}, "text/csv")
+        assert old.list_objects_v2(Bucket=bucket, Prefix="kept")["KeyCount"] == 1
+        wrong = client(service, config=CONFIG.merge(Config(signature_version="s3")), aws_secret_access_key="bogus")
         with pytest.raises(ClientError) as caught:
-            old.get_object(Bucket=bucket, Key="kept")
-        assert refused(caught)[:2] == (400, "InvalidRequest")
+            wrong.get_object(Bucket=bucket, Key="kept")
+        assert refused(caught)[:2] == (403, "SignatureDoesNotMatch")
+        assert b"<Key>kept</Key>" in send("GET", old.generate_presigned_url("list_objects", {"Bucket": bucket})).content
         url = old.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "kept", "VersionId": "null"})
         assert "AWSAccessKeyId=" in url and send("GET", url).content == b"kept"
         assert told(send("GET", url.replace("/kept", "/other")))[:2] == (403, "SignatureDoesNotMatch")

@@ -9,7 +9,7 @@ from typing import Any
 import botocore.session
 import pytest
 from aws_s3_cases import Bucket
-from s3_requests import Answer, Raw
+from s3_requests import FILE, Answer, Raw, form
 
 from velodrome.settings import Settings
 
@@ -136,16 +136,7 @@ def test_an_argument_that_is_none(raw: Raw, bucket: str, method: str, query: str
     assert (answer.status, answer.code, answer.message) == (400, "InvalidArgument", message)
 
 
-def form(*parts: tuple[str, str, bytes]) -> bytes:
-    """A form of (name, file name, content)."""
-    text = b""
-    for name, file, content in parts:
-        disposition = f'form-data; name="{name}"' + (f'; filename="{file}"' if file else "")
-        text += b"--B\r\nContent-Disposition: " + disposition.encode() + b"\r\n\r\n" + content + b"\r\n"
-    return text + b"--B--\r\n"
-
-
-KEY, FILE = ("key", "", b"posted/${filename}"), ("file", "f.txt", b"data")
+KEY = ("key", "", b"posted/${filename}")
 FORMS = [
     ((KEY, FILE), 204, ""),
     ((("key", "key", b"posted"), ("x-amz-meta-a", "a", b"b"), FILE), 204, ""),

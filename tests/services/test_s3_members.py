@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from aws_s3_cases import Bucket
-from botocore.exceptions import ClientError
-from s3_requests import Raw
+from s3_requests import Raw, refused
 
 from velodrome.settings import Settings
 
@@ -41,14 +39,6 @@ def bucket(s3: Any) -> str:
 def versions(s3: Any, bucket: str) -> str:
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     return bucket
-
-
-def refused(call: Callable[..., Any], **members: Any) -> tuple[int, str, str]:
-    """Status, code and message of the error that a call ends with."""
-    with pytest.raises(ClientError) as caught:
-        call(**members)
-    error = caught.value.response["Error"]
-    return caught.value.response["ResponseMetadata"]["HTTPStatusCode"], error["Code"], error.get("Message", "")
 
 
 FAILED = (412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")

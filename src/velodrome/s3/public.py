@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from localstack.aws.spec import load_service
 from localstack.services.s3.models import s3_stores
+from localstack.services.s3.utils import uses_host_addressing
 
 from velodrome.awsapi.http import Request
 from velodrome.s3.front.errors import S3Error, access_denied, invalid_argument
@@ -93,7 +96,9 @@ class LocalStack:
         if found is None:
             raise access_denied()
         name, key = found[1], unquote(found[2] or "")
-        query = dict(parse_qsl(request.query, keep_blank_values=True))
+        # A parameter that no operation knows means nothing.
+        given = parse_qsl(request.query, keep_blank_values=True)
+        query = {name: value for name, value in given if name in _parameters() or name.lower().startswith("x-amz-")}
         if (bucket := _bucket(name)) is None:
             if request.method == "PUT" and not key and not query:
                 raise access_denied()  # it would be made
@@ -111,6 +116,24 @@ class LocalStack:
             raise access_denied()
         if asked.of_object and asked.permission == "READ" and str(thing.encryption).startswith("aws:kms"):
             raise invalid_argument("Authorization", "null", _KMS)
+
+    def cors_rules(self, request: Request) -> Sequence[Mapping[str, Any]] | None:
+        """Those of the bucket that a request names; None if there is no such bucket."""
+        name = uses_host_addressing(request.headers) or unquote(request.raw_path).lstrip("/").partition("/")[0]
+        bucket = _bucket(name)
+        return None if bucket is None else (bucket.cors_rules or {}).get("CORSRules", [])
+
+
+@cache
+def _parameters() -> frozenset[str]:
+    """The names in queries that say what is asked of S3: all of its model, and those of signatures."""
+    found = {"Expires", "torrent"}
+    for name in load_service("s3").operation_names:
+        operation = load_service("s3").operation_model(name)
+        found |= {part.partition("=")[0] for part in operation.http["requestUri"].partition("?")[2].split("&")}
+        members = operation.input_shape.members.values() if operation.input_shape is not None else ()
+        found |= {one.serialization["name"] for one in members if one.serialization.get("location") == "querystring"}
+    return frozenset(found - {""})
 
 
 def _asked(request: Request, what: str, query: Mapping[str, str]) -> _Asked:

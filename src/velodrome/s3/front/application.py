@@ -2,7 +2,7 @@
 
 A web page can send requests here too, but it cannot sign any. So what is not signed must name this machine as its host
 (a page whose own name was turned to this address does not), and changes nothing but in a bucket whose owner has given
-everybody just that.
+everybody just that. A bucket's own CORS rules say which pages may read an answer, and let nobody in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from velodrome.awsapi.query import Query
 from velodrome.awsapi.sigv4 import UNSIGNED, Signature
 from velodrome.awsapi.verifier import Verifier
 
-from . import forms, payload, signatures, sigv2
+from . import cors, forms, payload, signatures, sigv2
 from .environ import Environ, read_request, write_request
 from .errors import S3Error, access_denied, request_id
 
@@ -49,6 +49,9 @@ class Engine(Protocol):
     def check_unsigned(self, request: Request, form: Mapping[str, str] | None) -> None:
         """Raises S3Error unless everybody may have what an unsigned request asks for; `form` is an upload's fields."""
 
+    def cors_rules(self, request: Request) -> Sequence[cors.Rule] | None:
+        """Those of the bucket that a request names; None if there is no such bucket."""
+
 
 class Front:
     """Answers what is not to reach the engine's application; gives the rest to it."""
@@ -64,7 +67,7 @@ class Front:
             answer = self._answer(environ, read_request(environ), start_response)
         except S3Error as error:
             id = request_id()
-            headers = {"content-type": "application/xml", "x-amz-request-id": id}
+            headers = {"content-type": "application/xml", "x-amz-request-id": id, **error.headers}
             answer = Reply(error.status, headers, error.body(id))
         return _send(answer, start_response) if isinstance(answer, Reply) else answer
 
@@ -95,14 +98,22 @@ class Front:
         environ["wsgi.input"] = io.BufferedReader(io.BytesIO(request.body))
         return self._pass(environ, request, signer, start_response)
 
-    def _s3(self, environ: Environ, request: Request, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def _s3(self, environ: Environ, request: Request, start_response: Callable[..., Any]) -> Reply | Iterable[bytes]:
+        rules = self._engine.cors_rules(request)
+        if request.method == "OPTIONS":
+            self._check_host(request)
+            return cors.preflight(rules, request)
+        readable = cors.allowed(rules, request)
+        try:
+            return self._let_in(environ, request, cors.adding(start_response, readable))
+        except S3Error as refused:
+            refused.headers = readable
+            raise
+
+    def _let_in(self, environ: Environ, request: Request, start_response: Callable[..., Any]) -> Iterable[bytes]:
         now = datetime.datetime.now(datetime.UTC)
         content_type = request.headers.get("content-type", "")
-        signer = signatures.signed_by(request, self._keys, now)
-        if signer is None and not (query := dict(parse_qsl(request.query, keep_blank_values=True))).keys().isdisjoint(
-            ("AWSAccessKeyId", "Signature")
-        ):
-            signer = sigv2.signed_by(request, query, self._keys, now)
+        signer = self._signer(request, now)
         stream = environ["wsgi.input"]
         fields: dict[str, str] | None = None
         if signer is None and forms.is_form(request.method, content_type):
@@ -123,10 +134,18 @@ class Front:
                 return answer
         if signer is None:
             self._check_host(request)
-            # What a browser asks before another origin's page may read is answered by the bucket's own rules.
-            if request.method != "OPTIONS":
-                self._engine.check_unsigned(request, fields)
+            self._engine.check_unsigned(request, fields)
         return self._pass(environ, request, signer, start_response)
+
+    def _signer(self, request: Request, now: datetime.datetime) -> tuple[Key, Signature] | None:
+        """Who has signed, by header or query; None if nobody has. Raises S3Error."""
+        query = dict(parse_qsl(request.query, keep_blank_values=True))
+        by_url = not query.keys().isdisjoint(("AWSAccessKeyId", "Signature"))
+        header = request.headers.get("authorization", "")
+        if sigv2.is_header(header) and not by_url and not signatures.is_presigned(query):
+            return sigv2.by_header(request, header, self._keys, now)
+        signer = signatures.signed_by(request, self._keys, now)
+        return sigv2.signed_by(request, query, self._keys, now) if signer is None and by_url else signer
 
     def _pass(
         self,
@@ -136,7 +155,7 @@ class Front:
         start_response: Callable[..., Any],
     ) -> Iterable[bytes]:
         key, signature = signer or (None, None)
-        write_request(environ, request, signature)
+        write_request(environ, cors.without_origin(request), signature)
         environ[KEY] = key
         return self._application(environ, start_response)
 

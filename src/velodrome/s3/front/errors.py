@@ -17,12 +17,13 @@ MISMATCH = (
 
 
 class S3Error(Exception):
-    """An error reply; `details` are the elements that stand beside code and message."""
+    """An error reply; `details` are the elements that stand beside code and message, `headers` the reply's own."""
 
     def __init__(self, status: int, code: str, message: str, details: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
         self.details = dict(details or {})
+        self.headers: dict[str, str] = {}
 
     def body(self, request_id: str) -> bytes:
         """The reply's body."""

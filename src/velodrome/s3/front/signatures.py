@@ -18,6 +18,7 @@ from velodrome.awsapi.keys import BadToken, ExpiredToken, Key, Keys, UnknownKey
 
 from .errors import MISMATCH, S3Error, access_denied, invalid_argument
 
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SKEW = datetime.timedelta(minutes=15)
 _WEEK = 604800
 _SERVICES = ("s3", "s3-outposts", "s3express")
@@ -50,7 +51,7 @@ def signed_by(request: Request, keys: Keys, now: datetime.datetime) -> tuple[Key
     """The key and the signature of a request, whose body is not looked at; None if it is not signed. Raises S3Error."""
     query = dict(parse_qsl(request.query, keep_blank_values=True))
     header = request.headers.get("authorization")
-    by_query = any(name in query for name in ("X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"))
+    by_query = is_presigned(query)
     if header is not None and (by_query or "Signature" in query):
         raise invalid_argument(
             "Authorization",
@@ -65,9 +66,14 @@ def signed_by(request: Request, keys: Keys, now: datetime.datetime) -> tuple[Key
     return None
 
 
+def is_presigned(query: Mapping[str, str]) -> bool:
+    """Whether a URL has a signature of version 4, whole or not."""
+    return any(name in query for name in ("X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"))
+
+
 def _by_header(request: Request, header: str, keys: Keys, now: datetime.datetime) -> tuple[Key, sigv4.Signature]:
     algorithm = header.partition(" ")[0]
-    if algorithm == "AWS" or algorithm.startswith("AWS4-ECDSA"):
+    if algorithm.startswith("AWS4-ECDSA"):
         raise _unsupported()
     if algorithm != sigv4.ALGORITHM:
         raise invalid_argument("Authorization", header, "Unsupported Authorization Type")
@@ -78,7 +84,7 @@ def _by_header(request: Request, header: str, keys: Keys, now: datetime.datetime
             'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
         ) from None
     check_scope(signature)
-    moment = _moment(request.headers)
+    moment = sent_at(request.headers)
     signature = replace(signature, stamp=moment.strftime(sigv4.STAMP))
     check_skew(moment, now)
     key = find(keys, signature, now)
@@ -219,18 +225,22 @@ def _check_signed_headers(request: Request, signature: sigv4.Signature) -> None:
         )
 
 
-def _moment(headers: Mapping[str, str]) -> datetime.datetime:
+def sent_at(headers: Mapping[str, str]) -> datetime.datetime:
+    """When a request says that it was sent. Raises S3Error."""
     refused = access_denied("AWS authentication requires a valid Date or x-amz-date header")
-    text = headers.get("x-amz-date") or headers.get("date", "")
+    text = headers.get("x-amz-date", headers.get("date", ""))
     try:
         return datetime.datetime.strptime(text, sigv4.STAMP).replace(tzinfo=datetime.UTC)
     except ValueError:
         pass
     try:
         found = parsedate_to_datetime(text)
-        return found.replace(tzinfo=found.tzinfo or datetime.UTC).astimezone(datetime.UTC)
+        sent = found.replace(tzinfo=found.tzinfo or datetime.UTC).astimezone(datetime.UTC)
     except (ValueError, OverflowError):
         raise refused from None
+    if sent < _EPOCH:
+        raise refused
+    return sent
 
 
 def _unsupported() -> S3Error:

@@ -1,5 +1,5 @@
-"""Signature Version 2 where AWS still has it for everybody: presigned URLs and form policies, which boto3 makes so in
-us-east-1 unless it is told otherwise. In an Authorization header it is refused.
+"""Signature Version 2, which us-east-1 still takes: presigned URLs and form policies, which boto3 makes so there unless
+it is told otherwise, and the Authorization header of old clients. It says nothing of the body.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html
 """
@@ -16,8 +16,8 @@ from velodrome.awsapi import sigv4
 from velodrome.awsapi.http import Request
 from velodrome.awsapi.keys import Key, Keys
 
-from .errors import MISMATCH, S3Error, access_denied
-from .signatures import find, iso
+from .errors import MISMATCH, S3Error, access_denied, invalid_argument
+from .signatures import check_skew, find, iso, sent_at
 
 # Parameters that are signed: those that name a part of a bucket or an object, and those that change an answer's head.
 _SIGNED = frozenset(
@@ -47,18 +47,42 @@ def signed_by(
     lower = {name.lower(): value for name, value in query.items()} | dict(request.headers)
     signature = _signature(query["AWSAccessKeyId"], query["Signature"], lower.get("x-amz-security-token"), now)
     key = find(keys, signature, now)
-    amazon = sorted((name, value.strip()) for name, value in lower.items() if name.startswith("x-amz-"))
-    text = "\n".join(
-        (
-            request.method,
-            *(lower.get(name, "").strip() for name in _HEADERS),
-            query["Expires"],
-            *(f"{name}:{value}" for name, value in amazon),
-            request.raw_path + _parameters(request.query),
-        )
-    )
-    check(signature, key, text)
+    check(signature, key, *_texts(request, lower, query["Expires"]))
     return key, signature
+
+
+def is_header(header: str) -> bool:
+    """Whether an Authorization header is one of this version."""
+    return header.partition(" ")[0] == "AWS"
+
+
+def by_header(request: Request, header: str, keys: Keys, now: datetime.datetime) -> tuple[Key, sigv4.Signature]:
+    """The key of an Authorization header, `AWS key:signature`. Raises S3Error."""
+    id, colon, value = header.partition(" ")[2].strip().partition(":")
+    if not (id and colon and value):
+        message = "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature"
+        raise invalid_argument("Authorization", header, message)
+    check_skew(sent_at(request.headers), now)
+    signature = _signature(id, value, request.headers.get("x-amz-security-token"), now)
+    key = find(keys, signature, now)
+    # The date is among Amazon's headers, if it is there.
+    date = "" if "x-amz-date" in request.headers else request.headers["date"]
+    check(signature, key, *_texts(request, request.headers, date))
+    return key, signature
+
+
+def _texts(request: Request, headers: Mapping[str, str], date: str) -> list[str]:
+    """What may have been signed: a bucket's path as it was sent, or with the slash that it has below its own host."""
+    amazon = sorted((name, value.strip()) for name, value in headers.items() if name.startswith("x-amz-"))
+    lines = (
+        request.method,
+        *(headers.get(name, "").strip() for name in _HEADERS),
+        date,
+        *(f"{name}:{value}" for name, value in amazon),
+    )
+    path = request.raw_path
+    paths = [path] if "/" in path[1:] else [path, f"{path}/"]
+    return ["\n".join((*lines, one + _parameters(request.query))) for one in paths]
 
 
 def of_form(fields: Mapping[str, str], keys: Keys, now: datetime.datetime) -> tuple[Key, sigv4.Signature]:
@@ -70,15 +94,16 @@ def of_form(fields: Mapping[str, str], keys: Keys, now: datetime.datetime) -> tu
     return key, signature
 
 
-def check(signature: sigv4.Signature, key: Key, text: str) -> None:
-    """Whether it is the text's signature by this key. Raises S3Error."""
-    expected = base64.b64encode(hmac.digest(key.secret.encode(), sigv4.to_bytes(text), "sha1"))
-    if not hmac.compare_digest(expected, sigv4.to_bytes(signature.value)):
+def check(signature: sigv4.Signature, key: Key, *texts: str) -> None:
+    """Whether it is the signature of one of these texts by this key. Raises S3Error."""
+    given = sigv4.to_bytes(signature.value)
+    found = (hmac.digest(key.secret.encode(), sigv4.to_bytes(text), "sha1") for text in texts)
+    if not any(hmac.compare_digest(base64.b64encode(one), given) for one in found):
         details = {
             "AWSAccessKeyId": key.id,
-            "StringToSign": text,
+            "StringToSign": texts[0],
             "SignatureProvided": signature.value,
-            "StringToSignBytes": sigv4.to_bytes(text).hex(" "),
+            "StringToSignBytes": sigv4.to_bytes(texts[0]).hex(" "),
         }
         raise S3Error(403, "SignatureDoesNotMatch", MISMATCH, details)
 

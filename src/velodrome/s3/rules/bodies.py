@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from velodrome.s3.rules.errors import invalid_argument
+from velodrome.s3.rules.errors import error, invalid_argument
 
 _HEADER, _LENGTH = "Content-Encoding", "x-amz-decoded-content-length"
 
 
 def plain_encoding(context: Any, request: dict[str, Any]) -> None:
-    """ContentEncoding without `aws-chunked`; the header keeps it where the body is in chunks."""
+    """ContentEncoding without `aws-chunked`; the header keeps it where the body is in chunks. Content-MD5 and the
+    length are what they must be, if they are there."""
     headers = context.request.headers
     given = request.get("ContentEncoding")
     if given and "aws-chunked" in given:
@@ -21,6 +22,8 @@ def plain_encoding(context: Any, request: dict[str, Any]) -> None:
         request["ContentEncoding"] = ",".join(named) or None
         if _LENGTH not in headers and not headers.get("x-amz-content-sha256", "").startswith("STREAMING-"):
             headers[_HEADER] = ",".join(named)
+    if headers.get("Content-MD5") == "":
+        raise error("InvalidDigest", "The Content-MD5 you specified was invalid.", Content_MD5="")
     length = headers.get(_LENGTH)
     if length is not None and not length.isdecimal():
         raise invalid_argument(f"Invalid {_LENGTH}", _LENGTH, length)

@@ -14,17 +14,29 @@ from datetime import datetime
 from typing import Any
 
 from localstack.aws.api import CommonServiceException
+from localstack.services.s3.exceptions import InvalidRequest
 from localstack.services.s3.utils import parse_post_object_tagging_xml, str_to_rfc_1123_datetime
 from werkzeug.datastructures import MultiDict
 
-from velodrome.s3.rules import access, limits
+from velodrome.s3.rules import access, checksums, limits
 from velodrome.s3.rules.errors import error, invalid_argument
 
 Handler = Callable[[Any, Any], Any]
 _KEY = "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields."
 _META = "x-amz-meta-"
-_UNSUPPORTED = "Checksum algorithm provided is unsupported. Please try again with any of the valid types:"
-_ALGORITHMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
+_CHECKSUM = "x-amz-checksum-"
+# Fields as LocalStack spells them; S3 takes them in any letter case.
+_FIELDS = {
+    name.lower(): name
+    for name in (
+        "AWSAccessKeyId",
+        "Cache-Control",
+        "Content-Disposition",
+        "Content-Encoding",
+        "Content-Type",
+        "Expires",
+    )
+}
 
 
 def post_object(provider: Any, handler: Handler) -> Handler:
@@ -40,14 +52,19 @@ def post_object(provider: Any, handler: Handler) -> Handler:
             raise _malformed() from bad
         if not form and not files:
             raise _malformed()
-        fields = MultiDict(form.items(multi=True))
+        fields = MultiDict((_FIELDS.get(name.lower(), name.lower()), value) for name, value in form.items(multi=True))
         _named_fields(fields, files)
         _file(fields, files)
         _key(fields, files)
         _values(fields)
         access.acl(provider, context, {"Bucket": request["Bucket"], "ACL": fields.get("acl")})
         http.form = fields
-        return handler(context, request)
+        try:
+            return handler(context, request)
+        except InvalidRequest as refused:
+            if (algorithm := fields.get(f"{_CHECKSUM}algorithm")) and refused.message.startswith("Value for x-amz-ch"):
+                raise checksums.bad_digest(algorithm) from refused  # what is none was refused before
+            raise
 
     return called
 
@@ -59,9 +76,10 @@ def _malformed() -> CommonServiceException:
 def _named_fields(fields: Any, files: Any) -> None:
     """Only the part `file` is one: what another part has for a file name means nothing (Python's requests give it)."""
     for name, part in files.items(multi=True):
-        if name != "file" and name not in fields:
+        spelled = _FIELDS.get(name.lower(), name.lower())
+        if name != "file" and spelled not in fields:
             try:
-                fields[name] = part.stream.read().decode("utf-8")
+                fields[spelled] = part.stream.read().decode("utf-8")
             except UnicodeDecodeError as bad:
                 raise _malformed() from bad
 
@@ -98,9 +116,21 @@ def _values(fields: Any) -> None:
             raise invalid_argument("Invalid Expires", "Expires", expires) from bad
     if policy := fields.get("policy"):
         _expiration(policy)
-    algorithm = fields.get("x-amz-checksum-algorithm")
-    if algorithm is not None and algorithm.upper() not in _ALGORITHMS:
-        raise error("InvalidRequest", f"{_UNSUPPORTED} [{', '.join(_ALGORITHMS)}]")
+    _checksum(fields)
+
+
+def _checksum(fields: Any) -> None:
+    """A checksum names its algorithm, or a field does."""
+    given = fields.get(f"{_CHECKSUM}algorithm")
+    algorithm = next((one for one in checksums.BYTES if f"{_CHECKSUM}{one.lower()}" in fields), given)
+    if algorithm is None:
+        return
+    if (given or algorithm).upper() not in checksums.BYTES:
+        raise checksums.unsupported()
+    fields[f"{_CHECKSUM}algorithm"] = algorithm = algorithm.upper()
+    claimed = fields.get(f"{_CHECKSUM}{algorithm.lower()}")
+    if claimed is not None and not checksums.fits(claimed, algorithm):
+        raise checksums.invalid(algorithm)
 
 
 def _expiration(policy: str) -> None:

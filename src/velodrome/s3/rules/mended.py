@@ -1,4 +1,5 @@
-"""LocalStack's functions that decide otherwise than S3, replaced: owners, KMS keys, lifecycle rules, chunked bodies."""
+"""LocalStack's functions that decide otherwise than S3, replaced: owners, KMS keys, lifecycle rules, chunked bodies,
+conditions of a form's policy, the end of a default retention."""
 
 # mypy: disable-error-code="import-not-found, import-untyped, misc, no-any-return, no-untyped-call"
 
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localstack.constants import DEFAULT_AWS_ACCOUNT_ID
-from localstack.services.s3 import provider
+from localstack.services.s3 import presigned_url, provider
 from localstack.services.s3.codec import AwsChunkedDecoder
 from localstack.services.s3.utils import get_kms_key_arn, get_owner_for_account_id
 
@@ -118,6 +119,25 @@ def rule_of(rules: list[dict[str, Any]], key: str, size: int, tags: dict[str, st
     return _plain_rule_of(filtered, key, size, tags)
 
 
+_plain_retention_from_now = provider.get_retention_from_now
+
+
+def retention_from_now(**period: int | None) -> datetime:
+    """When a bucket's default retention ends, to the second as it is told."""
+    ends: datetime = _plain_retention_from_now(**period)
+    return ends.replace(microsecond=0)
+
+
+_plain_condition_holds = presigned_url._verify_condition
+
+
+def condition_holds(condition: Any, form: dict[str, str], known: dict[str, Any]) -> Any:
+    """A condition of a form's policy; its operator may be in any letter case."""
+    if isinstance(condition, list) and condition and isinstance(condition[0], str):
+        condition = [condition[0].lower(), *condition[1:]]
+    return _plain_condition_holds(condition, form, known)
+
+
 class ChunkedBody(AwsChunkedDecoder):
     """A body in chunks; one that is cut off or malformed stores nothing."""
 
@@ -151,3 +171,5 @@ def install() -> None:
     provider.get_lifecycle_rule_from_object = rule_of
     provider.validate_failed_precondition = reading.check_read
     provider.AwsChunkedDecoder = ChunkedBody
+    provider.get_retention_from_now = retention_from_now
+    presigned_url._verify_condition = condition_holds

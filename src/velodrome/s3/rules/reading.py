@@ -15,6 +15,7 @@ from localstack.aws.api import CommonServiceException
 from localstack.aws.api.s3 import InvalidArgument, NoSuchVersion
 from localstack.http import Response
 
+from velodrome.s3.rules import metadata
 from velodrome.s3.rules.conditions import plain_etag
 from velodrome.s3.rules.errors import precondition_failed
 
@@ -58,13 +59,15 @@ def conditional(provider: Any, handler: Handler) -> Handler:
 
     def called(context: Any, request: Any) -> Any:
         try:
-            return handler(context, request)
+            found = handler(context, request)
         except NotModified as same:
             answer = Response(status=304)
             answer.headers["ETag"] = f'"{same.etag}"'
             answer.headers["x-amz-request-id"] = context.request_id
             del answer.headers["Content-Type"]
             return answer
+        metadata.encode(found)
+        return found
 
     return called
 

@@ -8,7 +8,21 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from velodrome.s3.rules import access, bodies, completed, conditions, deletions, encryption, forms, limits, reading
+from velodrome.s3.rules import (
+    access,
+    bodies,
+    checksums,
+    completed,
+    conditions,
+    customer_keys,
+    deletions,
+    encryption,
+    forms,
+    limits,
+    metadata,
+    object_lock,
+    reading,
+)
 from velodrome.s3.rules.errors import error, malformed_xml
 
 LOG = logging.getLogger(__name__)
@@ -20,21 +34,46 @@ Handler = Callable[[Any, Any], Any]
 BY_MEMBER: dict[str, Rule] = {"Key": limits.key, "VersionId": limits.version}
 RULES: dict[str, tuple[Rule, ...]] = {
     "CompleteMultipartUpload": (limits.completed_parts, conditions.writable),
-    "CopyObject": (conditions.writable, limits.metadata, limits.tags_header, encryption.of_write),
-    "CreateMultipartUpload": (limits.metadata, limits.tags_header, encryption.of_write),
+    "CopyObject": (
+        checksums.algorithm,
+        conditions.writable,
+        limits.metadata,
+        metadata.decode,
+        limits.tags_header,
+        encryption.of_write,
+        object_lock.whole_seconds,
+    ),
+    "CreateMultipartUpload": (
+        checksums.algorithm,
+        limits.metadata,
+        metadata.decode,
+        limits.tags_header,
+        encryption.of_write,
+        object_lock.whole_seconds,
+    ),
     "DeleteObjects": (limits.deleted,),
     "GetObject": (limits.part_read,),
     "HeadObject": (limits.part_read,),
     "PutBucketLifecycleConfiguration": (limits.lifecycle_rules,),
     "PutBucketLogging": (access.log_grants,),
     "PutBucketTagging": (limits.bucket_tags,),
-    "PutObject": (conditions.writable, limits.metadata, limits.tags_header, encryption.of_write),
+    "PutObject": (
+        conditions.writable,
+        limits.metadata,
+        metadata.decode,
+        limits.tags_header,
+        encryption.of_write,
+        object_lock.whole_seconds,
+    ),
+    "PutObjectLockConfiguration": (object_lock.default_period,),
+    "PutObjectRetention": (object_lock.whole_seconds,),
     "PutObjectTagging": (limits.object_tags,),
     "UploadPart": (limits.part_number,),
     "UploadPartCopy": (limits.part_number,),
 }
 # These look at the bucket.
 BUCKET_RULES: dict[str, tuple[BucketRule, ...]] = {
+    "CompleteMultipartUpload": (customer_keys.of_completion, checksums.completed),
     "CopyObject": (access.acl, encryption.not_blocked),
     "CreateBucket": (access.new_bucket,),
     "CreateMultipartUpload": (access.acl, encryption.not_blocked),
@@ -45,6 +84,7 @@ BUCKET_RULES: dict[str, tuple[BucketRule, ...]] = {
     "PutBucketPolicy": (access.policy,),
     "PutObject": (access.acl, encryption.not_blocked),
     "PutObjectAcl": (access.acl,),
+    "PutObjectRetention": (object_lock.mode,),
 }
 # These take the handler into their own.
 AROUND: dict[str, Callable[[Any, Handler], Handler]] = {
@@ -60,6 +100,7 @@ AROUND: dict[str, Callable[[Any, Handler], Handler]] = {
     "HeadObject": reading.conditional,
     "PostObject": forms.post_object,
     "PutBucketEncryption": encryption.put_default,
+    "UploadPartCopy": customer_keys.part_copy,
 }
 WITH_BODY = frozenset({"CopyObject", "CreateMultipartUpload", "PutObject", "UploadPart"})
 
@@ -89,6 +130,7 @@ def ruled(name: str, provider: Any, handler: Handler) -> Handler:
         for bucket_rule in BUCKET_RULES.get(name, ()):
             bucket_rule(provider, context, given)
         if name in WITH_BODY:
+            checksums.known_headers(context.request.headers)
             bodies.plain_encoding(context, given)
             bodies.ordered_tags(given)
         try:
