@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import uuid
 from typing import Any
@@ -188,3 +189,18 @@ def test_a_policy_whose_expiration_is_none(raw: Raw, plain: str) -> None:
     answer = raw("POST", f"/{plain}", form(("key", "", b"k"), *parts, FILE), unsigned=True, Content_Type=content_type)
     assert (answer.status, answer.code) == (400, "InvalidPolicyDocument")
     assert answer.message == f"Invalid Policy: Invalid 'expiration' value: '{given}'"
+
+
+def test_a_body_longer_than_it_was_said_to_be(raw: Raw, bucket: str) -> None:
+    """What is left of it is not taken for the next request."""
+    answer = raw("PUT", f"/{bucket}/longer", b"data", Content_Length="3")
+    assert (answer.status, answer.code) == (400, "XAmzContentSHA256Mismatch")
+    assert answer.headers["connection"] == "close"
+
+
+def test_where_a_form_leads(raw: Raw, plain: str) -> None:
+    parts = (("key", "", b"a b"), ("success_action_redirect", "", b"https://page.example/x?y=1"), FILE)
+    answer = raw("POST", f"/{plain}", form(*parts), Content_Type="multipart/form-data; boundary=B")
+    etag = hashlib.md5(b"data", usedforsecurity=False).hexdigest()
+    expected = f"https://page.example/x?y=1&bucket={plain}&key=a+b&etag=%22{etag}%22"
+    assert (answer.status, answer.headers["location"]) == (303, expected)

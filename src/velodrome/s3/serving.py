@@ -209,8 +209,9 @@ class Connection:
             try:
                 parts = self._application(_environ(request, body, self._socket), start_response)
                 ((status, headers),) = head
-                waiting = wire.they_are_waiting_for_100_continue
-                response = _response(status, [*headers, ("connection", "close")] if waiting else headers)
+                # After a bad request, what else the client has sent may belong to it; S3 ends the connection, too.
+                last = wire.they_are_waiting_for_100_continue or status.startswith("400")
+                response = _response(status, [*headers, ("connection", "close")] if last else headers)
             except ConnectionError as error:
                 if not body.timed_out:
                     LOG.info("a client left while it sent a request: %s", error)
@@ -226,7 +227,7 @@ class Connection:
                 return False
             silent = request.method == b"HEAD" or response.status_code in (204, 304)
             self._send(wire, response, () if silent else parts)
-            return not waiting
+            return not last
         finally:
             if hasattr(parts, "close"):
                 parts.close()

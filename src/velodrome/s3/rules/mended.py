@@ -9,6 +9,7 @@ import hashlib
 import uuid
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from localstack.constants import DEFAULT_AWS_ACCOUNT_ID
 from localstack.services.s3 import presigned_url, provider
@@ -138,6 +139,18 @@ def condition_holds(condition: Any, form: dict[str, str], known: dict[str, Any])
     return _plain_condition_holds(condition, form, known)
 
 
+def redirect(base_redirect: str, bucket: str, object_key: str, etag: str) -> str:
+    """Where a form's success_action_redirect leads; ValueError if it leads nowhere.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+    """
+    found = urlsplit(base_redirect)
+    if not found.netloc:
+        raise ValueError("no address")
+    named = [*parse_qsl(found.query, keep_blank_values=True), ("bucket", bucket), ("key", object_key), ("etag", etag)]
+    return urlunsplit(found._replace(query=urlencode(named)))
+
+
 class ChunkedBody(AwsChunkedDecoder):
     """A body in chunks; one that is cut off or malformed stores nothing."""
 
@@ -171,5 +184,6 @@ def install() -> None:
     provider.get_lifecycle_rule_from_object = rule_of
     provider.validate_failed_precondition = reading.check_read
     provider.AwsChunkedDecoder = ChunkedBody
+    provider.create_redirect_for_post_request = redirect
     provider.get_retention_from_now = retention_from_now
     presigned_url._verify_condition = condition_holds
