@@ -199,6 +199,9 @@ def test_a_body_longer_than_it_was_said_to_be(raw: Raw, bucket: str) -> None:
 
 
 def test_where_a_form_leads(raw: Raw, plain: str) -> None:
+    made = (("key", "", b"k"), ("success_action_status", "", b"201"), FILE)
+    answer = raw("POST", f"/{plain}", form(*made), Content_Type="multipart/form-data; boundary=B")
+    assert (answer.status, b"<PostResponse><Location>" in answer.body) == (201, True)
     parts = (("key", "", b"a b"), ("success_action_redirect", "", b"https://page.example/x?y=1"), FILE)
     answer = raw("POST", f"/{plain}", form(*parts), Content_Type="multipart/form-data; boundary=B")
     etag = hashlib.md5(b"data", usedforsecurity=False).hexdigest()

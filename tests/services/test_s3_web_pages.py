@@ -98,6 +98,8 @@ class TestOrigins:
             found = self.asked(send("GET", page, headers={"Origin": origin}))
             assert found.get("access-control-allow-origin") == (origin if expected else None)
         assert self.asked(send("GET", f"{page}/k")) == {}
+        no_bucket = s3.generate_presigned_url("list_buckets")
+        assert self.asked(send("GET", no_bucket, headers={"Origin": PAGE})) == {}
 
     def test_refusals_are_read_too(self, page: str) -> None:
         missing = send("GET", f"{page}/missing", headers={"Origin": PAGE})

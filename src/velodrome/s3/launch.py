@@ -110,6 +110,8 @@ def environment(settings: Settings) -> dict[str, str]:
         # The default, localhost.localstack.cloud, would be looked up in DNS by whoever follows a returned URL.
         "LOCALSTACK_HOST": urlsplit(settings["S3_ENDPOINT_URL"]).netloc,
         "SERVICES": "s3,iam,sts",
+        # Which pages may read an answer is the front's to say.
+        "DISABLE_CUSTOM_CORS_S3": "1",
         # Ids as IAM makes them: AKIA…, ASIA….
         "PARITY_AWS_ACCESS_KEY_ID": "1",
         # Of the profile: whose requests the server believes, and what the hooks, ordinary clients of it, sign with.

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from localstack.aws.protocol.serializer import S3ResponseSerializer
 from localstack.constants import DEFAULT_AWS_ACCOUNT_ID
 from localstack.services.s3 import presigned_url, provider
 from localstack.services.s3.codec import AwsChunkedDecoder
@@ -151,6 +152,16 @@ def redirect(base_redirect: str, bucket: str, object_key: str, etag: str) -> str
     return urlunsplit(found._replace(query=urlencode(named)))
 
 
+_plain_traits = S3ResponseSerializer._prepare_additional_traits_in_xml
+
+
+def traits(serializer: Any, root: Any, request_id: str) -> None:
+    """What S3 writes beside an answer's members: its namespace, but in the answer to a form."""
+    _plain_traits(serializer, root, request_id)
+    if root.tag == "PostResponse":
+        del root.attrib["xmlns"]
+
+
 class ChunkedBody(AwsChunkedDecoder):
     """A body in chunks; one that is cut off or malformed stores nothing."""
 
@@ -187,3 +198,4 @@ def install() -> None:
     provider.create_redirect_for_post_request = redirect
     provider.get_retention_from_now = retention_from_now
     presigned_url._verify_condition = condition_holds
+    S3ResponseSerializer._prepare_additional_traits_in_xml = traits
