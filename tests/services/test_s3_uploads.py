@@ -166,6 +166,18 @@ class TestCustomersKeys:
         got = s3.get_object(Bucket=bucket, Key="sealed", **customer(self.MINE))
         assert got["Body"].read() == b"secret"
 
+    def test_a_key_of_what_has_none(self, s3: Any, bucket: str) -> None:
+        s3.put_object(Bucket=bucket, Key="plain", Body=b"plain")
+        inapplicable = (400, "InvalidRequest", "The encryption parameters are not applicable to this object.")
+        asked = {"Bucket": bucket, "Key": "plain", **customer(self.MINE)}
+        assert refused(s3.get_object, **asked) == inapplicable
+        assert refused(s3.get_object_attributes, **asked, ObjectAttributes=["ETag"]) == inapplicable
+        assert refused(s3.head_object, **asked)[0] == 400
+        copied = {"Bucket": bucket, "Key": "copy", "CopySource": f"{bucket}/plain", **customer(self.MINE, "CopySource")}
+        assert refused(s3.copy_object, **copied) == inapplicable
+        upload = s3.create_multipart_upload(Bucket=bucket, Key="copy")["UploadId"]
+        assert refused(s3.upload_part_copy, **copied, UploadId=upload, PartNumber=1) == inapplicable
+
 
 class TestObjectLock:
     @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from aws_s3_cases import Bucket
+from s3_requests import refused
 
 from velodrome.settings import Settings
 
@@ -140,6 +141,22 @@ class TestOrigins:
             assert self.asked(answer) == {}
         evil = send("OPTIONS", page, headers={"Origin": PAGE, "Host": "evil.example"})
         assert told(evil)[:2] == (403, "AccessDenied")
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"AllowedOrigins": ["*a*.com"]}, 'AllowedOrigin "*a*.com" can not have more than one wildcard.'),
+            ({"AllowedHeaders": ["x-*-*"]}, 'AllowedHeader "x-*-*" can not have more than one wildcard.'),
+            (
+                {"ExposeHeaders": ["x-*"]},
+                'ExposeHeader "x-*" contains wildcard. We currently do not support wildcard for ExposeHeader.',
+            ),
+        ],
+    )
+    def test_what_is_no_rule(self, s3: Any, page: str, changes: dict[str, list[str]], message: str) -> None:
+        rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]} | changes
+        given = {"Bucket": "paged", "CORSConfiguration": {"CORSRules": [rule]}}
+        assert refused(s3.put_bucket_cors, **given) == (400, "InvalidRequest", message)
 
     def test_a_bucket_s_rules_let_nobody_post(self, page: str) -> None:
         form = {"data": {"key": "posted"}, "files": {"file": ("a.py", b"evil")}}

@@ -39,6 +39,24 @@ def part_copy(provider: Any, handler: Handler) -> Handler:
     return called
 
 
+def of_read(provider: Any, context: Any, request: dict[str, Any]) -> None:
+    """GetObject, HeadObject, GetObjectAttributes: a key for what is not encrypted with one."""
+    if request.get("SSECustomerKey"):
+        bucket = provider._get_cross_account_bucket(context, request["Bucket"])[1]
+        _applicable(conditions.find(bucket, request["Key"], request.get("VersionId")))
+
+
+def of_copy(provider: Any, context: Any, request: dict[str, Any]) -> None:
+    """CopyObject: the same of its source."""
+    if request.get("CopySourceSSECustomerKey"):
+        _applicable(_source(provider, context, request))
+
+
+def _applicable(found: Any | None) -> None:
+    if getattr(found, "sse_key_hash", "of nothing") is None:
+        raise error("InvalidRequest", "The encryption parameters are not applicable to this object.")
+
+
 def of_completion(provider: Any, context: Any, request: dict[str, Any]) -> None:
     """CompleteMultipartUpload needs the customer's key where the upload has checksums, and takes no other one."""
     upload = _upload(provider, context, request)
@@ -75,6 +93,8 @@ def _check_source(source: Any, request: dict[str, Any]) -> None:
     """Raises InvalidRequest or AccessDenied."""
     given, needed = request.get("CopySourceSSECustomerKeyMD5"), getattr(source, "sse_key_hash", None)
     validate_sse_c(request.get("CopySourceSSECustomerAlgorithm"), request.get("CopySourceSSECustomerKey"), given)
+    if given:
+        _applicable(source)
     if needed and not given:
         message = (
             "The object was stored using a form of Server Side Encryption. "

@@ -142,3 +142,16 @@ def lifecycle_rules(request: dict[str, Any]) -> None:
     rules = (request.get("LifecycleConfiguration") or {}).get("Rules") or []
     if not 1 <= len(rules) <= RULES:
         raise malformed_xml()
+
+
+def cors_rules(request: dict[str, Any]) -> None:
+    """An origin or a header of a CORS rule has one star at most, and a header that is exposed has none."""
+    for rule in (request.get("CORSConfiguration") or {}).get("CORSRules") or []:
+        for what in ("AllowedOrigin", "AllowedHeader"):
+            for one in rule.get(f"{what}s") or []:
+                if one.count("*") > 1:
+                    raise error("InvalidRequest", f'{what} "{one}" can not have more than one wildcard.')
+        for one in rule.get("ExposeHeaders") or []:
+            if "*" in one:
+                message = "contains wildcard. We currently do not support wildcard for ExposeHeader."
+                raise error("InvalidRequest", f'ExposeHeader "{one}" {message}')

@@ -54,6 +54,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "DeleteObjects": (limits.deleted,),
     "GetObject": (limits.part_read,),
     "HeadObject": (limits.part_read,),
+    "PutBucketCors": (limits.cors_rules,),
     "PutBucketLifecycleConfiguration": (limits.lifecycle_rules,),
     "PutBucketLogging": (access.log_grants,),
     "PutBucketTagging": (limits.bucket_tags,),
@@ -74,11 +75,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
 # These look at the bucket.
 BUCKET_RULES: dict[str, tuple[BucketRule, ...]] = {
     "CompleteMultipartUpload": (customer_keys.of_completion, checksums.completed),
-    "CopyObject": (access.acl, encryption.not_blocked),
+    "CopyObject": (access.acl, encryption.not_blocked, customer_keys.of_copy),
     "CreateBucket": (access.new_bucket,),
     "CreateMultipartUpload": (access.acl, encryption.not_blocked),
-    "GetObject": (encryption.of_read,),
-    "HeadObject": (encryption.of_read,),
+    "GetObject": (encryption.of_read, customer_keys.of_read),
+    "GetObjectAttributes": (customer_keys.of_read,),
+    "HeadObject": (encryption.of_read, customer_keys.of_read),
     "PutBucketAcl": (access.acl,),
     "PutBucketOwnershipControls": (access.ownership,),
     "PutBucketPolicy": (access.policy,),
