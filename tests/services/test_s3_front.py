@@ -482,7 +482,7 @@ class TestTemporaryKeys:
 class TestAccounts:
     """How several accounts are had: docs/s3.md."""
 
-    def test_a_user_of_another_account(self, service: RunningService, s3: Any) -> None:
+    def test_a_user_of_another_account(self, service: RunningService, s3: Any, bucket: str) -> None:
         role = f"arn:aws:iam::{OTHER}:role/OrganizationAccountAccessRole"
         session = client(service, "sts").assume_role(RoleArn=role, RoleSessionName="admin")["Credentials"]
         iam = client(service, "iam", **as_session(session))
@@ -494,11 +494,21 @@ class TestAccounts:
         other = client(service, **mine)
         other.create_bucket(Bucket="of-the-other-account")
         listed = other.list_buckets()
-        assert [bucket["Name"] for bucket in listed["Buckets"]] == ["of-the-other-account"]
+        assert [one["Name"] for one in listed["Buckets"]] == ["of-the-other-account"]
         assert other.get_bucket_acl(Bucket="of-the-other-account")["Owner"] == listed["Owner"]
         assert re.fullmatch("[0-9a-f]{64}", listed["Owner"]["ID"])
         assert listed["Owner"]["ID"] != s3.list_buckets()["Owner"]["ID"]
-        assert "of-the-other-account" not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+        assert "of-the-other-account" not in {one["Name"] for one in s3.list_buckets()["Buckets"]}
+        # What is put into another account's bucket is that account's, and parts are copied from one to another.
+        place = {"Bucket": "of-the-other-account", "Key": "k"}
+        upload = s3.create_multipart_upload(**place)["UploadId"]
+        assert other.list_parts(**place, UploadId=upload)["Owner"] == listed["Owner"]
+        assert s3.list_multipart_uploads(Bucket=place["Bucket"])["Uploads"][0]["Owner"] == listed["Owner"]
+        source = {"Bucket": bucket, "Key": "kept"}
+        copied = other.upload_part_copy(**place, UploadId=upload, PartNumber=1, CopySource=source)["CopyPartResult"]
+        parts = {"Parts": [{"PartNumber": 1, "ETag": copied["ETag"]}]}
+        s3.complete_multipart_upload(**place, UploadId=upload, MultipartUpload=parts)
+        assert other.get_object(**place)["Body"].read() == b"kept"
         with pytest.raises(ClientError) as caught:
             s3.create_bucket(Bucket="of-the-other-account")
         assert refused(caught)[:2] == (409, "BucketAlreadyExists")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -106,6 +107,9 @@ class TestUnsigned:
         assert s3.get_object(**one)["Body"].read() == b"theirs"
         assert post(raw, bucket, key="posted", acl="public-read").status == 204
         assert anybody.get_object(Bucket=bucket, Key="posted")["Body"].read() == b"posted"
+        answer = post(raw, bucket, key="posted", success_action_status="201")
+        names = re.findall(rb"<(\w+)>", answer.body)  # without a name space
+        assert (answer.status, sorted(names)) == (201, [b"Bucket", b"ETag", b"Key", b"Location", b"PostResponse"])
         anybody.delete_object(**one)
         assert refused(s3.head_object, **one)[0] == 404
 
@@ -162,7 +166,23 @@ class TestUnsigned:
         assert told(post(raw, bucket, key="k")) == DENIED
         give("s3:*", Resource=f"arn:aws:s3:::{bucket}")
         assert anybody.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+        give("s3:GetObjectTagging")
+        assert anybody.get_object_tagging(**one)["TagSet"] == []
+        give("s3:Get*", Resource=[f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"])
+        assert anybody.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None
+        assert anybody.get_object_acl(**one)["Grants"][0]["Permission"] == "FULL_CONTROL"
         give("s3:GetObject", Condition={"Bool": {"aws:SecureTransport": "true"}})
+        assert refused(anybody.get_object, **one) == DENIED
+
+    def test_each_version_has_its_own_acl(self, s3: Any, anybody: Any, bucket: str) -> None:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        one = {"Bucket": bucket, "Key": "k"}
+        seen = s3.put_object(**one, Body=b"seen", ACL="public-read")["VersionId"]
+        hidden = s3.put_object(**one, Body=b"hidden")["VersionId"]
+        assert refused(anybody.get_object, **one) == DENIED
+        assert refused(anybody.get_object, **one, VersionId=hidden) == DENIED
+        assert anybody.get_object(**one, VersionId=seen)["Body"].read() == b"seen"
+        s3.delete_object(**one)
         assert refused(anybody.get_object, **one) == DENIED
 
     def test_nothing_where_it_is_blocked_or_acls_are_off(self, s3: Any, anybody: Any, bucket: str) -> None:

@@ -20,7 +20,7 @@ from velodrome.s3.durable import listing, listing_xml
 from velodrome.s3.durable.index import Index
 from velodrome.s3.durable.list_numbers import MOST, Handler, attributes, number
 from velodrome.s3.durable.listing_xml import element, escaped, party, spelling, time_text
-from velodrome.s3.rules import mended
+from velodrome.s3.rules import accounts
 
 MOST_BUCKETS = 10_000
 _UPLOAD_ID = re.compile(r"[\w.-]+", re.ASCII)
@@ -256,7 +256,7 @@ class Listings:
             element("MaxUploads", limit),
             element("EncodingType", encoded),
             element("IsTruncated", page.next_key is not None),
-            *(_upload(upload, spell) for _, upload in page.lines),
+            *(_upload(bucket, upload, spell) for _, upload in page.lines),
             listing_xml.folders(page.folders, spell),
         )
 
@@ -282,7 +282,7 @@ class Listings:
             element("Key", escaped(upload.object.key)),
             element("UploadId", upload.id),
             party("Initiator", upload.initiator),
-            party("Owner", upload.initiator),
+            party("Owner", _owner(bucket, upload)),
             element("StorageClass", upload.object.storage_class),
             element("PartNumberMarker", marker),
             element("NextPartNumberMarker", shown[-1][0] if shown else 0),
@@ -329,7 +329,7 @@ class Listings:
         return answer(
             context,
             "ListAllMyBucketsResult",
-            party("Owner", mended.owner(context.account_id)),
+            party("Owner", accounts.owner(context.account_id)),
             element("Buckets", lines),
             element("Prefix", None if prefix is None else escaped(prefix)),
             element("ContinuationToken", token_of(rest[0][0]) if rest else None),
@@ -340,12 +340,17 @@ def _restores(request: Any) -> bool:
     return "RestoreStatus" in (request.get("OptionalObjectAttributes") or ())
 
 
-def _upload(upload: Any, spell: Callable[[str], str]) -> str:
+def _owner(bucket: Any, upload: Any) -> Any:
+    """Whose the object will be: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html"""
+    return bucket.owner if bucket.object_ownership == "BucketOwnerEnforced" else upload.initiator
+
+
+def _upload(bucket: Any, upload: Any, spell: Callable[[str], str]) -> str:
     algorithm = upload.checksum_algorithm
     kind = upload.checksum_type if algorithm else None
     return (
         f"<Upload>{element('Key', spell(upload.object.key))}{element('UploadId', upload.id)}"
-        f"{party('Initiator', upload.initiator)}{party('Owner', upload.initiator)}"
+        f"{party('Initiator', upload.initiator)}{party('Owner', _owner(bucket, upload))}"
         f"{element('StorageClass', upload.object.storage_class)}{element('Initiated', time_text(upload.initiated))}"
         f"{element('ChecksumAlgorithm', algorithm)}{element('ChecksumType', kind)}</Upload>"
     )

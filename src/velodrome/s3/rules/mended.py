@@ -5,19 +5,17 @@ conditions of a form's policy, the end of a default retention."""
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from localstack.aws.protocol.serializer import S3ResponseSerializer
-from localstack.constants import DEFAULT_AWS_ACCOUNT_ID
 from localstack.services.s3 import presigned_url, provider
 from localstack.services.s3.codec import AwsChunkedDecoder
-from localstack.services.s3.utils import get_kms_key_arn, get_owner_for_account_id
+from localstack.services.s3.utils import get_kms_key_arn
 
-from velodrome.s3.rules import reading
+from velodrome.s3.rules import accounts, reading
 from velodrome.s3.rules.errors import error, invalid_argument, malformed_xml
 
 MANAGED_KEY = "alias/aws/s3"
@@ -28,17 +26,6 @@ _ACTIONS = (
     "NoncurrentVersionTransitions",
     "Transitions",
 )
-
-
-def owner(account: str) -> dict[str, str]:
-    """An account as the owner of something: each has an id of its own, which says nothing.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/finding-canonical-user-id.html
-    """
-    found = get_owner_for_account_id(account)
-    if account == DEFAULT_AWS_ACCOUNT_ID:
-        return dict(found)
-    return {**found, "ID": hashlib.sha256(f"{found['ID']}:{account}".encode()).hexdigest()}
 
 
 def managed_key(account: str, region: str) -> str:
@@ -188,7 +175,7 @@ def _incomplete() -> Exception:
 
 def install() -> None:
     """Put them in LocalStack's place."""
-    provider.get_owner_for_account_id = owner
+    provider.get_owner_for_account_id = accounts.owner
     provider.create_s3_kms_managed_key_for_region = managed_key
     provider.get_kms_key_arn = key_arn
     provider.validate_lifecycle_configuration = check_lifecycle

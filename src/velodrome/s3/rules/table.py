@@ -10,6 +10,7 @@ from typing import Any
 
 from velodrome.s3.rules import (
     access,
+    accounts,
     bodies,
     checksums,
     completed,
@@ -88,6 +89,12 @@ BUCKET_RULES: dict[str, tuple[BucketRule, ...]] = {
     "PutObjectAcl": (access.acl,),
     "PutObjectRetention": (object_lock.mode,),
 }
+
+
+def _part_copy(provider: Any, handler: Handler) -> Handler:
+    return customer_keys.part_copy(provider, accounts.part_copy(provider, handler))
+
+
 # These take the handler into their own.
 AROUND: dict[str, Callable[[Any, Handler], Handler]] = {
     "CompleteMultipartUpload": completed.remembering,
@@ -102,7 +109,7 @@ AROUND: dict[str, Callable[[Any, Handler], Handler]] = {
     "HeadObject": reading.conditional,
     "PostObject": forms.post_object,
     "PutBucketEncryption": encryption.put_default,
-    "UploadPartCopy": customer_keys.part_copy,
+    "UploadPartCopy": _part_copy,
 }
 WITH_BODY = frozenset({"CopyObject", "CreateMultipartUpload", "PutObject", "UploadPart"})
 
