@@ -162,12 +162,16 @@ class TestUnsigned:
         assert refused(anybody.put_object, **one) == DENIED
         give("s3:PutObject")
         anybody.put_object(**one, Body=b"new")
+        assert refused(anybody.put_object, **one, ACL="public-read") == DENIED
+        assert refused(anybody.put_object, **one, Tagging="a=b") == DENIED
         assert refused(anybody.get_object, **one) == DENIED
         assert told(post(raw, bucket, key="k")) == DENIED
+        give("s3:PutObject*")
+        anybody.put_object(**one, Body=b"tagged", Tagging="a=b", ACL="bucket-owner-full-control")
         give("s3:*", Resource=f"arn:aws:s3:::{bucket}")
         assert anybody.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
         give("s3:GetObjectTagging")
-        assert anybody.get_object_tagging(**one)["TagSet"] == []
+        assert anybody.get_object_tagging(**one)["TagSet"] == [{"Key": "a", "Value": "b"}]
         give("s3:Get*", Resource=[f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"])
         assert anybody.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None
         assert anybody.get_object_acl(**one)["Grants"][0]["Permission"] == "FULL_CONTROL"

@@ -42,6 +42,11 @@ _OF_WRITE = re.compile(
     "|date|storage-class|tagging|server-side-encryption(?:-customer-.*)?|website-redirect-location"
     "|expected-bucket-owner)"
 )
+_ALSO = (
+    ("s3:PutObjectAcl", "x-amz-acl"),
+    ("s3:PutObjectAcl", "x-amz-grant-"),
+    ("s3:PutObjectTagging", "x-amz-tagging"),
+)
 _COPY, _ENCRYPTION = "x-amz-copy-source", "x-amz-server-side-encryption"
 _KMS = "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4."
 
@@ -106,13 +111,14 @@ class LocalStack:
         if request.method == "POST" and not key and form is None:
             raise access_denied()
         asked = _asked(request, "object" if key else "bucket", query)
+        more: tuple[str, ...] = ()
         if asked.permission == "WRITE":
-            _check_write(bucket, request.headers if form is None else form)
+            more = _check_write(bucket, request.headers if form is None else form)
         thing: Any = conditions.find(bucket, key, query.get("versionId")) if asked.of_object else bucket
         if not hasattr(thing, "acl"):
             # Nothing, or a delete marker. Who may list may know so; the engine says it.
             asked, key, thing = _LIST, "", bucket
-        if not _has(bucket, thing.acl, asked, key):
+        if not _has(bucket, thing.acl, asked, key, *more):
             raise access_denied()
         if asked.of_object and asked.permission == "READ" and str(thing.encryption).startswith("aws:kms"):
             raise invalid_argument("Authorization", "null", _KMS)
@@ -154,12 +160,14 @@ def _asked(request: Request, what: str, query: Mapping[str, str]) -> _Asked:
     return asked
 
 
-def _check_write(bucket: Any, named: Mapping[str, str]) -> None:
+def _check_write(bucket: Any, named: Mapping[str, str]) -> tuple[str, ...]:
+    """Actions that a write's headers, or a form's fields, need beside its own. Raises S3Error."""
     if any(name.startswith("x-amz-") and not _OF_WRITE.fullmatch(name) for name in named):
         raise access_denied()
     default = (bucket.encryption_rule or {}).get("ApplyServerSideEncryptionByDefault") or {}
     if str(named.get(_ENCRYPTION) or default.get("SSEAlgorithm")).startswith("aws:kms"):
         raise access_denied()
+    return tuple(action for action, start in _ALSO if any(name.startswith(start) for name in named))
 
 
 def _bucket(name: str) -> Any | None:
@@ -170,9 +178,10 @@ def _bucket(name: str) -> Any | None:
     return None
 
 
-def _has(bucket: Any, acl: Any, asked: _Asked, key: str) -> bool:
+def _has(bucket: Any, acl: Any, asked: _Asked, key: str, *more: str) -> bool:
     resource = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key else "")
-    return _granted(bucket, acl, asked.permission) or _allowed(bucket, asked.action, resource)
+    actions = (asked.action, *more)
+    return _granted(bucket, acl, asked.permission) or all(_allowed(bucket, action, resource) for action in actions)
 
 
 def _blocked(bucket: Any, setting: str) -> bool:
