@@ -292,6 +292,11 @@ class TestPolicies:
         ):
             put = refused(s3.put_bucket_policy, Bucket=bucket, Policy=policy(statement))
             assert put == (400, "MalformedPolicy", message)
+        assert refused(s3.put_bucket_policy, Bucket=bucket, Policy='{"Version": "2012-10-17"}') == (
+            400,
+            "MalformedPolicy",
+            "Missing required field Statement",
+        )
         denied = without["Principal"] | {"NotPrincipal": {"AWS": "arn:aws:iam::111122223333:root"}, "Effect": "Deny"}
         s3.put_bucket_policy(Bucket=bucket, Policy=policy(denied))
         assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"] is False

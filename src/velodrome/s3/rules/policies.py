@@ -51,8 +51,14 @@ _WIDEST = {4: 8, 6: 32}
 def check(text: str, bucket: str) -> None:
     """Raises MalformedPolicy where a statement lacks an element, or has one that a bucket's policy cannot have.
 
-    What is no JSON, or has no statements, is the engine's to refuse.
+    What is no JSON is the engine's to refuse.
     """
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        return
+    if isinstance(whole, dict) and "Statement" not in whole:
+        raise _malformed("Missing required field Statement")
     for statement in statements(text):
         for name in _NEEDED:
             if name not in statement and (name == "Effect" or f"Not{name}" not in statement):
