@@ -178,6 +178,19 @@ class TestCustomersKeys:
         upload = s3.create_multipart_upload(Bucket=bucket, Key="copy")["UploadId"]
         assert refused(s3.upload_part_copy, **copied, UploadId=upload, PartNumber=1) == inapplicable
 
+    def test_of_a_form(self, s3: Any, raw: Raw, bucket: str) -> None:
+        md5 = text(hashlib.md5(self.MINE, usedforsecurity=False).digest())
+        key = {"algorithm": "AES256", "key": text(self.MINE), "key-md5": md5}
+        parts = [(f"x-amz-server-side-encryption-customer-{name}", "", value.encode()) for name, value in key.items()]
+        posted = {"Content_Type": "multipart/form-data; boundary=B"}
+        assert raw("POST", f"/{bucket}", form(("key", "", b"form"), *parts, FILE), **posted).status == 204
+        assert refused(s3.get_object, Bucket=bucket, Key="form")[:2] == (400, "InvalidRequest")
+        got = s3.get_object(Bucket=bucket, Key="form", **customer(self.MINE))
+        assert (got["Body"].read(), got["SSECustomerKeyMD5"]) == (b"data", md5)
+        assert "ServerSideEncryption" not in got
+        wrong = raw("POST", f"/{bucket}", form(("key", "", b"form"), *parts[:2], FILE), **posted)
+        assert (wrong.status, wrong.code) == (400, "InvalidArgument")
+
 
 class TestObjectLock:
     @pytest.mark.parametrize(
@@ -209,6 +222,17 @@ class TestObjectLock:
         stricter = {"Mode": "COMPLIANCE", "RetainUntilDate": until}
         assert refused(s3.put_object_retention, **place, Retention=stricter) == protected
         s3.delete_object(**place, BypassGovernanceRetention=True)
+
+    def test_a_bucket_s_retention_is_a_form_s_too(self, s3: Any, raw: Raw) -> None:
+        name = f"retention-{uuid.uuid4().hex}"
+        s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+        rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+        s3.put_object_lock_configuration(
+            Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+        )
+        posted = {"Content_Type": "multipart/form-data; boundary=B"}
+        assert raw("POST", f"/{name}", form(("key", "", b"k"), FILE), **posted).status == 204
+        assert s3.get_object_retention(Bucket=name, Key="k")["Retention"]["Mode"] == "GOVERNANCE"
 
 
 class TestMetadata:

@@ -39,6 +39,16 @@ def part_copy(provider: Any, handler: Handler) -> Handler:
     return called
 
 
+def valid(request: dict[str, Any]) -> None:
+    """Whether algorithm, key and its MD5 go together. Raises InvalidArgument or InvalidEncryptionAlgorithmError."""
+    validate_sse_c(
+        request.get("SSECustomerAlgorithm"),
+        request.get("SSECustomerKey"),
+        request.get("SSECustomerKeyMD5"),
+        request.get("ServerSideEncryption"),
+    )
+
+
 def of_read(provider: Any, context: Any, request: dict[str, Any]) -> None:
     """GetObject, HeadObject, GetObjectAttributes: a key for what is not encrypted with one."""
     if request.get("SSECustomerKey"):
@@ -72,7 +82,7 @@ def _upload(provider: Any, context: Any, request: dict[str, Any]) -> Any | None:
 def _check_key(upload: Any, request: dict[str, Any]) -> None:
     """Raises InvalidRequest, in the words of UploadPart."""
     given, needed = request.get("SSECustomerKeyMD5"), upload.object.sse_key_hash
-    validate_sse_c(request.get("SSECustomerAlgorithm"), request.get("SSECustomerKey"), given)
+    valid(request)
     if bool(given) != bool(needed):
         message = (
             "The multipart upload initiate requested encryption. "

@@ -15,16 +15,23 @@ from typing import Any
 
 from localstack.aws.api import CommonServiceException
 from localstack.services.s3.exceptions import InvalidRequest
+from localstack.services.s3.provider import get_object_lock_parameters_from_bucket_and_request
 from localstack.services.s3.utils import parse_post_object_tagging_xml, str_to_rfc_1123_datetime
 from werkzeug.datastructures import MultiDict
 
-from velodrome.s3.rules import access, checksums, limits
+from velodrome.s3.rules import access, checksums, customer_keys, encryption, limits
 from velodrome.s3.rules.errors import error, invalid_argument
 
 Handler = Callable[[Any, Any], Any]
 _KEY = "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields."
 _META = "x-amz-meta-"
 _CHECKSUM = "x-amz-checksum-"
+_ENCRYPTION = "x-amz-server-side-encryption"
+_CUSTOMER = {
+    "SSECustomerAlgorithm": f"{_ENCRYPTION}-customer-algorithm",
+    "SSECustomerKey": f"{_ENCRYPTION}-customer-key",
+    "SSECustomerKeyMD5": f"{_ENCRYPTION}-customer-key-md5",
+}
 # Fields as LocalStack spells them; S3 takes them in any letter case.
 _FIELDS = {
     name.lower(): name
@@ -58,15 +65,32 @@ def post_object(provider: Any, handler: Handler) -> Handler:
         _key(fields, files)
         _values(fields)
         access.acl(provider, context, {"Bucket": request["Bucket"], "ACL": fields.get("acl")})
+        given = {member: fields.get(field) for member, field in _CUSTOMER.items()}
+        customer_keys.valid(given | {"ServerSideEncryption": fields.get(_ENCRYPTION)})
+        encryption.not_blocked(provider, context, given | {"Bucket": request["Bucket"]})
         http.form = fields
         try:
-            return handler(context, request)
+            answer = handler(context, request)
         except InvalidRequest as refused:
             if (algorithm := fields.get(f"{_CHECKSUM}algorithm")) and refused.message.startswith("Value for x-amz-ch"):
                 raise checksums.bad_digest(algorithm) from refused  # what is none was refused before
             raise
+        bucket = provider._get_cross_account_bucket(context, request["Bucket"])[1]
+        _complete(bucket, bucket.objects.get(fields["key"]), given["SSECustomerKeyMD5"], answer)
+        return answer
 
     return called
+
+
+def _complete(bucket: Any, made: Any, customer_key: str | None, answer: Any) -> None:
+    """What LocalStack leaves out of an object that a form has made: a customer's key, the bucket's retention."""
+    retention = get_object_lock_parameters_from_bucket_and_request({}, bucket)
+    made.lock_mode, made.lock_until = retention.lock_mode, retention.lock_until
+    if customer_key:
+        made.sse_key_hash = customer_key
+        made.encryption, made.kms_key_id, made.bucket_key_enabled = None, None, False
+        for name in ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled"):
+            answer.pop(name, None)
 
 
 def _malformed() -> CommonServiceException:
