@@ -133,6 +133,17 @@ class TestBoto3:
         with pytest.raises(ClientError, match="Velodrome has no sqs"):
             sqs.list_queues()
 
+    def test_s3_control_puts_the_account_before_the_address(self, service: RunningService) -> None:
+        """No resolver knows that name; through a proxy, which asks none, it is a service that is not here."""
+        options = client_options(service.settings)
+        config = Config(proxies={"http": options["endpoint_url"]}, retries={"total_max_attempts": 1})
+        control = boto3.client("s3control", **options, config=config)
+        sent: list[str] = []
+        control.meta.events.register("before-send", lambda request, **_: sent.append(request.url))
+        with pytest.raises(ClientError, match="Velodrome has no s3control: "):
+            control.get_public_access_block(AccountId="000000000000")
+        assert [urlsplit(url).hostname for url in sent] == ["000000000000.127.0.0.1"]
+
 
 class TestObstore:
     def test_put_get_range_list(self, store: S3Store) -> None:

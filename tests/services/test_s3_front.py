@@ -509,6 +509,9 @@ class TestAccounts:
         parts = {"Parts": [{"PartNumber": 1, "ETag": copied["ETag"]}]}
         s3.complete_multipart_upload(**place, UploadId=upload, MultipartUpload=parts)
         assert other.get_object(**place)["Body"].read() == b"kept"
+        other.create_bucket(Bucket="with-acls", ObjectOwnership="ObjectWriter")
+        s3.put_object(Bucket="with-acls", Key="k", Body=b"mine")
+        assert s3.get_object_acl(Bucket="with-acls", Key="k")["Owner"] == listed["Owner"]
         with pytest.raises(ClientError) as caught:
             s3.create_bucket(Bucket="of-the-other-account")
         assert refused(caught)[:2] == (409, "BucketAlreadyExists")

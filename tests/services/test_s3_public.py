@@ -303,6 +303,17 @@ class TestPolicies:
 
 
 class TestAcls:
+    def test_who_is_told_in_which_order(self, s3: Any, bucket: str) -> None:
+        s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+        acl = s3.get_bucket_acl(Bucket=bucket)
+        assert acl["Owner"]["DisplayName"] == "webfile"
+        group = {"Type": "Group", "URI": EVERYBODY}
+        assert acl["Grants"] == [
+            {"Grantee": {**acl["Owner"], "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"},
+            {"Grantee": group, "Permission": "READ"},
+            {"Grantee": group, "Permission": "WRITE"},
+        ]
+
     def test_no_addresses_of_e_mail(self, s3: Any, bucket: str) -> None:
         no_longer = (405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         s3.put_object(Bucket=bucket, Key="k", Body=b"x")
