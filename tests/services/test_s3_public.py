@@ -350,9 +350,16 @@ class TestDefaultEncryption:
             rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm, "KMSMasterKeyID": key}}
             self.put(s3, bucket, rule)
             assert self.rules(s3, bucket) == [rule | {"BucketKeyEnabled": False}]
+            for told in (s3.put_object(Bucket=bucket, Key="k", Body=b"x"), s3.head_object(Bucket=bucket, Key="k")):
+                assert (told["ServerSideEncryption"], told["SSEKMSKeyId"]) == (algorithm, key)
         s3.delete_bucket_encryption(Bucket=bucket)
         assert self.rules(s3, bucket) == [DEFAULT]
         assert s3.put_object(Bucket=bucket, Key="k", Body=b"x")["ServerSideEncryption"] == "AES256"
+        owns = s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms")["SSEKMSKeyId"]
+        upload = {"Bucket": bucket, "Key": "k", "ServerSideEncryption": "aws:kms:dsse"}
+        assert s3.create_multipart_upload(**upload)["SSEKMSKeyId"] == owns
+        copied = s3.copy_object(**upload | {"Key": "copy"}, CopySource=f"{bucket}/k")
+        assert (copied["ServerSideEncryption"], copied["SSEKMSKeyId"]) == ("aws:kms:dsse", owns)
 
     def test_customers_keys_are_blocked(self, s3: Any, bucket: str) -> None:
         key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}

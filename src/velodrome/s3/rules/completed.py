@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from localstack.services.s3.models import S3Object
-from localstack.services.s3.provider import add_encryption_to_response
 from localstack.services.s3.utils import get_full_default_bucket_location
 
+from velodrome.s3.rules import mended
 from velodrome.s3.rules.conditions import plain_etag
 
 Handler = Callable[[Any, Any], Any]
@@ -74,5 +74,5 @@ def _answer(bucket: Any, found: Any) -> dict[str, Any]:
     if found.checksum_algorithm and not found.kms_key_id:
         response[f"Checksum{found.checksum_algorithm.upper()}"] = found.checksum_value
         response["ChecksumType"] = found.checksum_type
-    add_encryption_to_response(response, s3_object=found)
+    mended.tell_encryption(response, found)
     return response

@@ -44,6 +44,32 @@ def key_arn(key: str | None, account: str, region: str) -> str | None:
     return get_kms_key_arn(key, account, region)
 
 
+_plain_encryption = provider.get_encryption_parameters_from_request_and_bucket
+_plain_told = provider.add_encryption_to_response
+_TWO_LAYERS = "aws:kms:dsse"
+
+
+def encryption_of(request: Any, bucket: Any, store: Any) -> Any:
+    """How an object will be encrypted; with two layers by a key of KMS too, which LocalStack looks for with one alone.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingDSSEncryption.html
+    """
+    found = _plain_encryption(request, bucket, store)
+    if found.encryption != _TWO_LAYERS:
+        return found
+    default = (bucket.encryption_rule or {}).get("ApplyServerSideEncryptionByDefault") or {}
+    key = request.get("SSEKMSKeyId") or default.get("KMSMasterKeyID")
+    account, region = bucket.bucket_account_id, bucket.bucket_region
+    return found._replace(kms_key_id=key_arn(key, account, region) or managed_key(account, region))
+
+
+def tell_encryption(response: dict[str, Any], s3_object: Any) -> None:
+    """Say in an answer how the object is encrypted."""
+    _plain_told(response, s3_object)
+    if s3_object.encryption == _TWO_LAYERS and s3_object.kms_key_id:
+        response["SSEKMSKeyId"] = s3_object.kms_key_id
+
+
 def check_lifecycle(configuration: dict[str, Any] | None) -> None:
     """Raises MalformedXML, InvalidArgument or InvalidRequest; gives an ID to each rule that has none.
 
@@ -178,6 +204,8 @@ def install() -> None:
     provider.get_owner_for_account_id = accounts.owner
     provider.create_s3_kms_managed_key_for_region = managed_key
     provider.get_kms_key_arn = key_arn
+    provider.get_encryption_parameters_from_request_and_bucket = encryption_of
+    provider.add_encryption_to_response = tell_encryption
     provider.validate_lifecycle_configuration = check_lifecycle
     provider.get_lifecycle_rule_from_object = rule_of
     provider.validate_failed_precondition = reading.check_read
