@@ -31,8 +31,10 @@ from velodrome.testing import run_service  # noqa: E402
 
 EXPECTED = HERE / "expected_failures.txt"
 INSTALL = "s3-suites"
-# The suite's users are of accounts of their own; the main one is the stack's.
-ACCOUNTS = {"alt": "111122223333", "tenant": "444455556666"}
+# The suite's users are of accounts of their own, which have no bucket but the suite's. Each process of pytest has its
+# users, as one test lists all buckets.
+PROCESSES = 2
+ACCOUNTS = {"main": "1111222233{:02}", "alt": "4444555566{:02}", "tenant": "7777888899{:02}"}
 # What the suite says that AWS itself does otherwise, and what nothing here carries out (see docs/s3.md): those tests
 # wait for minutes.
 LEFT_OUT = ("fails_on_aws", "lifecycle_expiration", "lifecycle_transition", "cloud_transition", "cloud_restore")
@@ -58,8 +60,8 @@ secret_key = {secret}
 """
 # A region that a bucket can name (us-east-1 has no name of this kind), and keys as S3 shows them, by their ARNs.
 MAIN = """api_name = eu-west-1
-kms_keyid = arn:aws:kms:us-east-1:000000000000:key/testkey-1
-kms_keyid2 = arn:aws:kms:us-east-1:000000000000:key/testkey-2"""
+kms_keyid = arn:aws:kms:us-east-1:111122223300:key/testkey-1
+kms_keyid2 = arn:aws:kms:us-east-1:111122223300:key/testkey-2"""
 USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "main", "iam root": "main"}
 
 
@@ -86,7 +88,7 @@ S3_TESTS = Suite(
     "s3-tests",
     "s3_tests_plugin",
     (
-        "-n2",
+        f"-n{PROCESSES}",
         "s3tests/functional/test_s3.py",
         "s3tests/functional/test_headers.py",
         "-m",
@@ -112,8 +114,8 @@ class User:
     owner: str
 
 
-def users_of(settings: Settings) -> dict[str, User]:
-    """Each user that s3-tests asks for: the stack's own, and users of IAM in other accounts."""
+def users_of(settings: Settings, process: int) -> dict[str, User]:
+    """Each user that s3-tests asks for, made in IAM."""
     mine = profile.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
     place = {"endpoint_url": settings["S3_ENDPOINT_URL"], "region_name": mine.region}
 
@@ -121,18 +123,16 @@ def users_of(settings: Settings) -> dict[str, User]:
         named = {"aws_access_key_id": key, "aws_secret_access_key": secret, "aws_session_token": token}
         return boto3.client(service, **place, **named)  # type: ignore[call-overload]
 
-    def user(key: str, secret: str) -> User:
-        return User(key, secret, client("s3", key, secret).list_buckets()["Owner"]["ID"])
-
-    found = {"main": user(mine.access_key_id, mine.secret_access_key)}
+    found = {}
     sts = client("sts", mine.access_key_id, mine.secret_access_key)
     for name, account in ACCOUNTS.items():
-        role = f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole"
+        role = f"arn:aws:iam::{account.format(process)}:role/OrganizationAccountAccessRole"
         admin = sts.assume_role(RoleArn=role, RoleSessionName="suite")["Credentials"]
         iam = client("iam", admin["AccessKeyId"], admin["SecretAccessKey"], admin["SessionToken"])
         iam.create_user(UserName=name)
         made = iam.create_access_key(UserName=name)["AccessKey"]
-        found[name] = user(made["AccessKeyId"], made["SecretAccessKey"])
+        key, secret = made["AccessKeyId"], made["SecretAccessKey"]
+        found[name] = User(key, secret, client("s3", key, secret).list_buckets()["Owner"]["ID"])
     return found
 
 
@@ -158,21 +158,22 @@ def main() -> int:
         parser.error("name a checkout: make s3-tests S3_TESTS=folder S3FS_TESTS=folder")
     reasons = expected(EXPECTED.read_text(encoding="utf-8"))
     wrong: list[str] = []
-    with served() as settings, tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+    with served() as settings, tempfile.TemporaryDirectory() as folder_of_files:
         install.ensure(INSTALL, settings, lambda text: print(f"{INSTALL}: {text}", file=sys.stderr))
-        users = users_of(settings)
-        file.write(configuration(settings, users))
-        file.flush()
+        mine = profile.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
+        for process in range(PROCESSES):
+            file = Path(folder_of_files) / f"gw{process}.conf"  # as pytest-xdist names its processes
+            file.write_text(configuration(settings, users_of(settings, process)), encoding="utf-8")
         environ = {
-            "AWS_ACCESS_KEY_ID": users["main"].key,
-            "AWS_SECRET_ACCESS_KEY": users["main"].secret,
+            "AWS_ACCESS_KEY_ID": mine.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": mine.secret_access_key,
             "AWS_DEFAULT_REGION": settings["AWS_REGION"],
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL_S3": settings["S3_ENDPOINT_URL"],
             "HOME": str(settings.home),
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(HERE),
-            "S3TEST_CONF": file.name,
+            "S3_SUITES_FOLDER": folder_of_files,
         }
         for suite, folder in chosen:
             if not folder:

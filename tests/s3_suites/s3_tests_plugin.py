@@ -1,11 +1,13 @@
 """A pytest plugin for ceph's s3-tests: what the suite does that AWS refuses is done as AWS has it.
 
 Its clean-up passes BypassGovernanceRetention, which AWS takes only for a bucket with Object Lock; its buckets
-have ACLs and may be public, which AWS's may only when asked for, so it asks.
+have ACLs and may be public, which AWS's may only when asked for, so it asks. Each process has users of its own.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -51,3 +53,5 @@ def _made_resource(*args: Any, **more: Any) -> Any:
 def pytest_configure() -> None:
     """Before the suite's modules are imported."""
     boto3.client, boto3.resource = _made_client, _made_resource
+    process = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    os.environ["S3TEST_CONF"] = str(Path(os.environ["S3_SUITES_FOLDER"]) / f"{process}.conf")
