@@ -108,3 +108,24 @@ def test_superusers_are_reported_as_such(warehouse: Settings) -> None:
     for who, expected in ((administrator, "on"), (address(warehouse, "by_md5"), "off")):
         with psycopg.connect(dbname="dev", **who) as connection:
             assert connection.info.parameter_status("is_superuser") == expected
+
+
+def test_no_session_reads_a_password_of_another_one(redshift: Settings) -> None:
+    """Neither in what it runs, nor by the functions of the server inside that tell it as it is."""
+    own = {"dbname": "dev", "autocommit": True, **redshift_clients.address(redshift)}
+    with psycopg.connect(**own) as writing, psycopg.connect(**own) as reading:
+        busy = "select current_query from pg_stat_activity where procpid = %s"
+        for text, shown in (
+            ("create user seen password '{}' valid until '2030-01-01'", "CALL velodrome.create_user('seen', '***')"),
+            ("alter user seen createdb password '{}'", "CALL velodrome.alter_user('seen', '***')"),
+            ("select 1; alter user seen password '{}'", "select 1;\nCALL velodrome.alter_user('seen', '***')"),
+        ):
+            writing.execute(text.format(PASSWORD).encode())
+            assert reading.execute(busy, [writing.info.backend_pid]).fetchone() == (shown,)
+        writing.execute("drop user seen")
+        assert reading.execute("select distinct query from pg_stat_activity where usename = 'rdsdb'").fetchall() == [
+            ("",)
+        ]
+        for function in ("pg_stat_get_activity(null)", "pg_stat_get_backend_activity(1)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reading.execute(f"select * from pg_catalog.{function}".encode())

@@ -32,6 +32,38 @@ RETURN velodrome.sees_system() OR coalesce((
     SELECT velodrome.kept(rolconfig, 'syslog_access') = 'UNRESTRICTED' FROM pg_catalog.pg_roles WHERE oid = velodrome.caller()
 ), false);
 
+-- What every process does now, for who may see it. What users are made with is in the text that the server inside runs,
+-- which Redshift shows as '***'; so clients may not call the functions that tell it as it is (70_refused.sql).
+CREATE OR REPLACE FUNCTION velodrome.activity() RETURNS SETOF pg_catalog.pg_stat_activity LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    all_ boolean := velodrome.sees_all();
+    one pg_catalog.pg_stat_activity;
+BEGIN
+    FOR one IN SELECT * FROM pg_catalog.pg_stat_activity LOOP
+        IF one.usename = 'rdsdb' THEN
+            one.query := '';
+        ELSIF NOT all_ AND one.usesysid IS DISTINCT FROM velodrome.caller() THEN
+            one.query := '<insufficient privilege>';
+            one.state := NULL;
+            one.wait_event := NULL;
+            one.wait_event_type := NULL;
+            one.xact_start := NULL;
+            one.query_start := NULL;
+            one.state_change := NULL;
+            one.client_addr := NULL;
+            one.client_port := NULL;
+            one.client_hostname := NULL;
+            one.backend_start := NULL;
+            one.backend_xid := NULL;
+            one.backend_xmin := NULL;
+        ELSE
+            one.query := regexp_replace(one.query, '(velodrome\.(?:create|alter)_user\([^,]*, ).*', '\1''***'')', 'g');
+        END IF;
+        RETURN NEXT one;
+    END LOOP;
+END $$;
+
 CREATE OR REPLACE FUNCTION velodrome.micros(value text) RETURNS timestamp LANGUAGE sql IMMUTABLE STRICT
 RETURN timestamp '1970-01-01' + value::bigint * interval '1 microsecond';
 CREATE OR REPLACE FUNCTION velodrome.lines(value text) RETURNS text LANGUAGE sql IMMUTABLE STRICT
@@ -123,7 +155,7 @@ RETURN kind IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY', 'UNLOAD
 CREATE OR REPLACE VIEW velodrome.own_queries AS
 SELECT q.query, q.kind, q.rows FROM velodrome.queries q
 WHERE q.ended IS NOT NULL AND q.code = '' AND q.pid = pg_backend_pid()
-    AND q.started >= (SELECT backend_start AT TIME ZONE 'UTC' - interval '1 second' FROM pg_stat_activity WHERE pid = pg_backend_pid());
+    AND q.started >= (SELECT backend_start AT TIME ZONE 'UTC' - interval '1 second' FROM velodrome.activity() WHERE pid = pg_backend_pid());
 GRANT SELECT ON velodrome.own_queries TO PUBLIC;
 CREATE OR REPLACE FUNCTION pg_catalog.pg_last_query_id() RETURNS bigint LANGUAGE sql VOLATILE
 AS $$ SELECT (SELECT coalesce(max(query), -1) FROM velodrome.own_queries WHERE velodrome.is_query(kind)) $$;

@@ -20,11 +20,11 @@ SELECT event::char(50) AS event, happened AS recordtime, host::char(45) AS remot
 FROM velodrome.session_events WHERE velodrome.sees_system();
 
 -- The columns of https://www.postgresql.org/docs/8.0/monitoring-stats.html first, then those that it has today; who may not see a statement sees a note in its place.
-CREATE OR REPLACE VIEW velodrome.pg_stat_activity WITH (security_invoker) AS
+CREATE OR REPLACE VIEW velodrome.pg_stat_activity AS
 SELECT a.datid, a.datname, a.pid AS procpid, a.usesysid, a.usename, a.query AS current_query, a.query_start, a.pid,
     a.application_name, a.client_addr, a.client_port, a.backend_start, a.xact_start, a.state_change, a.wait_event_type,
     a.wait_event, a.state, a.query
-FROM pg_catalog.pg_stat_activity a;
+FROM velodrome.activity() a;
 GRANT SELECT ON velodrome.pg_stat_activity TO PUBLIC;
 
 -- A session's first and last event. One whose process is gone without a last event was ended with the warehouse.
@@ -36,7 +36,7 @@ FROM (
     FROM velodrome.session_events WHERE event IN ('authenticated', 'disconnecting session') AND pid > 0
     GROUP BY userid, username, database, pid, started
 ) e
-LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = e.pid
+LEFT JOIN velodrome.activity() a ON a.pid = e.pid
     AND (a.backend_start IS NULL OR a.backend_start AT TIME ZONE 'UTC' <= e.started + interval '1 second');
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_SESSION_HISTORY.html
 CREATE OR REPLACE VIEW pg_catalog.sys_session_history WITH (security_barrier) AS
@@ -61,7 +61,7 @@ SELECT a.usename::text AS txn_owner, a.datname::text AS txn_db,
     a.xact_start AT TIME ZONE 'UTC' AS txn_start, l.mode AS lock_mode,
     CASE l.locktype WHEN 'relation' THEN 'relation' WHEN 'tuple' THEN 'relation' ELSE 'transactionid' END AS lockable_object_type,
     l.relation::bigint::int AS relation, l.granted
-FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+FROM pg_locks l JOIN velodrome.activity() a ON a.pid = l.pid
 WHERE a.backend_type = 'client backend' AND l.locktype IN ('relation', 'tuple', 'transactionid', 'virtualxid')
     AND a.usename <> 'rdsdb' AND (a.usename = current_user OR velodrome.sees_all());
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_STV_LOCKS.html: locks that hold others' writes off; to superusers
@@ -71,7 +71,7 @@ SELECT l.relation::bigint AS table_id, NULL::timestamp AS last_commit, NULL::tim
     l.pid::bigint AS lock_owner_pid, a.xact_start AT TIME ZONE 'UTC' AS lock_owner_start_ts, NULL::timestamp AS lock_owner_end_ts,
     (CASE WHEN NOT l.granted THEN 'Waiting on lock' WHEN l.mode = 'AccessExclusiveLock' THEN 'Holding delete lock'
         ELSE 'Holding write lock' END)::char(22) AS lock_status
-FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+FROM pg_locks l JOIN velodrome.activity() a ON a.pid = l.pid
 WHERE l.locktype = 'relation' AND l.mode <> 'AccessShareLock' AND a.usename <> 'rdsdb' AND velodrome.sees_system();
 
 -- Changes of users, read from the statements that made them.

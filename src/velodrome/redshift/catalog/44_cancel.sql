@@ -2,7 +2,7 @@
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_CANCEL.html: the message would be shown to whose query is cancelled
 CREATE OR REPLACE PROCEDURE velodrome.cancel(process bigint, message text) LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.pid = process) THEN
+    IF NOT EXISTS (SELECT FROM velodrome.activity() a WHERE a.pid = process) THEN
         RAISE EXCEPTION 'Session % does not exist. The session PID might have changed. Check the stl_restarted_sessions system table for details.', process
             USING ERRCODE = '22023';
     END IF;
