@@ -161,7 +161,7 @@ def test_columns_may_be_called_like_clauses(db: psycopg.Connection[Any]) -> None
     ("query", "definition"),
     [
         ("select a, b from seen where a > 1", "SELECT seen.a, seen.b FROM seen WHERE (seen.a > 1);"),
-        ("select a as b, 'a b' as c from seen", "SELECT seen.a AS b, 'a b'::text AS c FROM seen;"),
+        ("select a as b, 'a b' as c from seen", "SELECT seen.a AS b, 'a b'::character varying(3) AS c FROM seen;"),
         ('select s."Order" from seen s order by s.a', 'SELECT s."order" FROM seen s ORDER BY s.a;'),
         ("select upper(b) as a from ddl.seen", "SELECT upper((seen.b)::text) AS a FROM seen;"),
         (

@@ -300,3 +300,36 @@ class TestMaterialized:
         db.execute("DROP MATERIALIZED VIEW views.m")
         assert rows(db, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'views.t'::regclass") == [(0,)]
         db.execute("DROP TABLE views.t")
+
+
+class TestLiterals:
+    """A literal is as long and as precise as it is written, in views of all three kinds."""
+
+    COLUMNS = (
+        "SELECT column_name, data_type, character_maximum_length, numeric_precision, numeric_scale FROM svv_columns"
+        " WHERE table_schema = 'views' AND table_name = 'v' ORDER BY ordinal_position"
+    )
+
+    @pytest.mark.parametrize(
+        "made", ["CREATE VIEW {}", "CREATE VIEW {} WITH NO SCHEMA BINDING", "CREATE MATERIALIZED VIEW {}"]
+    )
+    def test_types(self, db: psycopg.Connection[Any], made: str) -> None:
+        query = "views.v AS SELECT 1.23 AS num, 'a' AS char, -12.5 AS below, 'ä' FROM views.t"
+        db.execute(made.format(query).encode())
+        assert rows(db, self.COLUMNS) == [
+            ("num", "numeric", None, 3, 2),
+            ("char", "character varying", 1, None, None),
+            ("below", "numeric", None, 3, 1),
+            ("?column?", "character varying", 2, None, None),
+        ]
+
+    @pytest.mark.parametrize("made", ["CREATE VIEW", "CREATE TABLE"])
+    def test_of_a_union(self, db: psycopg.Connection[Any], made: str) -> None:
+        """The longest of all branches; beside what is no literal, what that is."""
+        branches = "SELECT 'a' AS name, 1.5 AS num, DATE '2026-01-31' AS day", "SELECT 'bcd', 10.25, '2026-02-01'"
+        db.execute(f"{made} views.v AS {' UNION ALL '.join(branches)}".encode())
+        assert rows(db, self.COLUMNS) == [
+            ("name", "character varying", 3, None, None),
+            ("num", "numeric", None, 4, 2),
+            ("day", "date", None, None, None),
+        ]

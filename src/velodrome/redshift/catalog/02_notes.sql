@@ -282,7 +282,7 @@ END $$;
 
 DROP EVENT TRIGGER IF EXISTS velodrome_note_ddl;
 CREATE EVENT TRIGGER velodrome_note_ddl ON ddl_command_end
-    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE MATERIALIZED VIEW')
+    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE MATERIALIZED VIEW', 'CREATE SCHEMA')
     EXECUTE FUNCTION velodrome.note_ddl();
 DROP EVENT TRIGGER IF EXISTS velodrome_forget_dropped;
 CREATE EVENT TRIGGER velodrome_forget_dropped ON sql_drop EXECUTE FUNCTION velodrome.forget_dropped();

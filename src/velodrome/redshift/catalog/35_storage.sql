@@ -110,14 +110,15 @@ WHERE false;
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_SCHEMA_QUOTA.html
 CREATE VIEW pg_catalog.svv_redshift_schema_quota AS
 SELECT current_database()::character(128) AS database_name, n.nspname::character(128) AS schema_name, n.nspowner::int AS schema_owner,
-    NULL::int AS quota,
+    (SELECT k.megabytes FROM velodrome.schema_quotas k WHERE k.schema = n.oid) AS quota,
     coalesce((SELECT sum(pg_table_size(c.oid)) / 1048576 FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'm')), 0)::int
         AS disk_usage
 FROM velodrome.pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND velodrome.sees_schema(n.oid, n.nspowner);
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_SCHEMA_QUOTA_STATE.html
 CREATE VIEW pg_catalog.svv_schema_quota_state AS
-SELECT n.oid::int AS schema_id, q.schema_name, q.schema_owner, q.quota, q.disk_usage, NULL::double precision AS disk_usage_pct
+SELECT n.oid::int AS schema_id, q.schema_name, q.schema_owner, q.quota, q.disk_usage,
+    round(100.0 * q.disk_usage / q.quota, 2)::double precision AS disk_usage_pct
 FROM pg_catalog.svv_redshift_schema_quota q JOIN velodrome.pg_namespace n ON n.nspname = rtrim(q.schema_name);
 
 GRANT SELECT ON pg_catalog.stv_slices, pg_catalog.svv_redshift_schema_quota, pg_catalog.svv_schema_quota_state TO PUBLIC;

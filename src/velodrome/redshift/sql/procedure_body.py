@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from velodrome.redshift.sql import ddl, materialized_view, read_only, refuse, settings, strict
+from velodrome.redshift.sql import ddl, materialized_view, read_only, refuse, schemas, settings, strict
 from velodrome.redshift.sql.query import needs_whole, query, rewrites
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import (
@@ -144,6 +144,8 @@ def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
         return _parameter(sql, part)
     if first == "REFRESH" or (first == "CREATE" and words(part, 1, "MATERIALIZED")):
         return materialized_view.inside(sql, part)
+    if words(part, 1, "SCHEMA") and first in ("CREATE", "ALTER"):
+        return schemas.inside(sql, part)
     if first == "CREATE" and any(words(part, i, "TABLE") for i in range(1, min(4, len(part)))):
         # Their attributes are informational; nothing of them is noted in the catalog.
         return ddl.create_table(sql, part)[0] or _tree(sql, part)

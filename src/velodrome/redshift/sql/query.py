@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import aliases, column_lists, ddl, functions, midnight, numbers, qualify, system_catalog
+from velodrome.redshift.sql import (
+    aliases,
+    column_lists,
+    ddl,
+    functions,
+    literals,
+    midnight,
+    numbers,
+    qualify,
+    system_catalog,
+)
 from velodrome.redshift.sql.selects import selects
 from velodrome.redshift.sql.tokens import (
     NUMBER,
     PARAMETER,
     QUOTED,
-    STRING,
     WORD,
     Edit,
     Token,
@@ -32,7 +41,7 @@ def query(
     sql: str, tokens: Sequence[Token], edits: Sequence[Edit] = (), *, catalog: bool = False, makes: bool = False
 ) -> str:
     """The text of these tokens with edits of their own and those of every query made; `catalog` for a query of the
-    system catalog, `makes` for one whose columns become a table's."""
+    system catalog, `makes` for one whose columns become a table's or view's."""
     named = aliases.lateral(sql, tokens, where=catalog)
     if named:
         sql = apply(sql, tokens[0].start, tokens[-1].end, [*edits, *named])
@@ -50,28 +59,15 @@ def _columns(tokens: Sequence[Token], computed: Sequence[Edit], makes: bool) -> 
     dated = any(token.word == "SYSDATE" for token in tokens)
     if not (computed or makes or dated):
         return []
-    edits: list[Edit] = []
+    edits = literals.types(tokens) if makes else []
     for select in selects(tokens):
         for item in select.items:
             start, end = tokens[item.first].start, tokens[item.past - 1].end
-            if makes and item.past - item.first == 1:
-                edits += _literal(tokens[item.first])
             if dated and not item.named and item.past - item.first == 1 and tokens[item.first].word == "SYSDATE":
                 edits.append(Edit(end, end, ' AS "timestamp"'))  # as r_SYSDATE.html prints it
             if not item.named and item.name == "?column?" and any(start <= edit.start < end for edit in computed):
                 edits.append(Edit(end, end, ' AS "?column?"'))
     return edits
-
-
-def _literal(token: Token) -> list[Edit]:
-    """A literal is as long as it is written: https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_AS.html"""
-    type_ = numbers.literal_type(token.text) if token.kind == NUMBER else None
-    if isinstance(type_, numbers.Decimal):
-        return [Edit(token.end, token.end, f"::NUMERIC({type_.precision},{type_.scale})")]
-    if token.kind == STRING:
-        length = max(1, len(token.value.encode()))
-        return [Edit(token.end, token.end, f"::VARCHAR({length})")]
-    return []
 
 
 def rewrites(sql: str, tokens: Sequence[Token]) -> list[Edit]:

@@ -19,7 +19,7 @@ from velodrome.redshift.sql.tokens import (
 )
 
 _CLAUSES = vocabulary("INTO FROM WHERE GROUP HAVING QUALIFY WINDOW ORDER LIMIT OFFSET")
-_SETS = vocabulary("UNION INTERSECT EXCEPT MINUS")
+SETS = vocabulary("UNION INTERSECT EXCEPT MINUS")
 # What may stand at the end of an expression and is no alias.
 _NO_ALIAS = vocabulary("END NULL TRUE FALSE ISNULL NOTNULL SYSDATE CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP USER")
 _CALLED_OTHERWISE = {"EXTRACT": "date_part", "NVL": "coalesce", "ISNULL": "coalesce", "NVL2": "case", "DECODE": "case"}
@@ -80,8 +80,8 @@ def read(tokens: Sequence[Token], at: int) -> Select:
         word = tokens[index].word
         if words(tokens, index, "("):
             index = closing(tokens, index)
-        elif words(tokens, index, ")") or (word in _SETS and not words(tokens, index - 1, ".")):
-            found.in_set = word in _SETS
+        elif words(tokens, index, ")") or (word in SETS and not words(tokens, index - 1, ".")):
+            found.in_set = word in SETS
             break
         elif word in _CLAUSES and word not in found.clauses and _begins(tokens, index):
             _close(found, clause, start, index)

@@ -28,6 +28,7 @@ from velodrome.redshift.sql import (
     roles,
     routine,
     row_security,
+    schemas,
     settings,
     show,
     strict,
@@ -160,10 +161,11 @@ def _statement(sql: str, tokens: Sequence[Token]) -> Statement:
         if found is not None:
             return found
     refuse.not_carried(sql, tokens)
+    makes = tokens[0].word == "CREATE"  # a view
     if refuse.reads_catalog(tokens):
-        return Statement(query(sql, tokens, catalog=True))
+        return Statement(query(sql, tokens, catalog=True, makes=makes))
     refuse.pieces(sql, tokens)
-    return Statement(query(sql, tokens))
+    return Statement(query(sql, tokens, makes=makes))
 
 
 def _copy(sql: str, tokens: Sequence[Token]) -> Statement:
@@ -215,6 +217,7 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
         grants.default_privileges,
         materialized_view.alter,
         append.rewrite,
+        schemas.alter,
         _alter_table,
     ),
     "ANALYZE": (maintenance.analyze,),
@@ -229,6 +232,7 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
         routine.create,
         view.rewrite,
         materialized_view.create,
+        schemas.create,
         _create_table,
     ),
     "DELETE": (_delete,),

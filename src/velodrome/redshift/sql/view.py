@@ -79,9 +79,9 @@ def comment(note: Mapping[str, object]) -> str:
 def translated(sql: str, inner: Sequence[Token]) -> str:
     """A view's query for the server inside."""
     if refuse.reads_catalog(inner):
-        return query(sql, inner, catalog=True)
+        return query(sql, inner, catalog=True, makes=True)
     refuse.pieces(sql, inner)
-    return query(sql, inner)
+    return query(sql, inner, makes=True)
 
 
 def _relations(sql: str, inner: Sequence[Token]) -> tuple[list[str], list[str]]:
