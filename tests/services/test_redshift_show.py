@@ -361,6 +361,32 @@ def test_use(db: psycopg.Connection[Any], redshift: Settings) -> None:
     db.execute("DROP DATABASE shown_other")
 
 
+def test_use_is_shown_and_reset(db: psycopg.Connection[Any], redshift: Settings) -> None:
+    """https://docs.aws.amazon.com/redshift/latest/dg/r_USE_command.html"""
+    db.execute("CREATE DATABASE shown_other")
+    with connect(redshift) as connection:
+
+        def where() -> tuple[str, str]:
+            shown = connection.execute("SHOW USE")
+            assert [column.name for column in shown.description or []] == ["Use Database"]
+            (used,) = shown.fetchone() or ()
+            return used, (connection.execute("SELECT current_database()").fetchone() or ("",))[0]
+
+        connection.execute("CREATE TEMP TABLE kept (a int)")
+        assert where() == ("", "dev")
+        assert connection.execute("RESET USE").statusmessage == "RESET"
+        assert connection.execute("USE dev").statusmessage == "USE"
+        assert where() == ("dev", "dev")
+        connection.execute("SELECT a FROM kept")  # nothing of the session is lost where it stays in its database
+        connection.execute("USE shown_other")
+        assert where() == ("shown_other", "shown_other")
+        with pytest.raises(psycopg.errors.ActiveSqlTransaction, match="USE cannot run inside"):
+            connection.execute("SELECT 1; RESET USE")
+        connection.execute("RESET USE", prepare=True)
+        assert where() == ("", "dev")
+    db.execute("DROP DATABASE shown_other")
+
+
 class TestDriver:
     """redshift_connector's metadata calls: version 5 of SHOW is announced, version 4 works too."""
 

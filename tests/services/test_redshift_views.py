@@ -302,6 +302,30 @@ class TestMaterialized:
         db.execute("DROP TABLE views.t")
 
 
+@pytest.mark.parametrize("made", ["VIEW", "MATERIALIZED VIEW"])
+def test_a_comment_on_a_view_of_any_kind(db: psycopg.Connection[Any], made: str) -> None:
+    db.execute(f"CREATE {made} views.v AS SELECT a FROM views.t".encode())
+    comment = "SELECT obj_description('views.v'::regclass)"
+    for written, kept in (("'it''s'", "it's"), ("$x$a 'b' $ c$x$", "a 'b' $ c"), ("NULL", None)):
+        assert db.execute(f'COMMENT ON VIEW "dev"."views"."V" IS {written}'.encode()).statusmessage == "COMMENT"
+        assert rows(db, comment) == [(kept,)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("COMMENT ON VIEW views.none IS 'x'", 'relation "views.none" does not exist'),
+        ("COMMENT ON VIEW views.t IS 'x'", '"t" is not a view'),
+        ("COMMENT ON VIEW views.t IS x", 'syntax error at or near "x"'),
+        ("COMMENT ON VIEW views.t IS 'x' y", 'syntax error at or near "y"'),
+    ],
+)
+def test_no_comment(db: psycopg.Connection[Any], sql: str, message: str) -> None:
+    with pytest.raises(psycopg.Error) as refused:
+        db.execute(sql.encode())
+    assert refused.value.diag.message_primary == message
+
+
 class TestLiterals:
     """A literal is as long and as precise as it is written, in views of all three kinds."""
 

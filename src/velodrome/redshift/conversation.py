@@ -86,7 +86,7 @@ class Conversation(Client):
 
     @abstractmethod
     def move(self, database: str, ready: bytes) -> None:
-        """USE: goes on in another database, and tells the client that it is ready."""
+        """USE: goes on in another database, or in that of its login (CONNECTED); tells the client that it is ready."""
 
     @abstractmethod
     def cancel(self) -> None:

@@ -13,6 +13,7 @@ from velodrome.redshift.conversation import DATASHARES, NOT_REDSHIFTS, SHOW_DISC
 from velodrome.redshift.history import Peer
 from velodrome.redshift.place import Place
 from velodrome.redshift.sql.parameters import keeps_case
+from velodrome.redshift.sql.statement import CONNECTED
 
 log = logging.getLogger("velodrome.redshift")
 
@@ -112,8 +113,14 @@ class Session(Conversation):
         """USE: the session goes on with a backend in another database."""
         if self._who is None or self.backend is None:
             return
+        given = {} if database == CONNECTED else {"velodrome.used": database}
+        database = self._who.database if database == CONNECTED else database
+        if database == self.peer.database:  # it is there already, with its temporary tables and parameters
+            self.to_client(ready)
+            self.release()
+            return
         try:
-            backend, opening = await open_backend(self.place.socket, self._who.startup(database))
+            backend, opening = await open_backend(self.place.socket, self._who.startup(database) | given)
         except Refusal as refusal:
             self.end(refusal.message)
             return

@@ -272,3 +272,20 @@ CREATE OR REPLACE PROCEDURE velodrome.note_failed_refresh(view oid) LANGUAGE sql
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = view
 $$;
 REVOKE EXECUTE ON PROCEDURE velodrome.refresh_automatically, velodrome.note_failed_refresh FROM PUBLIC;
+
+-- COMMENT ON VIEW, of either kind; with the rights and the search path of the client.
+CREATE OR REPLACE PROCEDURE velodrome.comment_on_view(view text, comment text) LANGUAGE plpgsql AS $$
+DECLARE
+    found pg_catalog.regclass := pg_catalog.to_regclass(view);
+    parts pg_catalog.text[] := pg_catalog.parse_ident(view);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'relation "%" does not exist', pg_catalog.array_to_string(parts[greatest(pg_catalog.cardinality(parts) - 1, 1):], '.')
+            USING ERRCODE = '42P01';
+    END IF;
+    EXECUTE pg_catalog.format(
+        'COMMENT ON %s %s IS %L',
+        CASE (SELECT relkind FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) found) WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END,
+        found, comment
+    );
+END $$;

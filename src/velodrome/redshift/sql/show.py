@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from velodrome.redshift.sql import refuse
-from velodrome.redshift.sql.statement import Statement
+from velodrome.redshift.sql.statement import CONNECTED, Statement
 from velodrome.redshift.sql.tokens import (
     NUMBER,
     PARAMETER,
@@ -84,13 +84,27 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
     return Statement(f"SELECT * FROM {called}{where}{limit}")  # noqa: S608 (literals and names of the table above)
 
 
+def used(sql: str, tokens: Sequence[Token]) -> Statement | None:
+    """SHOW USE: what the last USE named, empty without one; None for every other SHOW."""
+    if len(tokens) != 2 or not words(tokens, 1, "USE"):
+        return None
+    return Statement("SELECT coalesce(current_setting('velodrome.used', true), '') AS \"Use Database\"", tag="SHOW")
+
+
+def reset_use(sql: str, tokens: Sequence[Token]) -> Statement | None:
+    """RESET USE: back to the database that the session was opened in; None for every other RESET."""
+    if len(tokens) != 2 or not words(tokens, 1, "USE"):
+        return None
+    return Statement("SET velodrome.used TO ''", use=CONNECTED, tag="RESET")
+
+
 def use(sql: str, tokens: Sequence[Token]) -> Statement:
     """USE database: https://docs.aws.amazon.com/redshift/latest/dg/r_USE_command.html"""
     if len(tokens) != 2 or tokens[1].kind not in (WORD, QUOTED):
         raise refuse.syntax_error(tokens[min(1, len(tokens) - 1)] if len(tokens) < 3 else tokens[2])
     database = tokens[1].value
     check = f"SELECT velodrome.check_database({literal(database)})"
-    return Statement(f"SET velodrome.used TO {literal(database)}", before=check, use=database)
+    return Statement(f"SET velodrome.used TO {literal(database)}", before=check, use=database, tag="USE")
 
 
 def _name(tokens: Sequence[Token], at: int, most: int) -> tuple[list[str], int]:

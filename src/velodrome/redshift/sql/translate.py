@@ -14,6 +14,7 @@ from functools import lru_cache
 from velodrome.redshift.sql import (
     append,
     cancel,
+    comments,
     copy_statement,
     ddl,
     grants,
@@ -224,6 +225,7 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "ANALYSE": (maintenance.analyze,),
     "ATTACH": (row_security.rewrite,),
     "CANCEL": (cancel.rewrite,),
+    "COMMENT": (comments.rewrite,),
     "COPY": (_copy,),
     "CREATE": (
         users.rewrite,
@@ -240,10 +242,10 @@ _REWRITERS: dict[str, tuple[Rewriter, ...]] = {
     "DROP": (row_security.rewrite, users.rewrite, roles.rewrite, routine.change),
     "GRANT": (grants.rewrite,),
     "REFRESH": (materialized_view.refresh,),
-    "RESET": (read_only.rewrite, settings.rewrite),
+    "RESET": (show.reset_use, read_only.rewrite, settings.rewrite),
     "REVOKE": (grants.rewrite,),
     "SET": (read_only.rewrite, settings.rewrite),
-    "SHOW": (show.rewrite, settings.rewrite),
+    "SHOW": (show.used, show.rewrite, settings.rewrite),
     "TRUNCATE": (_truncate,),
     "USE": (show.use,),
     "VACUUM": (maintenance.vacuum,),
