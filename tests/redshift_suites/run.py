@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from suite_results import expected, results, verdict  # noqa: E402 - beside this folder
 
+from velodrome.awsapi import profile  # noqa: E402
 from velodrome.certificates import AUTHORITY, BUNDLE  # noqa: E402
 from velodrome.settings import Settings  # noqa: E402
 from velodrome.testing import run_service  # noqa: E402
@@ -91,12 +92,13 @@ DBT = Suite(
     "dbt.txt",
     ("dbt-adapters", "dbt-postgres", "dbt-tests-adapter", "dbt-redshift"),
     "dbt-redshift",
-    ("tests/functional",),
+    ("-n2", "tests/functional"),
 )
 
 
 def environ(settings: Settings) -> Mapping[str, str]:
     """Where the suites find the warehouse; nothing of this process's own environment but what every program needs."""
+    mine = profile.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
     address = {"HOST": settings["REDSHIFT_HOST"], "PORT": settings["REDSHIFT_PORT"], "USER": settings["REDSHIFT_USER"]}
     return {
         "HOME": str(settings.home),
@@ -111,6 +113,13 @@ def environ(settings: Settings) -> Mapping[str, str]:
         "REDSHIFT_DATABASE": DATABASE,
         "REDSHIFT_TEST_PASS": settings["REDSHIFT_PASSWORD"],
         **{f"REDSHIFT_TEST_{name}": value for name, value in address.items()},
+        # For the logins with temporary credentials, which the driver asks of the service's own interface.
+        "AWS_CONFIG_FILE": settings["AWS_CONFIG_FILE"],
+        "AWS_ENDPOINT_URL_REDSHIFT": mine.endpoint("redshift") or "",
+        "REDSHIFT_TEST_CLUSTER_ID": settings["REDSHIFT_WORKGROUP"],
+        "REDSHIFT_TEST_IAM_USER_PROFILE": settings["AWS_PROFILE"],
+        "REDSHIFT_TEST_IAM_USER_ACCESS_KEY_ID": mine.access_key_id,
+        "REDSHIFT_TEST_IAM_USER_SECRET_ACCESS_KEY": mine.secret_access_key,
         **DBT_NAMES,
     }
 

@@ -182,8 +182,9 @@ class TestPsycopg:
         three.execute("create table parent (id int primary key distkey)")
         three.execute("create table child (id int unique, p int references parent (id), primary key (id))")
         three.execute("insert into child values (1, 99), (1, 99)")
-        with pytest.raises(psycopg.errors.NotNullViolation):
+        with pytest.raises(psycopg.errors.NotNullViolation) as refused:
             three.execute("insert into child values (null, 1)")
+        assert refused.value.diag.message_primary == "Cannot insert a NULL value into column id"
 
     def test_layout_is_in_the_catalog(self, three: psycopg.Connection[Any]) -> None:
         three.execute("create table laid (a int encode az64, b varchar(5)) distkey (b) sortkey (b, a)")

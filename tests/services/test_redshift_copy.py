@@ -127,7 +127,7 @@ def test_load_and_roll_back(connection: Any) -> None:
         ("wide/", "Column type: INT, Parquet schema:.*optional int64 id"),
         ("scale/", r"Column type: DECIMAL\(15,2\), Parquet schema:.*price"),
         ("long/", r"value too long for type character varying\(10\)"),
-        ("null/", 'null value in column "id"'),
+        ("null/", "Cannot insert a NULL value into column id"),
         ("none/", "The specified S3 prefix 'none/' does not exist"),
         ("text/", "is not a Parquet file"),
     ],

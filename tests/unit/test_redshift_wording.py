@@ -18,6 +18,11 @@ from velodrome.redshift import wording
         ("42704", 'role "group g" does not exist', 'group "g" does not exist'),
         ("42501", 'permission denied to set role "u"', "permission denied to set session authorization"),
         ("28000", 'role "r" is not permitted to log in', 'password authentication failed for user "r"'),
+        (
+            "23502",
+            'null value in column "Größe ""x" of relation "t" violates not-null constraint',
+            'Cannot insert a NULL value into column Größe ""x',
+        ),
         ("XX000", "permission denied for table t", "permission denied for table t"),
     ],
 )

@@ -164,8 +164,11 @@ class Load:
         return self.loading
 
     def _named(self, message: str) -> Column | None:
-        """The column that the server's own message names."""
-        return next((column for column in self.columns if f'column "{column.name}"' in message), None)
+        """The column that the message about a row names."""
+        ends = ((column, f"NULL value into column {column.name}") for column in self.columns)
+        quoted = ((column, f'column "{column.name}"') for column in self.columns)
+        found = [column for column, end in ends if message.endswith(end)]
+        return next(iter(found), next((column for column, name in quoted if name in message), None))
 
     def _chunks(self) -> Iterator[bytes]:
         self._check_columns()

@@ -29,6 +29,11 @@ REPLACEMENTS: tuple[tuple[str, str, str], ...] = (
     ("42P16", r"^cannot drop columns from view$", "cannot change number of columns in view"),
     ("42P16", r'^cannot change name of view column ("[^"]+") to .+$', r"cannot change name of view column \1"),
     ("42P16", r'^cannot change data type of view column ("[^"]+") .+$', r"cannot change data type of view column \1"),
+    (
+        "23502",
+        r'^null value in column "(.+)" of relation ".+" violates not-null constraint$',
+        r"Cannot insert a NULL value into column \1",
+    ),
     ("53300", r'^too many connections for role "(.+)"$', r'too many connections for user "\1"'),
 )  # fmt: skip
 
