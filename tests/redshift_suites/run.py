@@ -7,7 +7,6 @@ that expected_failures.txt does not name, or passes that it names.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -21,14 +20,13 @@ import psycopg
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from suite_results import expected, results, verdict  # noqa: E402 - beside this folder
+from foreign_suites import Runs, Suite  # noqa: E402 - beside this folder
 
 from velodrome.awsapi import profile  # noqa: E402
 from velodrome.certificates import AUTHORITY, BUNDLE  # noqa: E402
 from velodrome.settings import Settings  # noqa: E402
 from velodrome.testing import run_service  # noqa: E402
 
-EXPECTED = HERE / "expected_failures.txt"
 DATABASE = "dev"
 PASSWORD = "Suite0123"
 # What dbt's suite finds, as its test.env.example says: https://github.com/dbt-labs/dbt-adapters (dbt-redshift)
@@ -45,15 +43,11 @@ DBT_NAMES = {
 
 
 @dataclass(frozen=True)
-class Suite:
-    """One project's tests: the file of its pins, the folders of its checkout that are installed and the one that pytest
-    runs in, and what pytest is told."""
+class Installed(Suite):
+    """A suite with an environment of its own: the file of its pins, the folders of its checkout that are installed."""
 
-    name: str
-    pins: str
-    installed: tuple[str, ...]
-    folder: str
-    arguments: tuple[str, ...]
+    pins: str = ""
+    installed: tuple[str, ...] = (".",)
 
     def environment(self, checkout: Path, settings: Settings, made: Path) -> Path:
         """The Python of an environment with the suite in it."""
@@ -67,32 +61,18 @@ class Suite:
             subprocess.run([str(uv), *command], check=True)
         return python
 
-    def run(self, checkout: Path, settings: Settings, more: list[str]) -> dict[str, bool]:
-        """Whether each test passed, by its name; those that were skipped are not there."""
-        with tempfile.TemporaryDirectory() as folder:
-            python = self.environment(checkout, settings, Path(folder) / "environment")
-            report = Path(folder) / "report.xml"
-            command = [str(python), "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "--timeout=300"]
-            command += [f"--junitxml={report}", *self.arguments, *more]
-            ended = subprocess.run(command, cwd=checkout / self.folder, env=environ(settings), check=False)
-            if ended.returncode not in (0, 1):
-                sys.exit(f"{self.name}: pytest ended with {ended.returncode}")
-            return results(report)
 
-
-SQLALCHEMY = Suite(
-    "sqlalchemy-redshift",
-    "sqlalchemy.txt",
-    (".",),
-    ".",
-    ("-p", "sqlalchemy_plugin", "--dbdriver", "psycopg2", "--dbdriver", "redshift_connector", "tests"),
+SQLALCHEMY = Installed(
+    "sqlalchemy",
+    ("-o", "addopts=", "-p", "sqlalchemy_plugin", "--dbdriver=psycopg2", "--dbdriver=redshift_connector", "tests"),
+    pins="sqlalchemy.txt",
 )
-DBT = Suite(
-    "dbt-redshift",
-    "dbt.txt",
-    ("dbt-adapters", "dbt-postgres", "dbt-tests-adapter", "dbt-redshift"),
-    "dbt-redshift",
-    ("-n2", "tests/functional"),
+DBT = Installed(
+    "dbt",
+    ("-o", "addopts=", "-n2", "--dist=loadscope", "tests/functional"),
+    folder="dbt-redshift",
+    pins="dbt.txt",
+    installed=("dbt-adapters", "dbt-postgres", "dbt-tests-adapter", "dbt-redshift"),
 )
 
 
@@ -145,26 +125,15 @@ def prepare(settings: Settings) -> None:
 
 def main() -> int:
     """Run what is given; 1 if something is not as expected."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sqlalchemy", metavar="FOLDER", default="", help="a checkout of sqlalchemy-redshift")
-    parser.add_argument("--dbt", metavar="FOLDER", default="", help="a checkout of dbt-adapters")
-    given, more = parser.parse_known_args()
-    chosen = [(SQLALCHEMY, given.sqlalchemy), (DBT, given.dbt)]
-    if not any(folder for _, folder in chosen):
-        parser.error("name a checkout: make redshift-suites SQLALCHEMY_REDSHIFT=folder DBT_ADAPTERS=folder")
-    reasons = expected(EXPECTED.read_text(encoding="utf-8"))
-    wrong: list[str] = []
+    target = "make redshift-suites SQLALCHEMY_REDSHIFT=folder DBT_ADAPTERS=folder"
+    runs = Runs((SQLALCHEMY, DBT), __doc__.splitlines()[0], target, HERE / "expected_failures.txt")
     with tempfile.TemporaryDirectory() as home, run_service("redshift", Path(home)) as running:
         prepare(running.settings)
-        for suite, folder in chosen:
-            if not folder:
-                continue
-            found = suite.run(Path(folder).resolve(), running.settings, more)
-            wrong += (problems := verdict(found, reasons))
-            counted = f"{sum(found.values())} of {len(found)} pass, {len(problems)} not as expected"
-            print(f"{suite.name}: {counted}", flush=True)
-    print("\n".join(wrong))
-    return 1 if wrong else 0
+        for suite in (SQLALCHEMY, DBT):
+            if checkout := runs.checkout(suite):
+                python = suite.environment(checkout, running.settings, Path(home) / suite.name)
+                runs.compare(suite, suite.run(python, checkout, environ(running.settings), runs.more))
+    return runs.end()
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@ ends with 1 if a test fails that expected_failures.txt does not name, or passes 
 
 from __future__ import annotations
 
-import argparse
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,14 +20,13 @@ import boto3
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from suite_results import expected, results, verdict  # noqa: E402 - beside this folder
+from foreign_suites import Runs, Suite  # noqa: E402 - beside this folder
 
 from velodrome.awsapi import profile  # noqa: E402
 from velodrome.runtime import install  # noqa: E402
 from velodrome.settings import Settings  # noqa: E402
 from velodrome.testing import run_service  # noqa: E402
 
-EXPECTED = HERE / "expected_failures.txt"
 INSTALL = "s3-suites"
 # The suite's users are of accounts of their own, which have no bucket but the suite's. Each process of pytest has its
 # users, as one test lists all buckets.
@@ -65,29 +62,11 @@ kms_keyid2 = arn:aws:kms:us-east-1:111122223300:key/testkey-2"""
 USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "main", "iam root": "main"}
 
 
-@dataclass(frozen=True)
-class Suite:
-    """One project's tests: the option that names its checkout, the plugin of ours, what pytest is told."""
-
-    name: str
-    plugin: str
-    arguments: tuple[str, ...]
-
-    def run(self, checkout: Path, python: Path, environ: dict[str, str], more: list[str]) -> dict[str, bool]:
-        """Whether each test passed, by its name; those that were skipped are not there."""
-        with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-            command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", self.plugin, "--timeout=300"]
-            command += ["--tb=short", f"--junitxml={report.name}", *self.arguments, *more]
-            ended = subprocess.run(command, cwd=checkout, env=environ, check=False)
-            if ended.returncode not in (0, 1):
-                sys.exit(f"{self.name}: pytest ended with {ended.returncode}")
-            return results(Path(report.name))
-
-
 S3_TESTS = Suite(
     "s3-tests",
-    "s3_tests_plugin",
     (
+        "-p",
+        "s3_tests_plugin",
         f"-n{PROCESSES}",
         "s3tests/functional/test_s3.py",
         "s3tests/functional/test_headers.py",
@@ -95,7 +74,7 @@ S3_TESTS = Suite(
         f"not ({' or '.join(LEFT_OUT)})",
     ),
 )
-S3FS = Suite("s3fs", "s3fs_plugin", ("s3fs",))
+S3FS = Suite("s3fs", ("-p", "s3fs_plugin", "s3fs"))
 
 
 @contextmanager
@@ -147,45 +126,36 @@ def configuration(settings: Settings, users: dict[str, User]) -> str:
     return text.replace("[s3 main]", f"[s3 main]\n{MAIN}")
 
 
+def environ(settings: Settings, folder_of_files: str) -> dict[str, str]:
+    """Where the suites find S3; nothing of this process's own environment but what every program needs."""
+    mine = profile.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
+    return {
+        "AWS_ACCESS_KEY_ID": mine.access_key_id or "",
+        "AWS_SECRET_ACCESS_KEY": mine.secret_access_key or "",
+        "AWS_DEFAULT_REGION": settings["AWS_REGION"],
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL_S3": settings["S3_ENDPOINT_URL"],
+        "HOME": str(settings.home),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(HERE),
+        "S3_SUITES_FOLDER": folder_of_files,
+    }
+
+
 def main() -> int:
     """Run what is given; 1 if something is not as expected."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--s3-tests", metavar="FOLDER", default="", help="a checkout of ceph's s3-tests")
-    parser.add_argument("--s3fs", metavar="FOLDER", default="", help="a checkout of s3fs")
-    given, more = parser.parse_known_args()
-    chosen = [(S3_TESTS, given.s3_tests), (S3FS, given.s3fs)]
-    if not any(folder for _, folder in chosen):
-        parser.error("name a checkout: make s3-tests S3_TESTS=folder S3FS_TESTS=folder")
-    reasons = expected(EXPECTED.read_text(encoding="utf-8"))
-    wrong: list[str] = []
+    target = "make s3-tests S3_TESTS=folder S3FS_TESTS=folder"
+    runs = Runs((S3_TESTS, S3FS), __doc__.splitlines()[0], target, HERE / "expected_failures.txt")
     with served() as settings, tempfile.TemporaryDirectory() as folder_of_files:
         install.ensure(INSTALL, settings, lambda text: print(f"{INSTALL}: {text}", file=sys.stderr))
-        mine = profile.load(settings.path("AWS_CONFIG_FILE"), settings["AWS_PROFILE"])
         for process in range(PROCESSES):
             file = Path(folder_of_files) / f"gw{process}.conf"  # as pytest-xdist names its processes
             file.write_text(configuration(settings, users_of(settings, process)), encoding="utf-8")
-        environ = {
-            "AWS_ACCESS_KEY_ID": mine.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": mine.secret_access_key,
-            "AWS_DEFAULT_REGION": settings["AWS_REGION"],
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL_S3": settings["S3_ENDPOINT_URL"],
-            "HOME": str(settings.home),
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(HERE),
-            "S3_SUITES_FOLDER": folder_of_files,
-        }
-        for suite, folder in chosen:
-            if not folder:
-                continue
-            python = settings.installs / INSTALL / "bin" / "python"
-            found = suite.run(Path(folder).resolve(), python, environ, more)
-            wrong += (problems := verdict(found, reasons))
-            print(
-                f"{suite.name}: {sum(found.values())} of {len(found)} pass, {len(problems)} not as expected", flush=True
-            )
-    print("\n".join(wrong))
-    return 1 if wrong else 0
+        python = settings.installs / INSTALL / "bin" / "python"
+        for suite in (S3_TESTS, S3FS):
+            if checkout := runs.checkout(suite):
+                runs.compare(suite, suite.run(python, checkout, environ(settings, folder_of_files), runs.more))
+    return runs.end()
 
 
 if __name__ == "__main__":
