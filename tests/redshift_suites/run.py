@@ -69,8 +69,9 @@ SQLALCHEMY = Installed(
 )
 DBT = Installed(
     "dbt",
-    ("-o", "addopts=", "-n2", "--dist=loadscope", "tests/functional"),
+    ("-o", "addopts="),
     folder="dbt-redshift",
+    files="tests/functional/**/test_*.py",
     pins="dbt.txt",
     installed=("dbt-adapters", "dbt-postgres", "dbt-tests-adapter", "dbt-redshift"),
 )
