@@ -88,6 +88,14 @@ def test_an_owner_and_tables_come_with_a_schema(db: psycopg.Connection[Any]) -> 
     assert rows(db, described) == [("i", None), ("kind", 2)]
 
 
+def test_schemas_that_are_made_together_have_each_its_own_quota(db: psycopg.Connection[Any]) -> None:
+    db.execute('CREATE SCHEMA quoted QUOTA 1; CREATE SCHEMA "a \' */ b" QUOTA 2; CREATE SCHEMA schema_owner')
+    wanted = "('quoted', 'a '' */ b', 'schema_owner')"
+    kept = rows(db, f"SELECT rtrim(schema_name), quota FROM svv_redshift_schema_quota WHERE schema_name IN {wanted}")
+    db.execute('DROP SCHEMA "a \' */ b"')
+    assert sorted(kept) == [("a ' */ b", 2048), ("quoted", 1024), ("schema_owner", None)]
+
+
 def test_who_may_set_a_quota(redshift: Settings, db: psycopg.Connection[Any]) -> None:
     """ "A user that is not a superuser but that has CREATE SCHEMA permission can create a schema with a defined quota."
     https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_SCHEMA.html"""
@@ -120,9 +128,10 @@ def test_refused(db: psycopg.Connection[Any], sql: str, state: str, message: str
 
 def test_inside_a_procedure(db: psycopg.Connection[Any]) -> None:
     db.execute(
-        "CREATE PROCEDURE public.make_schema() AS $$ BEGIN CREATE SCHEMA quoted QUOTA 9; ALTER SCHEMA quoted QUOTA 4;"
-        " END $$ LANGUAGE plpgsql"
+        "CREATE PROCEDURE public.make_schema() AS $$ BEGIN CREATE SCHEMA quoted QUOTA 9; CREATE SCHEMA schema_owner"
+        " QUOTA 8; ALTER SCHEMA schema_owner QUOTA 4; END $$ LANGUAGE plpgsql"
     )
     db.execute("CALL public.make_schema()")
-    assert quotas(db) == [(4096, 0.0)]
+    assert quotas(db) == [(9216, 0.0)]
+    assert quotas(db, "schema_owner") == [(4096, 0.0)]
     db.execute("DROP PROCEDURE public.make_schema()")

@@ -1,5 +1,5 @@
--- The most that a schema may hold, in megabytes. The gateway puts it into a comment behind CREATE SCHEMA; the event
--- trigger reads it there. It is kept and shown, and stops nothing.
+-- The most that a schema may hold, in megabytes. The gateway puts it into a comment behind CREATE SCHEMA, in a procedure
+-- into a parameter; the event trigger reads it there. It is kept and shown, and stops nothing.
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_SCHEMA.html
 CREATE TABLE IF NOT EXISTS velodrome.schema_quotas (schema oid PRIMARY KEY, megabytes int NOT NULL);
 GRANT SELECT ON velodrome.schema_quotas TO PUBLIC;
@@ -19,10 +19,13 @@ REVOKE EXECUTE ON FUNCTION velodrome.set_schema_quota FROM PUBLIC;
 CREATE OR REPLACE FUNCTION velodrome.note_schema() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
-    quota bigint := substring(current_query() from '/\*velodrome-quota:(-?\d+):velodrome\*/')::bigint;
+    set_ text := current_setting('velodrome.schema_quota', true);
+    sent text := concat(current_query(), '/*velodrome-quota:' || nullif(set_, '') || ':velodrome*/');
 BEGIN
-    PERFORM velodrome.set_schema_quota(objid, quota) FROM pg_event_trigger_ddl_commands()
-        WHERE command_tag = 'CREATE SCHEMA' AND quota IS NOT NULL;
+    PERFORM velodrome.set_schema_quota(n.oid, (note ->> 'megabytes')::bigint)
+        FROM pg_event_trigger_ddl_commands() c JOIN pg_namespace n ON n.oid = c.objid,
+            regexp_matches(sent, '/\*velodrome-quota:(.*?):velodrome\*/', 'g') m, LATERAL (SELECT m[1]::jsonb AS note)
+        WHERE c.command_tag = 'CREATE SCHEMA' AND note ->> 'schema' = n.nspname;
 END $$;
 DROP EVENT TRIGGER IF EXISTS velodrome_note_schema;
 CREATE EVENT TRIGGER velodrome_note_schema ON ddl_command_end WHEN TAG IN ('CREATE SCHEMA') EXECUTE FUNCTION velodrome.note_schema();

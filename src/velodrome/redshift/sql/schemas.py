@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_SCHEMA.html, …/r_ALTER
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from velodrome.redshift.sql import ddl, refuse
@@ -14,6 +15,7 @@ from velodrome.redshift.sql.reader import Reader
 from velodrome.redshift.sql.statement import Statement
 from velodrome.redshift.sql.tokens import Edit, Token, closing, literal, words
 
+_OPENING = "/*velodrome-quota:"
 # "Amazon Redshift converts the selected value to megabytes. Gigabytes is the default unit of measurement."
 _MEGABYTES = {"MB": 1, "GB": 1024, "TB": 1024 * 1024}
 
@@ -24,17 +26,13 @@ def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
     reader = Reader(sql, tokens, 1)
     if not reader.take("SCHEMA") or reader.ended:
         return None
-    reader.take("IF", "NOT", "EXISTS")
-    if not reader.sees("AUTHORIZATION"):
-        reader.name()
-    if reader.take("AUTHORIZATION"):
-        reader.name()
+    name = _named(reader)
     edits: list[Edit] = []
     notes = ""
     if reader.sees("QUOTA"):
         first = reader.at
         quota = _quota(reader)
-        notes = "" if quota is None else f"/*velodrome-quota:{quota}:velodrome*/"
+        notes = "" if quota is None else f"{_OPENING}{_note(name, quota)}:velodrome*/"
         edits.append(Edit(tokens[first - 1].end, tokens[reader.at - 1].end, ""))
     elif reader.ended:
         return None
@@ -50,9 +48,30 @@ def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
 
 
 def inside(sql: str, part: Sequence[Token]) -> list[Edit]:
-    """Both in a procedure's body, where a note reaches no event trigger."""
+    """Both in a procedure's body, where no comment reaches an event trigger: a quota stands in a parameter there."""
     made = create(sql, part) if part[0].word == "CREATE" else alter(sql, part)
-    return [Edit(part[0].start, part[-1].end, made.sql.partition(" /*velodrome")[0])] if made else []
+    if made is None:
+        return []
+    text, _, notes = made.sql.partition(" /*velodrome")
+    _, _, quota = f" /*velodrome{notes}".partition(_OPENING)
+    if quota:
+        note = literal(quota.partition(":velodrome*/")[0])
+        text = f"SET LOCAL velodrome.schema_quota TO {note}; {text}; SET LOCAL velodrome.schema_quota TO ''"
+    return [Edit(part[0].start, part[-1].end, text)]
+
+
+def _named(reader: Reader) -> str:
+    """The schema that is made; a user's has its name."""
+    reader.take("IF", "NOT", "EXISTS")
+    name = "" if reader.sees("AUTHORIZATION") else reader.name()
+    owner = reader.name() if reader.take("AUTHORIZATION") else ""
+    return name or owner
+
+
+def _note(schema: str, megabytes: int) -> str:
+    """What the event trigger reads. Nothing in it may end the comment, or open one inside it."""
+    text = json.dumps({"schema": schema, "megabytes": megabytes}, ensure_ascii=True)
+    return text.replace("/", "\\u002f")
 
 
 def _elements(tokens: Sequence[Token], at: int) -> list[Sequence[Token]]:
