@@ -32,11 +32,19 @@ KILLS = 2
 
 
 def client(settings: Settings) -> Any:
-    """As the pipeline's own; a request is tried again until a server that was killed is back."""
+    """As the pipeline's own; a request is tried again until a server that was killed is back.
+
+    In the legacy mode, whose waits are seconds: those of the standard one are too short for a server's start
+    (https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html).
+    """
     return boto3.client(
         "s3",
         **client_options(settings),
-        config=Config(s3={"addressing_style": "path"}, max_pool_connections=64, retries={"total_max_attempts": 10}),
+        config=Config(
+            s3={"addressing_style": "path"},
+            max_pool_connections=64,
+            retries={"mode": "legacy", "total_max_attempts": 10},
+        ),
     )
 
 
