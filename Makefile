@@ -1,9 +1,10 @@
 # A thin face of the `velodrome` command, which it installs into $(VELODROME_INSTALLS)/cli.
 # Settings go in front or behind: SOURCE_PORT=15432 make up, make up DATASET=folder (all of them: env/local.env).
 # Paths are relative: make cannot have a blank in a target, and the folder we are in may have one.
-PYTHON ?= python3
-VELODROME_HOME ?= .velodrome
-VELODROME_INSTALLS ?= $(VELODROME_HOME)/installs
+# What is set to nothing is not set: an installs folder of "" and "/installs" would be the machine's own.
+override PYTHON := $(or $(PYTHON),python3)
+override VELODROME_HOME := $(or $(VELODROME_HOME),.velodrome)
+override VELODROME_INSTALLS := $(or $(VELODROME_INSTALLS),$(VELODROME_HOME)/installs)
 export VELODROME_HOME VELODROME_INSTALLS
 
 # The command's environment has in its name what it is made from, so that a change of it takes nothing from under a
@@ -12,7 +13,7 @@ CLI := $(VELODROME_INSTALLS)/cli
 MADE := $(CLI)-$(shell { pwd; cat requirements.txt pyproject.toml; } | cksum | cut -d ' ' -f 1)
 TEST := $(VELODROME_INSTALLS)/test
 VELODROME := $(MADE)/bin/velodrome
-TESTS ?= tests/unit tests/services tests/pipeline
+override TESTS := $(or $(TESTS),tests/unit tests/services tests/pipeline)
 
 .DEFAULT_GOAL := help
 .PHONY: help doctor up run down status logs psql redshift env backup restore reset clean test s3-tests redshift-suites lint bench

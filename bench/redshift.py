@@ -23,6 +23,7 @@ from measuring import busy
 from psycopg import pq
 
 from velodrome.postgres import binaries
+from velodrome.redshift.server import SUPERUSER
 from velodrome.redshift.sql import translate as translation
 from velodrome.settings import Settings
 from velodrome.testing import RunningService, run_service
@@ -45,7 +46,7 @@ MIX = """
 BEGIN;
 UPDATE bench.accounts SET abalance = abalance + :delta WHERE aid = :aid;
 SELECT abalance FROM bench.accounts WHERE aid = :aid;
-INSERT INTO bench.history (aid, delta, mtime) VALUES (:aid, :delta, CURRENT_TIMESTAMP);
+INSERT INTO bench.history (aid, change, mtime) VALUES (:aid, :delta, CURRENT_TIMESTAMP);
 END;
 """
 # Of everyday kinds: reports, a driver's question, what a load runs. %d makes each text a new one.
@@ -92,9 +93,8 @@ class Bench:
 
     def direct(self, **more: Any) -> psycopg.Connection[Any]:
         """To the server inside."""
-        user = self.settings["REDSHIFT_USER"]
-        place = {"host": self._socket, "port": self.settings["REDSHIFT_PORT"], **more}
-        return psycopg.connect(user=user, dbname="dev", autocommit=True, **place)
+        place = {"host": self._socket, "port": self.settings["REDSHIFT_PORT"], "user": self.settings["REDSHIFT_USER"]}
+        return psycopg.connect(dbname="dev", autocommit=True, **place | more)
 
     def relayed(self) -> psycopg.Connection[Any]:
         """To the server inside, through the relay."""
@@ -159,11 +159,11 @@ class Bench:
         with self.through() as connection:
             connection.execute(
                 "CREATE TABLE bench.accounts AS SELECT generate_series(1, 100000) AS aid, 0 AS abalance;"
-                " CREATE TABLE bench.history (aid INT, delta INT, mtime TIMESTAMP)"
+                " CREATE TABLE bench.history (aid INT, change INT, mtime TIMESTAMP)"  # delta is a word of Redshift's
             )
         for indexed in (False, True):
             if indexed:
-                with self.direct() as connection:
+                with self.direct(user=SUPERUSER) as connection:  # it is refused to others
                     connection.execute("CREATE INDEX ON bench.accounts (aid)")
             ways = (
                 (self._address["host"], self._address["port"]),
