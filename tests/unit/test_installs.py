@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from velodrome.emr_serverless.spark.install import work_folder
 from velodrome.runtime import store
 from velodrome.runtime.install import bin_folder, ensure, folder
 from velodrome.runtime.services import SERVICES
 from velodrome.settings import Settings, load
 
+ROOT = Path(__file__).parents[2]
 NAME = "airflow-deferrable"  # one that needs nothing but what its requirements say
 
 
@@ -113,3 +117,22 @@ def test_a_service_starts_from_the_folder_of_its_requirements(project: Path) -> 
     assert before == folder("airflow", one) / "bin"
     (project / "airflow" / "requirements.txt").write_text("# of later\n")
     assert bin_folder(service, one) != before
+
+
+def test_what_a_killed_build_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    left = tmp_path / ".archive-of-a-killed-one"
+    left.mkdir()
+    (left / "java.jsa").write_bytes(b"half")
+    (tmp_path / ".archive-stamp").write_text("what is made keeps its stamp")
+    with work_folder(".archive-", tmp_path) as work:
+        (work / "java.jsa").write_bytes(b"whole")
+        assert sorted(tmp_path.iterdir()) == sorted([tmp_path / ".archive-stamp", work])
+    assert [file.name for file in tmp_path.iterdir()] == [".archive-stamp"]
+
+
+@pytest.mark.parametrize("name", ["VELODROME_HOME", "VELODROME_INSTALLS", "PYTHON"])
+def test_make_takes_an_empty_setting_for_none(name: str) -> None:
+    for argv, environ in ((["make", "-pn", "help"], {name: ""}), (["make", "-pn", "help", f"{name}="], {})):
+        known = {"PATH": os.environ["PATH"]} | environ
+        database = subprocess.run(argv, cwd=ROOT, env=known, capture_output=True, text=True, check=True).stdout
+        assert {"VELODROME_INSTALLS := .velodrome/installs", "PYTHON := python3"} <= set(database.splitlines())

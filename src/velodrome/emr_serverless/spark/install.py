@@ -6,10 +6,12 @@ Needs the standard library alone: ``python -m velodrome.emr_serverless.spark.ins
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from velodrome.authorities import system_certificates
@@ -55,8 +57,7 @@ def install_packages(
     """Fetch packages and all they need into the install's folder of jars, in one step. Raises InstallError."""
     target = spark.jars
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".jars-", dir=target.parent) as folder:
-        work = Path(folder)
+    with work_folder(".jars-", target.parent) as work:
         progress(f"Resolving {len(packages)} Maven packages")
         jars = fetch_jars(spark, packages, work, progress, excluded=excluded, named=named)
         (jars / _STAMP).write_text(stamp, encoding="utf-8")
@@ -99,6 +100,16 @@ def reach_registry(spark_venv: Path, timeout: float) -> str | None:
         return _resolve(SparkInstall(spark_venv, work), [_SMALL_PACKAGE], [], work, timeout)
 
 
+@contextmanager
+def work_folder(prefix: str, parent: Path) -> Iterator[Path]:
+    """A folder for what is being made, gone afterwards. The caller holds the lock of what is made: whatever else has
+    this prefix was left by a process that was killed (half a class archive is 200 MB), and goes first."""
+    for left in parent.glob(f"{prefix}*/"):
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
+        yield Path(folder)
+
+
 def read_coordinates(jars_txt: Path) -> tuple[list[str], list[str]]:
     """Packages (group:artifact:version) and, from lines that start with "-", artifacts to leave out."""
     packages: list[str] = []
@@ -132,8 +143,7 @@ def build_class_archive(spark_venv: Path, jars: Path, progress: Progress) -> boo
     for name in (_ARCHIVE_STAMP, CLASS_ARCHIVE, BASE_ARCHIVE):
         (jars / name).unlink(missing_ok=True)
     progress("Archiving Spark's classes")
-    with tempfile.TemporaryDirectory(prefix=".archive-", dir=jars) as folder:
-        work = Path(folder)
+    with work_folder(".archive-", jars) as work:
         base, top = work / BASE_ARCHIVE, work / CLASS_ARCHIVE
         for command in (
             [str(spark.java), "-XX:+UseSerialGC", "-Xshare:dump", f"-XX:SharedArchiveFile={base}"],

@@ -10,12 +10,11 @@ import fcntl
 import hashlib
 import logging
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .install import InstallError, fetch_jars
+from .install import InstallError, fetch_jars, work_folder
 from .jvm import SparkInstall
 
 log = logging.getLogger(__name__)
@@ -70,16 +69,16 @@ def resolve(wanted: Wanted, spark: SparkInstall, cache: Path, note: Callable[[st
 
 
 def _fetch(wanted: Wanted, spark: SparkInstall, cache: Path, folder: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix=".ivy-", dir=cache) as work:
+    with work_folder(".ivy-", cache) as work:
         # What Ivy has downloaded serves other sets of packages too; the jars it puts together are this set's.
         (cache / "cache").mkdir(exist_ok=True)
-        (Path(work) / "ivy").mkdir()
-        (Path(work) / "ivy" / "cache").symlink_to(cache / "cache")
+        (work / "ivy").mkdir()
+        (work / "ivy" / "cache").symlink_to(cache / "cache")
         try:
             jars = fetch_jars(
                 spark,
                 list(wanted.packages),
-                Path(work),
+                work,
                 lambda text: log.info("%s", text),
                 excluded=list(wanted.excluded),
                 repositories=list(wanted.repositories),
