@@ -28,6 +28,7 @@ from s3 import client
 
 from velodrome.awsapi import profile as profiles
 from velodrome.emr_serverless.spark.jvm import SparkInstall
+from velodrome.runtime.install import ensure_class_archive
 from velodrome.settings import Settings
 from velodrome.testing import RunningService, own_settings, run_service, wait_until
 
@@ -60,6 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="velodrome-bench-") as folder:
         settings = own_settings(Path(folder) / "home")
         with run_service("s3", settings.home, settings), run_service("emr-serverless", settings.home, settings) as emr:
+            ensure_class_archive(settings, print)  # `make up` builds it behind, once
             bench = Bench(settings, emr, options.runs, options.calls)
             print(f"{'':46} {'measured':>12} {'':>10}   {'compared with':44} {'result':>9}  bar")
             for work in (bench.cold_start, bench.warm_start, bench.api_calls, bench.queue_of_jobs):
