@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import ssl
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from velodrome.runtime.services import SERVICES
 from velodrome.settings import SECRETS_FILE, Settings
 
 NOBODY = 65534  # the user, and the group
+# Nobody may not be able to read the file of trusted authorities, and nothing here is asked by TLS.
+NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 SESSION = "/spark.connect.SparkConnectService/AnalyzePlan"
 
 
@@ -115,8 +118,7 @@ def over_http(settings: Settings) -> Iterator[str]:
         ("GET", f"{airflow}/execution/connections/source", {}),
     ]
     for method, url, more in requests:
-        # Nothing is verified, since nobody may read where the trusted authorities are.
-        answer = httpx.request(method, url, trust_env=False, verify=False, timeout=60, **more)  # type: ignore[arg-type]
+        answer = httpx.request(method, url, trust_env=False, verify=NO_AUTHORITIES, timeout=60, **more)  # type: ignore[arg-type]
         # Every error of a client is 400 in AWS's JSON protocols.
         unsigned = answer.status_code == 400 and "MissingAuthenticationTokenException" in answer.text
         if answer.status_code not in (401, 403) and not unsigned:
@@ -129,7 +131,12 @@ def over_postgresql(settings: Settings) -> Iterator[str]:
     for port in ("SOURCE_PORT", "REDSHIFT_PORT", "AIRFLOW_DATABASE_PORT"):
         for user in sorted(users):
             for password in ("", "guess"):
-                given = {"password": password, "dbname": "postgres", "connect_timeout": 20, "passfile": f"{os.devnull}/none"}
+                given = {
+                    "password": password,
+                    "dbname": "postgres",
+                    "connect_timeout": 20,
+                    "passfile": f"{os.devnull}/none",
+                }
                 try:
                     psycopg.connect(host="127.0.0.1", port=settings[port], user=user, **given).close()  # type: ignore[arg-type]
                 except psycopg.OperationalError:
@@ -167,7 +174,7 @@ def become_nobody() -> None:
     # Both load modules when they are first used, which nobody may not be able to read.
     grpc.insecure_channel("127.0.0.1:9").close()
     with suppress(httpx.ConnectError):
-        httpx.get("http://127.0.0.1:9", trust_env=False, verify=False)
+        httpx.get("http://127.0.0.1:9", trust_env=False, verify=NO_AUTHORITIES)
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)
