@@ -125,3 +125,68 @@ class TestMetadata:
 
     def test_table_types(self, cursor: redshift_connector.Cursor) -> None:
         assert {"TABLE", "VIEW"} <= {row["table_type"] for row in rows(cursor, cursor.get_table_types())}
+
+    def test_a_function_and_a_procedure_of_one_name(self, cursor: redshift_connector.Cursor) -> None:
+        """OUT parameters are no part of a procedure's signature, so that a function may have it."""
+        cursor.execute(
+            f"create procedure {SCHEMA}.same(n in decimal(10,5), c in char(20), label out varchar)"
+            " as $$ begin label := c || n; end; $$ language plpgsql"
+        )
+        cursor.execute(
+            f"create function {SCHEMA}.same(decimal(10,5), char(20), varchar) returns int stable"
+            " as $$ select 7 $$ language sql"
+        )
+        cursor.execute(f"call {SCHEMA}.same(1.5, 'a')")
+        assert cursor.fetchall() == (["a1.5"],)
+        cursor.execute(f"select {SCHEMA}.same(1, 'a', 'b')")
+        assert cursor.fetchall() == ([7],)
+        found = rows(cursor, cursor.get_procedures(schema_pattern=SCHEMA, procedure_name_pattern="same"))
+        assert [row["specific_name"] for row in found] == ["same(numeric, character)"]
+        found = rows(cursor, cursor.get_procedure_columns(schema_pattern=SCHEMA, procedure_name_pattern="same"))
+        assert [(row["column_name"], int(row["column_type"]), row["precision"], row["scale"]) for row in found] == [
+            ("n", 1, 10, 5),
+            ("c", 1, 20, 0),
+            ("label", 3, 0, 0),
+        ]
+        cursor.execute(
+            "select p.pronargs, p.proargtypes, p.proallargtypes, p.proargmodes, p.proargnames from pg_proc p"
+            " where p.proname = 'same' and p.prokind = 'p'"
+        )
+        assert cursor.fetchall() == ([2, "1700 1042", [1700, 1042, 1043], ["i", "i", "o"], ["n", "c", "label"]],)
+        cursor.execute(f"drop procedure {SCHEMA}.same(decimal, char)")
+        cursor.execute(f"select {SCHEMA}.same(1, 'a', 'b')")
+        assert cursor.fetchall() == ([7],)
+
+    def test_precisions_of_intervals(self, cursor: redshift_connector.Cursor) -> None:
+        cursor.execute(
+            f"create table {SCHEMA}.spans (a interval year to month, b interval day to second,"
+            " c interval day to second (4), d interval second (0))"
+        )
+        found = rows(cursor, cursor.get_columns(schema_pattern=SCHEMA, tablename_pattern="spans"))
+        assert [(row["type_name"], row["column_size"], row["decimal_digits"]) for row in found] == [
+            ("intervaly2m", 32, 0),
+            ("intervald2s", 64, 6),
+            ("intervald2s", 64, 4),
+            ("intervald2s", 64, 0),
+        ]
+
+    def test_users_stand_before_roles_in_the_order_of_their_ids(self, cursor: redshift_connector.Cursor) -> None:
+        for statement in (
+            "create user connector_z password disable",
+            "create user connector_a password disable",
+            "create role connector_m",
+            f"create table {SCHEMA}.given (a int)",
+            f"grant select on {SCHEMA}.given to connector_a, connector_z",
+            f"grant select, insert on {SCHEMA}.given to role connector_m",
+            f"grant select (a) on {SCHEMA}.given to connector_a, connector_z, role connector_m",
+        ):
+            cursor.execute(statement)
+        found = rows(cursor, cursor.get_table_privileges(schema_pattern=SCHEMA, table_name_pattern="given"))
+        assert [(row["grantee"], row["privilege"]) for row in found] == [
+            ("connector_z", "SELECT"),
+            ("connector_a", "SELECT"),
+            ("connector_m", "INSERT"),
+            ("connector_m", "SELECT"),
+        ]
+        found = rows(cursor, cursor.get_column_privileges(schema=SCHEMA, table="given"))
+        assert [row["grantee"] for row in found] == ["connector_z", "connector_a", "connector_m"]

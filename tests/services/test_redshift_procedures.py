@@ -122,6 +122,13 @@ class TestProcedures:
         )
         assert rows(session, "CALL halves(100, 0)") == [(1, 6)]
 
+    def test_parameters_by_their_numbers(self, session: Connection) -> None:
+        session.execute(
+            "CREATE PROCEDURE numbered(int, OUT sum int, OUT word varchar) AS $$ DECLARE given ALIAS FOR $1;"
+            " said ALIAS FOR $3; BEGIN $2 := given + 1; said := 'so'; END $$ LANGUAGE plpgsql"
+        )
+        assert rows(session, "CALL numbered(4)") == [(5, "so")]
+
     def test_a_cursor_as_result(self, session: Connection) -> None:
         session.execute(
             "CREATE PROCEDURE result(lowest IN int, rs INOUT refcursor) AS $$ BEGIN OPEN rs FOR SELECT name FROM orders"

@@ -98,6 +98,36 @@ def test_views_change_and_users_views_stay(server: Server, monkeypatch: pytest.M
         )
 
 
+def test_procedures_get_the_mark_of_out_arguments(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that an earlier version made is called, shown and owned as before, and leaves its signature to a function."""
+    ensure_database(server, "dev", "awsuser", "x")
+    now = catalog_files.texts()
+    installed(server, monkeypatch, now)
+    with psycopg.connect(server.conninfo("dev"), autocommit=True) as connection:
+        for statement in (
+            "CREATE ROLE maker",
+            "CREATE ROLE caller",
+            "CREATE PROCEDURE public.made(a int, INOUT b int DEFAULT NULL) LANGUAGE plpgsql"
+            " AS $$ BEGIN b := a + 1; END $$",
+            "ALTER PROCEDURE public.made(int, int) OWNER TO maker",
+            "GRANT EXECUTE ON PROCEDURE public.made(int, int) TO caller WITH GRANT OPTION",
+            "COMMENT ON PROCEDURE public.made(int, int) IS 'adds'",
+            "INSERT INTO velodrome.routine_notes VALUES ('public.made(int, int)'::regprocedure, 'written')",
+        ):
+            connection.execute(statement)
+        installed(server, monkeypatch, {**now, "99_later.sql": "SELECT 1;"})
+        connection.execute("CREATE FUNCTION public.made(a int, b int) RETURNS int LANGUAGE sql AS 'SELECT 7'")
+        assert connection.execute("CALL public.made(1)").fetchall() == [(2,)]
+        question = (
+            "SELECT pg_get_userbyid(proowner), proacl::text, obj_description(oid, 'pg_proc'), proargtypes::text,"
+            " (SELECT body FROM velodrome.routine_notes WHERE routine = p.oid) FROM velodrome.pg_proc p"
+            " WHERE proname = 'made' AND prokind = 'p'"
+        )
+        assert connection.execute(question).fetchall() == [
+            ("maker", "{maker=X/maker,caller=X*/maker}", "adds", "23", "written")
+        ]
+
+
 def test_nothing_of_a_client_runs_as_the_owner(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     ensure_database(server, "dev", "awsuser", "x")
     now = catalog_files.texts()

@@ -27,6 +27,7 @@ from velodrome.redshift.intervals import from_amazon
 from velodrome.redshift.loading import feed
 from velodrome.redshift.masking import masked, without_secrets
 from velodrome.redshift.numbers import decimals
+from velodrome.redshift.origins import MADE_QUERY, Found, made, makes_columns
 from velodrome.redshift.place import Place
 from velodrome.redshift.sql import declared_parameters, long_names
 from velodrome.redshift.sql.copy_statement import Copy
@@ -34,7 +35,7 @@ from velodrome.redshift.sql.parameters import CASE_CARRIER, keeps_case
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import literal
 from velodrome.redshift.sql.translate import Statement, position, translate
-from velodrome.redshift.step import COPY, HIDDEN, TARGET, VISIBLE, Portal, Prepared, Step
+from velodrome.redshift.step import COPY, HIDDEN, MADE, TARGET, VISIBLE, Portal, Prepared, Step
 from velodrome.redshift.wire_rows import Origin
 from velodrome.redshift.wording import in_redshifts_words
 
@@ -80,6 +81,7 @@ class Conversation(Client):
         self._skipping = False  # an error has been seen, the backend waits for a Sync that the client has not sent yet
         self._columns: list[Column] = []
         self._looked_up: Mapping[tuple[int, int], Origin] | None = None  # for the description that waits
+        self._made: Found = {}  # columns that the transaction has made, which nobody else sees yet
         self.looking: asyncio.Task[None] | None = None
         self._just_begun = False  # the transaction holds nothing but its BEGIN
         self._next_database = ""  # of USE, from its answer to the ReadyForQuery behind it
@@ -239,6 +241,7 @@ class Conversation(Client):
         statement, texts = bound.prepared.statement, (bound.prepared.text,)
         if statement is None:
             self._send(Step("execute", texts=texts, portal=bound), raw)
+            self._ask_for_made(bound.prepared.text)
         elif statement.copy is not None:
             self._hidden_statement(_target_sql(statement.copy), TARGET)
             self.held = True
@@ -248,6 +251,11 @@ class Conversation(Client):
             self._send(step, raw)
             if statement.then:
                 self._hidden_statement(statement.then)
+            self._ask_for_made(bound.prepared.text)
+
+    def _ask_for_made(self, sql: str) -> None:
+        if self.protocol >= wire_rows.EXTENDED and makes_columns(sql):
+            self._hidden_statement(MADE_QUERY, MADE)
 
     def _hidden_statement(self, sql: str, piece: str = HIDDEN) -> None:
         """Runs a statement of the gateway's own between the client's, and leaves nothing of it: a transaction may have
@@ -283,7 +291,8 @@ class Conversation(Client):
 
     def _row_description(self, step: Step, raw: bytes) -> bytes:
         fields = wire_rows.read_row_description(raw[5:])
-        tables = {field.table for field in fields if field.table and field.number > 0}
+        own = {table for table, _ in self._made}
+        tables = {field.table for field in fields if field.table and field.number > 0} - own
         database = self.peer.database
         origins = self._looked_up or self.place.origins.known(database, tables)
         if origins is None and self._looked_up is None:
@@ -297,7 +306,7 @@ class Conversation(Client):
                     number: field.numeric for number, field in enumerate(fields) if field.type == wire_rows.NUMERIC
                 }
                 step.prepared.numerics = found
-        return wire_rows.row_description(fields, self.protocol, database, origins or {})
+        return wire_rows.row_description(fields, self.protocol, database, {**(origins or {}), **self._made})
 
     async def _look_up(self, database: str, tables: set[int]) -> None:
         self._looked_up = await self.place.origins.look_up(database, tables)
@@ -329,8 +338,10 @@ class Conversation(Client):
             self._start_load(step)
             return b""
         if kind == 68 and step.hiding:  # D
-            if step.asks_target:
+            if step.piece == TARGET:
                 self._columns.append(_target_column(raw))
+            elif step.piece == MADE:
+                self._made.update([made(raw)])
             return b""
         if kind in b"123s" or (kind in b"nT" and step.kind == "describe") or (kind == 73 and step.kind != "query"):
             self.steps.popleft()  # I of a query is followed by its ReadyForQuery
@@ -340,6 +351,7 @@ class Conversation(Client):
         self.status = raw[5:6]
         if self.status == b"I":
             self.peer.transaction = 0
+            self._made = {}
         if step is None or step.kind not in ("query", "sync"):
             return None
         self.steps.popleft()

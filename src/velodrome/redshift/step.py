@@ -9,7 +9,8 @@ from velodrome.redshift.history import Query
 from velodrome.redshift.sql.copy_statement import Copy
 from velodrome.redshift.sql.statement import Statement
 
-VISIBLE, HIDDEN, TARGET, COPY = "vhtc"
+VISIBLE, HIDDEN, TARGET, MADE, COPY = "vhtmc"
+_UNSEEN = (HIDDEN, TARGET, MADE)
 
 
 @dataclass(slots=True)
@@ -48,11 +49,11 @@ class Portal:
 class Step:
     """One message that the backend will answer; for a query of several statements, which of them is being answered.
 
-    `pieces` are the statements of a query: the client's own, hidden ones, the question for a COPY's target, the COPY
-    itself (empty: the client's own as they are). `hiding`: what comes now is not for the client. `error` replaces the
-    error that is provoked. `texts` are the client's own statements, for the history, `tags` the command tags that it
-    sees in place of the server's (empty: the server's), `changed` the text that is sent and the client's own, if it is
-    another one.
+    `pieces` are the statements of a query: the client's own, hidden ones, the questions for a COPY's target and for
+    what the transaction has made, the COPY itself (empty: the client's own as they are). `hiding`: what comes now is
+    not for the client. `error` replaces the error that is provoked. `texts` are the client's own statements, for the
+    history, `tags` the command tags that it sees in place of the server's (empty: the server's), `changed` the text
+    that is sent and the client's own, if it is another one.
     """
 
     kind: str
@@ -75,15 +76,15 @@ class Step:
 
     def __post_init__(self) -> None:
         if self.pieces:
-            self.hiding = self.pieces[0] in (HIDDEN, TARGET)
+            self.hiding = self.pieces[0] in _UNSEEN
 
     def advance(self) -> None:
         """One more statement is answered."""
         self.done += 1
         if self.pieces:
-            self.hiding = self.done < len(self.pieces) and self.pieces[self.done] in (HIDDEN, TARGET)
+            self.hiding = self.done < len(self.pieces) and self.pieces[self.done] in _UNSEEN
 
     @property
-    def asks_target(self) -> bool:
-        """Whether the rows that come now are the columns of a COPY's target."""
-        return self.done < len(self.pieces) and self.pieces[self.done] == TARGET
+    def piece(self) -> str:
+        """What is being answered now; empty for the client's own as it is."""
+        return self.pieces[self.done] if self.done < len(self.pieces) else ""

@@ -112,7 +112,7 @@ WHERE d.datname NOT IN ('postgres', 'template0', 'template1') AND a.privilege_ty
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_FUNCTION_PRIVILEGES.html
 CREATE OR REPLACE VIEW pg_catalog.svv_function_privileges AS
 SELECT n.nspname::text AS namespace_name, p.proname::text AS function_name,
-    (SELECT string_agg(format_type(t, NULL), ', ' ORDER BY o) FROM unnest(p.proargtypes) WITH ORDINALITY x(t, o)) AS argument_types,
+    (SELECT string_agg(format_type(t, NULL), ', ' ORDER BY o) FROM unnest(velodrome.signature(p.prokind, p.proargtypes, p.pronargdefaults)) WITH ORDINALITY x(t, o)) AS argument_types,
     a.privilege_type, i.oid::bigint::int AS identity_id, i.name AS identity_name, i.type AS identity_type,
     a.is_grantable AND i.type = 'user' AS admin_option
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace, aclexplode(p.proacl) a

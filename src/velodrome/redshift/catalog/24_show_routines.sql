@@ -3,11 +3,11 @@
 -- Arguments as they were declared: OUT parameters of procedures are INOUT ones with a default inside (14_routines.sql).
 CREATE OR REPLACE FUNCTION velodrome.routine_arguments(routine oid) RETURNS TABLE (place int, name text, mode text, type oid) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT u.place::int, coalesce(u.name, ''), CASE
+    SELECT (u.place - CASE WHEN u.place > velodrome.mark_place(p.proargtypes) THEN 1 ELSE 0 END)::int, coalesce(u.name, ''), CASE
         WHEN u.mode = 'o' OR (p.prokind = 'p' AND u.mode = 'b' AND u.place > p.pronargs - p.pronargdefaults) THEN 'OUT'
         WHEN u.mode = 'b' THEN 'INOUT' WHEN u.mode = 't' THEN 'TABLE' ELSE 'IN' END, u.type
     FROM pg_proc p, unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes, p.proargnames) WITH ORDINALITY u (type, mode, name, place)
-    WHERE p.oid = routine
+    WHERE p.oid = routine AND u.place IS DISTINCT FROM velodrome.mark_place(p.proargtypes)
 $$;
 CREATE OR REPLACE FUNCTION velodrome.shown_routines(of_kind "char", schema text)
 RETURNS TABLE (routine oid, schema_name varchar, routine_name varchar, arguments int, argument_list varchar, return_type varchar, remarks varchar)
@@ -55,8 +55,12 @@ RETURNS TABLE (database_name varchar, schema_name varchar, routine_name varchar,
     data_type varchar, character_maximum_length int, numeric_precision int, numeric_scale int)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT current_database()::varchar, n.nspname::varchar, p.proname::varchar, a.name::varchar, a.place, a.mode::varchar, format_type(a.type, NULL)::varchar,
-        NULL::int, information_schema._pg_numeric_precision(a.type, -1)::int, information_schema._pg_numeric_scale(a.type, -1)::int
-    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, velodrome.routine_arguments(p.oid) a
+        CASE WHEN a.type IN ('varchar'::regtype, 'bpchar'::regtype) THEN (s.size ->> 0)::int END,
+        coalesce(CASE WHEN a.type = 'numeric'::regtype THEN (s.size ->> 0)::int END, information_schema._pg_numeric_precision(a.type, -1)),
+        coalesce(CASE WHEN a.type = 'numeric'::regtype AND s.size ->> 0 IS NOT NULL THEN coalesce((s.size ->> 1)::int, 0) END, information_schema._pg_numeric_scale(a.type, -1))
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, velodrome.routine_arguments(p.oid) a,
+    -- A function forgets the sizes of its arguments, as on Redshift.
+    LATERAL (SELECT (SELECT r.sizes -> (a.place - 1) FROM velodrome.routine_notes r WHERE r.routine = p.oid AND p.prokind = 'p') AS size) s
     WHERE p.oid = routine
     UNION ALL
     SELECT current_database()::varchar, n.nspname::varchar, p.proname::varchar, ''::varchar, 0, 'RETURN'::varchar, format_type(p.prorettype, NULL)::varchar,
@@ -79,11 +83,12 @@ RETURNS TABLE (object_type varchar, privilege_type varchar, identity_id int, ide
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT object_type::varchar, a.privilege_type::varchar, a.grantee::int,
         (CASE WHEN a.grantee = 0 THEN 'public' WHEN starts_with(r.rolname, 'group ') THEN substr(r.rolname, 7) ELSE r.rolname END)::varchar,
-        (CASE WHEN a.grantee = 0 THEN 'public' WHEN starts_with(r.rolname, 'group ') THEN 'group' WHEN r.rolcanlogin THEN 'user' ELSE 'role' END)::varchar,
-        a.is_grantable, scope::varchar, pg_get_userbyid(a.grantor)::varchar
-    FROM aclexplode(list) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+        k.kind::varchar, a.is_grantable, scope::varchar, pg_get_userbyid(a.grantor)::varchar
+    FROM aclexplode(list) a LEFT JOIN pg_roles r ON r.oid = a.grantee, LATERAL (
+        SELECT CASE WHEN a.grantee = 0 THEN 'public' WHEN starts_with(r.rolname, 'group ') THEN 'group' WHEN r.rolcanlogin THEN 'user' ELSE 'role' END AS kind
+    ) k
     WHERE a.grantee <> a.grantor AND (velodrome.is_superuser() OR a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE') OR pg_has_role(a.grantor, 'USAGE'))
-    ORDER BY 4, 2
+    ORDER BY array_position(ARRAY['user', 'group', 'role', 'public'], k.kind), a.grantee, 2
 $$;
 CREATE OR REPLACE FUNCTION velodrome.show_all_grants(database text, only_relation oid DEFAULT NULL)
 RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
@@ -91,7 +96,8 @@ RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, 
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT velodrome.this_database(database), r.schema_name, r.table_name, g.* FROM velodrome.shown_relations() r JOIN pg_class c ON c.oid = r.relid,
     velodrome.grants(c.relacl, CASE WHEN c.relkind IN ('v', 'm') THEN 'VIEW' ELSE 'TABLE' END, 'TABLE') g
-    WHERE only_relation IS NULL OR c.oid = only_relation ORDER BY 2, 3, 7, 5
+    WHERE only_relation IS NULL OR c.oid = only_relation
+    ORDER BY 2, 3, array_position(ARRAY['user', 'group', 'role', 'public'], g.identity_type::text), g.identity_id, g.privilege_type
 $$;
 CREATE OR REPLACE FUNCTION velodrome.show_grants_on_table(database text, schema text, relation text)
 RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
@@ -115,7 +121,7 @@ CREATE OR REPLACE FUNCTION velodrome.routine_grants(routine oid, kind text)
 RETURNS TABLE (database_name varchar, schema_name varchar, object_name varchar, object_type varchar, privilege_type varchar, identity_id int,
     identity_name varchar, identity_type varchar, admin_option boolean, privilege_scope varchar, grantor_name varchar)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT current_database()::varchar, n.nspname::varchar, format('%s(%s)', p.proname, oidvectortypes(p.proargtypes))::varchar, g.*
+    SELECT current_database()::varchar, n.nspname::varchar, format('%s(%s)', p.proname, oidvectortypes(velodrome.signature(p.prokind, p.proargtypes, p.pronargdefaults)))::varchar, g.*
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, velodrome.grants(coalesce(p.proacl, acldefault('f', p.proowner)), kind, kind) g WHERE p.oid = routine
 $$;
 CREATE OR REPLACE FUNCTION velodrome.show_grants_on_function(database text, schema text, name text, types text[])

@@ -31,8 +31,12 @@ END;
 -- https://www.postgresql.org/docs/8.0/catalog-pg-proc.html
 CREATE VIEW velodrome.pg_proc AS
 SELECT oid, proname, pronamespace, proowner, prolang, procost, prorows, provariadic, prosupport, prokind, prosecdef,
-    proleakproof, proisstrict, proretset, provolatile, proparallel, pronargs, pronargdefaults, prorettype, proargtypes,
-    proallargtypes, velodrome.argument_modes(proargmodes, prokind = 'p', pronargdefaults) AS proargmodes, proargnames,
+    proleakproof, proisstrict, proretset, provolatile, proparallel,
+    (pronargs - CASE prokind WHEN 'p' THEN pronargdefaults ELSE 0 END)::int2 AS pronargs,
+    CASE prokind WHEN 'p' THEN 0::int2 ELSE pronargdefaults END AS pronargdefaults, prorettype,
+    velodrome.signature(prokind, proargtypes, pronargdefaults) AS proargtypes, velodrome.unmarked(proallargtypes, proargtypes) AS proallargtypes,
+    velodrome.argument_modes(velodrome.unmarked(proargmodes, proargtypes), prokind = 'p', pronargdefaults - (velodrome.mark_place(proargtypes) IS NOT NULL)::int) AS proargmodes,
+    velodrome.unmarked(proargnames, proargtypes) AS proargnames,
     proargdefaults, protrftypes, prosrc, probin, prosqlbody, proconfig, proacl,
     prokind = 'a' AS proisagg, prokind = 'w' AS proiswindow
 FROM pg_catalog.pg_proc p

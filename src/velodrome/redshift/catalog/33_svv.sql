@@ -105,7 +105,7 @@ CREATE VIEW velodrome.here_svv_redshift_functions AS
 SELECT current_database()::varchar(128) AS database_name, n.nspname::varchar(128) AS schema_name, p.proname::varchar(128) AS function_name,
     (CASE p.prokind WHEN 'a' THEN 'AGGREGATE FUNCTION' WHEN 'p' THEN 'STORED PROCEDURE' ELSE 'REGULAR FUNCTION' END)::varchar(128)
         AS function_type,
-    oidvectortypes(p.proargtypes)::varchar(512) AS argument_type, format_type(p.prorettype, NULL)::varchar(128) AS result_type
+    oidvectortypes(velodrome.signature(p.prokind, p.proargtypes, p.pronargdefaults))::varchar(512) AS argument_type, format_type(p.prorettype, NULL)::varchar(128) AS result_type
 FROM pg_proc p JOIN velodrome.pg_namespace n ON n.oid = p.pronamespace
 WHERE pg_has_role(p.proowner, 'USAGE') OR has_function_privilege(p.oid, 'EXECUTE') OR velodrome.is_superuser();
 

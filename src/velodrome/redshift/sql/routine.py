@@ -18,6 +18,8 @@ from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
 from velodrome.redshift.sql.tokens import (
     DOLLAR,
+    NUMBER,
+    PARAMETER,
     STRING,
     Edit,
     LexicalError,
@@ -49,8 +51,10 @@ def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
         raise refuse.syntax_error(tokens[min(opening, len(tokens) - 1)])
     is_procedure = tokens[kind].word == "PROCEDURE"
     edits += _intervals(tokens, opening, closing(tokens, opening))
+    first_out = 0
     if is_procedure:
         edits += _parameters(sql, tokens, opening, closing(tokens, opening))
+        first_out = _first_out(tokens, opening, closing(tokens, opening))
     for at, token in enumerate(tokens):
         if token.word == "NONATOMIC":
             raise refuse.not_here(sql, token, "a NONATOMIC procedure")
@@ -60,10 +64,19 @@ def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
                 refuse.UNSUPPORTED, f'language "{language.value}" is not supported for procedures', token.start
             )
         if token.kind == DOLLAR:
-            edits += _body(sql, token, is_procedure=is_procedure)
-    note = {"name": [t.value for t in tokens[kind + 1 : opening] if t.text != "."], "text": _body_text(tokens)}
+            edits += _body(sql, token, is_procedure=is_procedure, first_out=first_out)
+    note: dict[str, object] = {"name": [t.value for t in tokens[kind + 1 : opening] if t.text != "."]}
+    note["text"] = _body_text(tokens)
+    if any(sizes := _sizes(tokens, opening, closing(tokens, opening))):
+        note["sizes"] = sizes
     comment = "/*velodrome-routine:" + json.dumps(note).replace("*", "\\u002a") + ":velodrome*/"
     return Statement(query(sql, tokens, edits) + " " + comment)
+
+
+def _sizes(tokens: Sequence[Token], opening: int, end: int) -> list[list[int]]:
+    """The numbers behind the type of each argument, which the server inside forgets: [10, 5] of DECIMAL(10, 5)."""
+    found = split_list(tokens, opening + 1, end)
+    return [[int(t.text) for t in tokens[first:last] if t.kind == NUMBER and t.text.isdigit()] for first, last in found]
 
 
 def _body_text(tokens: Sequence[Token]) -> str:
@@ -86,7 +99,8 @@ def _quoted_body(sql: str, tokens: Sequence[Token], at: int) -> Statement | None
 
 
 def _parameters(sql: str, tokens: Sequence[Token], opening: int, end: int) -> list[Edit]:
-    """CALL leaves OUT parameters away: inside they are INOUT ones that are NULL if not given."""
+    """CALL leaves OUT parameters away: inside they are INOUT ones that are NULL if not given, and marked as such
+    (catalog/06_types.sql)."""
     edits: list[Edit] = []
     seen_out: Token | None = None
     for first, last in split_list(tokens, opening + 1, end):
@@ -95,6 +109,9 @@ def _parameters(sql: str, tokens: Sequence[Token], opening: int, end: int) -> li
                 raise refuse.syntax_error(token)
         out = next((token for token in tokens[first:last] if token.word == "OUT"), None)
         if out is not None:
+            if seen_out is None:
+                start = tokens[first].start
+                edits.append(Edit(start, start, "velodrome_out anyenum DEFAULT NULL::velodrome.out_mark, "))
             seen_out = out
             edits += [
                 Edit(out.start, out.end, "INOUT"),
@@ -105,7 +122,15 @@ def _parameters(sql: str, tokens: Sequence[Token], opening: int, end: int) -> li
     return edits
 
 
-def _body(sql: str, token: Token, *, is_procedure: bool) -> list[Edit]:
+def _first_out(tokens: Sequence[Token], opening: int, end: int) -> int:
+    """Which of the parameters is the first OUT one, from 1; 0 if there is none."""
+    found = split_list(tokens, opening + 1, end)
+    return next(
+        (at for at, (first, last) in enumerate(found, 1) if any(t.word == "OUT" for t in tokens[first:last])), 0
+    )
+
+
+def _body(sql: str, token: Token, *, is_procedure: bool, first_out: int) -> list[Edit]:
     opening = token.text.index("$", 1) + 1
     offset = token.start + opening
     try:
@@ -117,7 +142,12 @@ def _body(sql: str, token: Token, *, is_procedure: bool) -> list[Edit]:
         raise Refused(refuse.SYNTAX, str(error), error.position + offset) from None
     if not tokens:
         return []
-    return procedure_body.edits(sql, tokens) if is_procedure else procedure_body.function_edits(sql, tokens)
+    if not is_procedure:
+        return procedure_body.function_edits(sql, tokens)
+    # The mark stands in front of the first OUT parameter.
+    numbered = [t for t in tokens if first_out and t.kind == PARAMETER and int(t.text[1:]) >= first_out]
+    shifted = [Edit(t.start, t.end, f"${int(t.text[1:]) + 1}") for t in numbered]
+    return [*procedure_body.edits(sql, tokens), *shifted]
 
 
 def change(sql: str, tokens: Sequence[Token]) -> Statement | None:
