@@ -72,9 +72,9 @@ s3-tests: $(VELODROME) ## other projects' suites on our S3: S3_TESTS=checkout of
 	@$(VELODROME) install test
 	@$(TEST)/bin/python tests/s3_suites/run.py --s3-tests "$(S3_TESTS)" --s3fs "$(S3FS_TESTS)"
 
-redshift-suites: $(VELODROME) ## the same on our Redshift: SQLALCHEMY_REDSHIFT=checkout, DBT_ADAPTERS=checkout
+redshift-suites: $(VELODROME) ## the same on our Redshift: REDSHIFT_CONNECTOR=, SQLALCHEMY_REDSHIFT=, DBT_ADAPTERS=checkout
 	@$(VELODROME) install test
-	@$(TEST)/bin/python tests/redshift_suites/run.py --sqlalchemy "$(SQLALCHEMY_REDSHIFT)" --dbt "$(DBT_ADAPTERS)"
+	@$(TEST)/bin/python tests/redshift_suites/run.py --connector "$(REDSHIFT_CONNECTOR)" --sqlalchemy "$(SQLALCHEMY_REDSHIFT)" --dbt "$(DBT_ADAPTERS)"
 
 lint: $(VELODROME) ## ruff, mypy, and hadolint for the images
 	@$(VELODROME) install test

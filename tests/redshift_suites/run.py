@@ -1,8 +1,8 @@
-"""Runs other projects' suites for Redshift against ours: sqlalchemy-redshift's and dbt-redshift's, from checkouts.
+"""Runs other projects' suites for Redshift against ours: redshift_connector's, sqlalchemy-redshift's, dbt-redshift's.
 
-``run.py --sqlalchemy FOLDER --dbt FOLDER``, one of them or both; further arguments go to pytest (``-k views``). Each
-suite has an environment of its own, made of its checkout and the pins beside this file. It ends with 1 if a test fails
-that expected_failures.txt does not name, or passes that it names.
+``run.py --connector FOLDER --sqlalchemy FOLDER --dbt FOLDER`` names checkouts, any of them; further arguments go to
+pytest (``-k views``). Each suite has an environment of its own, made of its checkout and the pins beside this file. It
+ends with 1 if a test fails that expected_failures.txt does not name, or passes that it names.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import psycopg
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+import connector  # noqa: E402 - beside this file
 from foreign_suites import Runs, Suite  # noqa: E402 - beside this folder
 
 from velodrome.awsapi import profile  # noqa: E402
 from velodrome.certificates import AUTHORITY, BUNDLE  # noqa: E402
-from velodrome.settings import Settings  # noqa: E402
+from velodrome.settings import Settings, load, user_environ  # noqa: E402
 from velodrome.testing import run_service  # noqa: E402
 
 DATABASE = "dev"
@@ -62,6 +63,7 @@ class Installed(Suite):
         return python
 
 
+CONNECTOR = Installed("connector", ("-o", "addopts="), pins="connector.txt")
 SQLALCHEMY = Installed(
     "sqlalchemy",
     ("-o", "addopts=", "-p", "sqlalchemy_plugin", "--dbdriver=psycopg2", "--dbdriver=redshift_connector", "tests"),
@@ -124,16 +126,29 @@ def prepare(settings: Settings) -> None:
                 connection.execute(f"CREATE GROUP {value}".encode())
 
 
-def main() -> int:
-    """Run what is given; 1 if something is not as expected."""
-    target = "make redshift-suites SQLALCHEMY_REDSHIFT=folder DBT_ADAPTERS=folder"
-    runs = Runs((SQLALCHEMY, DBT), __doc__.splitlines()[0], target, HERE / "expected_failures.txt")
-    with tempfile.TemporaryDirectory() as home, run_service("redshift", Path(home)) as running:
+def run_on_one(runs: Runs, home: Path) -> None:
+    """The suites that share a warehouse."""
+    with run_service("redshift", home / "warehouse") as running:
         prepare(running.settings)
         for suite in (SQLALCHEMY, DBT):
             if checkout := runs.checkout(suite):
-                python = suite.environment(checkout, running.settings, Path(home) / suite.name)
+                python = suite.environment(checkout, running.settings, home / suite.name)
                 runs.compare(suite, suite.run(python, checkout, environ(running.settings), runs.more))
+
+
+def main() -> int:
+    """Run what is given; 1 if something is not as expected."""
+    target = "make redshift-suites REDSHIFT_CONNECTOR=folder SQLALCHEMY_REDSHIFT=folder DBT_ADAPTERS=folder"
+    chosen = (CONNECTOR, SQLALCHEMY, DBT)
+    runs = Runs(chosen, __doc__.splitlines()[0], target, HERE / "expected_failures.txt")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        if checkout := runs.checkout(CONNECTOR):
+            own = connector.copied(checkout, home / "checkout")
+            python = CONNECTOR.environment(own, load(user_environ()), home / CONNECTOR.name)
+            runs.compare(CONNECTOR, connector.run(CONNECTOR, python, own, home, runs.more))
+        if any(runs.checkout(suite) for suite in (SQLALCHEMY, DBT)):
+            run_on_one(runs, home)
     return runs.end()
 
 

@@ -28,3 +28,23 @@ def test_what_is_not_as_listed_is_named() -> None:
         "FAILED, and not expected to: m::bad",
         "PASSED, and expected to fail: m::mended",
     ]
+
+
+def test_an_asterisk_names_all_tests_that_fail_for_one_reason() -> None:
+    found = {"m::t[super-1]": False, "m::t[super-2]": False, "m::t[int-1]": False, "m::t[date-1]": True}
+    assert verdict(found, {"m::t[super-*]": "so"}) == ["FAILED, and not expected to: m::t[int-1]"]
+
+
+def test_an_asterisk_that_names_tests_which_pass_is_too_wide() -> None:
+    found = {"m::t[super-1]": False, "m::t[date-1]": True, "m::t[date-2]": True}
+    assert verdict(found, {"m::t[*]": "so"}) == ["TOO WIDE, 2 of 3 pass: m::t[*] (m::t[date-1])"]
+
+
+def test_brackets_and_question_marks_of_a_name_stand_for_themselves() -> None:
+    found = {"m::t[a?b]": False, "m::ta": True, "m::t[aXb]": True}
+    assert verdict(found, {"m::t[a?*": "so"}) == []
+
+
+def test_an_asterisk_of_a_tests_own_name_stands_for_itself() -> None:
+    found = {"m::t[select *]": False, "m::t[select 1]": True}
+    assert verdict(found, {"m::t[select *]": "so"}) == []
