@@ -41,6 +41,9 @@ def second(folder: Path) -> Iterator[Copy]:
 
 
 def test_a_run_is_not_broken_off(running: Copy, folder: Path) -> None:
+    # A run that finds nothing changed can be over before a backup looks.
+    with psycopg.connect(database_url(running.settings, "SOURCE"), autocommit=True) as source:
+        source.execute("UPDATE store.customers SET phone = '(555) 010-0002' WHERE customer_id = '2'")
     with Airflow(running.settings) as airflow:
         run = airflow.trigger(PIPELINE_DAG)
         wait_until("the run to begin", lambda: airflow.run_state(PIPELINE_DAG, run) == "running")
@@ -49,6 +52,13 @@ def test_a_run_is_not_broken_off(running: Copy, folder: Path) -> None:
         assert f"{PIPELINE_DAG} is running" in result.stderr and "let it end first" in result.stderr
         wait_until("the run to end", lambda: airflow.run_state(PIPELINE_DAG, run) in ENDED, 180)
         assert airflow.run_state(PIPELINE_DAG, run) == "success"
+    assert list(folder.iterdir()) == []
+
+
+def test_an_airflow_that_does_not_say_what_runs_is_not_stopped(running: Copy, folder: Path) -> None:
+    result = running.run("backup", str(folder / "copy.tar.gz"), AIRFLOW_PASSWORD="another")  # noqa: S106 - not one
+    assert result.returncode == 1 and "does not say whether a run is going on" in result.stderr
+    assert running.run("status").returncode == 0
     assert list(folder.iterdir()) == []
 
 

@@ -222,8 +222,13 @@ def _refuse_running_dags(settings: Settings) -> None:
     try:
         with Airflow(settings) as airflow:
             busy = airflow.running_dags()
-    except (AirflowError, httpx.HTTPError):
-        return  # an Airflow that does not answer runs nothing that a stop could break
+    except httpx.ConnectError:
+        return  # an Airflow that is not there runs nothing that a stop could break
+    except (AirflowError, httpx.HTTPError) as error:
+        raise BackupError(
+            f"Airflow does not say whether a run is going on, which a backup would break off ({error}): try again. "
+            "To break it off all the same: `make down`, then `make backup`"
+        ) from error
     if busy:
         raise BackupError(
             f"{busy[0]} is running, and a backup would break it off: let it end first. "
