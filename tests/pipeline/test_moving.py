@@ -56,7 +56,7 @@ def test_a_run_is_not_broken_off(running: Copy, folder: Path) -> None:
 
 
 def test_an_airflow_that_does_not_say_what_runs_is_not_stopped(running: Copy, folder: Path) -> None:
-    result = running.run("backup", str(folder / "copy.tar.gz"), AIRFLOW_PASSWORD="another")  # noqa: S106 - not one
+    result = running.run("backup", str(folder / "copy.tar.gz"), AIRFLOW_PASSWORD="another")
     assert result.returncode == 1 and "does not say whether a run is going on" in result.stderr
     assert running.run("status").returncode == 0
     assert list(folder.iterdir()) == []
