@@ -279,3 +279,20 @@ def test_the_environment_of_the_caller_does_not_reach_it(tmp_path: Path) -> None
         assert len(client(settings).list_buckets()["Buckets"]) == 4
     finally:
         running.stop()
+
+
+MAKES_THE_INDEX = """
+import pathlib, sys
+from velodrome.s3.server import share_catalog
+share_catalog(pathlib.Path(sys.argv[1]))
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
+"""
+
+
+def test_the_first_start_of_an_installation_holds_no_more_memory_than_later_ones(tmp_path: Path) -> None:
+    settings = own_settings(tmp_path / "home")
+    python = bin_folder(SERVICES["s3"], settings) / "python"
+    argv = [str(python), "-P", "-c", MAKES_THE_INDEX, str(tmp_path)]
+    made = subprocess.run(argv, env=service_environ(settings), capture_output=True, text=True, timeout=120, check=True)
+    assert len(list(tmp_path.glob("service-catalog-*.dill"))) == 1
+    assert int(made.stdout) < 250_000  # KB

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -126,13 +127,22 @@ def make_front(environ: Mapping[str, str]) -> Callable[[Application], Applicatio
 
 
 def share_catalog(folder: Path) -> None:
-    """Keep LocalStack's index of all AWS services in the installation: each data folder would take 4 s to make one."""
+    """Keep LocalStack's index of all AWS services in the installation: each data folder would take 4 s to make one.
+
+    A process of its own makes it, since the models of all services, read for it, would stay in this one (350 MB).
+    """
     file = folder / spec._get_catalog_filename()
     if not file.exists():
         draft = file.with_suffix(f".{os.getpid()}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            spec.build_service_index_cache(str(draft))
+            draft.touch()
+            maker = multiprocessing.get_context("fork").Process(target=spec.build_service_index_cache, args=[str(draft)])
+            maker.start()
+            maker.join()
+            if maker.exitcode:
+                draft.unlink()
+                return  # it has said why; LocalStack makes one in its data folder
             draft.replace(file)
         except OSError as error:
             # A read-only installation: LocalStack makes one in its data folder.
