@@ -137,7 +137,8 @@ def share_catalog(folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             draft.touch()
-            maker = multiprocessing.get_context("fork").Process(target=spec.build_service_index_cache, args=[str(draft)])
+            fork = multiprocessing.get_context("fork")
+            maker = fork.Process(target=spec.build_service_index_cache, args=[str(draft)])
             maker.start()
             maker.join()
             if maker.exitcode:
