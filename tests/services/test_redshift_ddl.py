@@ -194,7 +194,12 @@ def test_keys_of_a_materialized_view_stand_at_its_table(db: psycopg.Connection[A
         "SELECT c.relname, c.relkind, a.attname as column, a.attisdistkey as is_dist_key, a.attsortkeyord"
         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE n.nspname ilike 'ddl' AND c.relname LIKE 'mv_tbl__counts__%' ORDER BY a.attnum",
-    ) == [("mv_tbl__counts__0", "r", "id", True, 0), ("mv_tbl__counts__0", "r", "day", False, 1)]
+    ) == [
+        ("mv_tbl__counts__0", "r", "id", True, 0),
+        ("mv_tbl__counts__0", "r", "day", False, 1),
+        ("mv_tbl__counts__0", "r", "padb_internal_txn_id_col", False, 0),
+        ("mv_tbl__counts__0", "r", "padb_internal_txn_seq_col", False, 0),
+    ]
 
 
 def test_only_letters_of_ascii_are_folded(db: psycopg.Connection[Any]) -> None:

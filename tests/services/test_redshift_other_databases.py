@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import errors
 from redshift_clients import connect
 
 from velodrome.settings import Settings
@@ -80,14 +81,93 @@ def test_columns_follow(db: psycopg.Connection[Any], redshift: Settings) -> None
         "INSERT INTO far_sales.s.t VALUES (3, 'z')",
         "UPDATE far_sales.s.t SET a = 0",
         "DELETE FROM far_sales.s.t",
-        "CREATE TABLE far_sales.s.made (a int)",
+        "CREATE TABLE far_sales.s.made AS SELECT 1 AS a",
+        "DROP TABLE far_sales.s.t, dev.s.t",
+        "DROP TABLE far_sales.s.t, s.t",
         "CREATE VIEW far_view AS SELECT * FROM far_sales.s.t",
-        "CREATE VIEW public.far_view AS SELECT * FROM far_sales.s.t WITH NO SCHEMA BINDING",
+        "CREATE MATERIALIZED VIEW far_view AS SELECT * FROM far_sales.s.t",
     ],
 )
 def test_only_reading(db: psycopg.Connection[Any], sql: str) -> None:
     with pytest.raises(psycopg.errors.FeatureNotSupported, match=r"cross-database references are not implemented: "):
         db.execute(sql.encode())
+
+
+def test_schemas_and_tables_are_made_there(db: psycopg.Connection[Any], redshift: Settings) -> None:
+    """As dbt's tests of other databases set them up: without USE."""
+    assert db.execute('CREATE SCHEMA IF NOT EXISTS "far_sales".made QUOTA 3').statusmessage == "CREATE SCHEMA"
+    table = "far_sales.made.\"it's\" (id int DISTKEY, name varchar(256) DEFAULT 'a'';b' ENCODE zstd) SORTKEY (name)"
+    assert db.execute(f"CREATE TABLE {table}".encode()).statusmessage == "CREATE TABLE"
+    db.execute("CREATE TABLE IF NOT EXISTS far_sales.made.other (a numeric(10, 2))")
+    with connect(redshift, dbname="far_sales") as far:
+        far.execute("SET search_path TO made")
+        defined = "SELECT \"column\", type, encoding, distkey, sortkey FROM pg_table_def WHERE tablename = 'it''s'"
+        assert rows(far, defined) == [
+            ("id", "integer", "az64", True, 0),
+            ("name", "character varying(256)", "zstd", False, 1),
+        ]
+        assert rows(far, "SELECT quota FROM svv_schema_quota_state WHERE schema_name = 'made'") == [(3072,)]
+        assert rows(far, "SELECT tableowner FROM pg_tables WHERE tablename = 'other'") == [("awsuser",)]
+    for sql, error, message in (
+        ("CREATE TABLE far_sales.made.other (a int)", errors.DuplicateTable, 'relation "other" already exists'),
+        ("CREATE TABLE far_sales.nowhere.t (a int)", errors.InvalidSchemaName, 'schema "nowhere" does not exist'),
+        ("CREATE TABLE far_sales.made.t (a nothing)", errors.UndefinedObject, 'type "nothing" does not exist'),
+        ("DROP TABLE far_sales.made.none", errors.UndefinedTable, 'table "none" does not exist'),
+        ("CREATE SCHEMA nowhere.s", errors.InvalidCatalogName, 'database "nowhere" does not exist'),
+        (
+            "SELECT 1; DROP TABLE far_sales.made.other",
+            errors.ActiveSqlTransaction,
+            "DROP TABLE in another database cannot run inside a transaction block",
+        ),
+    ):
+        with pytest.raises(error) as refused:
+            db.execute(sql.encode())
+        assert refused.value.diag.message_primary == message
+    with connect(redshift, user="far_reader", password="Secret12") as reader:
+        for sql, message in (
+            ("CREATE SCHEMA far_sales.hers", "permission denied for database far_sales"),
+            ("CREATE TABLE far_sales.made.t (a int)", "permission denied for schema made"),
+            ("DROP TABLE far_sales.made.other", "permission denied for schema made"),
+        ):
+            with pytest.raises(errors.InsufficientPrivilege, match=message):
+                reader.execute(sql.encode())
+    assert db.execute('DROP TABLE IF EXISTS far_sales.made.none, far_sales.made."it\'s"').statusmessage == "DROP TABLE"
+    assert db.execute("DROP SCHEMA far_sales.made CASCADE").statusmessage == "DROP SCHEMA"
+    assert rows(db, "SHOW SCHEMAS FROM DATABASE far_sales LIKE 'made'") == []
+
+
+def test_a_late_binding_view(db: psycopg.Connection[Any], redshift: Settings) -> None:
+    """https://docs.aws.amazon.com/redshift/latest/dg/cross-database_limitation.html"""
+    made = "CREATE VIEW public.far_late AS SELECT a, t.b FROM far_sales.s.late t WITH NO SCHEMA BINDING"
+    with pytest.raises(psycopg.errors.UndefinedTable, match=r'relation "far_sales.s.late" does not exist'):
+        db.execute(made.encode())
+    with connect(redshift, dbname="far_sales") as far:
+        far.execute("CREATE TABLE s.late AS SELECT 1 AS a, 'x' AS b")
+        assert db.execute(made.encode()).statusmessage == "CREATE VIEW"
+        assert rows(db, "SELECT * FROM far_late") == [(1, "x")]
+        assert rows(db, "SELECT pg_get_viewdef('far_late'::regclass)") == [(f"{made};",)]
+        assert rows(
+            db, "SELECT view_schema, col_name FROM pg_get_late_binding_view_cols() WHERE view_name = 'far_late'"
+        ) == [
+            ("public", "a"),
+            ("public", "b"),
+        ]
+        far.execute("INSERT INTO s.late VALUES (2, 'y')")
+        far.execute("ALTER TABLE s.late RENAME TO late_old")
+        far.execute(
+            "CREATE TABLE s.late AS SELECT 'z' AS b, 3 AS a, 0 AS c"
+        )  # another one of the name, as dbt swaps them
+        assert rows(db, "SELECT * FROM far_late") == [(3, "z")]
+        far.execute("DROP TABLE s.late")
+        far.execute("CREATE TABLE s.late AS SELECT 'long' AS b, 4::bigint AS a")
+    assert rows(db, "SELECT a FROM far_sales.s.late") == [(4,)]  # named: so the view is read again, too
+    described = "SELECT data_type FROM svv_columns WHERE table_name = 'far_late' ORDER BY ordinal_position"
+    assert rows(db, "SELECT a, b FROM far_late") == [(4, "long")]
+    assert rows(db, described) == [("bigint",), ("character varying",)]
+    db.execute("GRANT SELECT ON far_late TO far_reader")
+    with connect(redshift, user="far_reader", password="Secret12") as reader:  # as its owner reads there
+        assert rows(reader, "SELECT a FROM far_late") == [(4,)]
+    db.execute("DROP VIEW far_late")
 
 
 def test_rights_there_hold(db: psycopg.Connection[Any], redshift: Settings) -> None:
@@ -187,7 +267,7 @@ def test_the_sessions_own_database_before_a_schema(db: psycopg.Connection[Any]) 
     assert rows(db, "SELECT a FROM dev.own3.t") == [(1,)]
     db.execute('DROP SCHEMA IF EXISTS "dev"."own", dev.own3 CASCADE')
     assert rows(db, "SHOW SCHEMAS FROM DATABASE dev LIKE 'own%'") == []
-    for sql in ("CREATE SCHEMA far_sales.own", "DROP SCHEMA IF EXISTS dev.own, far_sales.own"):
+    for sql in ("ALTER SCHEMA far_sales.own RENAME TO own2", "DROP SCHEMA IF EXISTS dev.own, far_sales.own"):
         with pytest.raises(
             psycopg.errors.FeatureNotSupported,
             match=r'cross-database references are not implemented: "far_sales\.own"',

@@ -76,5 +76,6 @@ BEGIN
         EXECUTE format('CREATE FOREIGN TABLE velodrome.%I (%s) SERVER %I OPTIONS (schema_name %L, table_name %L)', local, found, server, schema, relation);
         EXECUTE format('GRANT SELECT ON velodrome.%I TO PUBLIC', local);
         INSERT INTO velodrome.reached AS r VALUES (local, found) ON CONFLICT ON CONSTRAINT reached_pkey DO UPDATE SET columns = excluded.columns;
+        PERFORM velodrome.bind_readers('{}', ARRAY['velodrome.' || local]);
     END IF;
 END $$;

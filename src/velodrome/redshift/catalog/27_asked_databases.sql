@@ -26,13 +26,17 @@ WHERE d.datallowconn AND NOT d.datistemplate AND d.datname <> 'postgres'
     AND pg_catalog.has_database_privilege(velodrome.session_role(), d.oid, 'CONNECT');
 GRANT SELECT ON velodrome.databases TO PUBLIC;
 
+-- How the server reaches a database of its own as the session's user.
+CREATE OR REPLACE FUNCTION velodrome.address_of(database text) RETURNS text LANGUAGE sql STABLE
+RETURN format('host=%s port=%s dbname=%s user=%s', velodrome.conninfo_value(velodrome.socket_folder()), current_setting('port'),
+    velodrome.conninfo_value(database), velodrome.conninfo_value(velodrome.session_role()));
+
 -- What a view or a SHOW of the warehouse's own answers in another database. Who asks has his own rights there, so it is
 -- no matter who calls this; what it asks is made here, of names that are known.
 CREATE OR REPLACE FUNCTION velodrome.answer_of(database text, source text, arguments text[]) RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
-    address text := format('host=%s port=%s dbname=%s user=%s', velodrome.conninfo_value(velodrome.socket_folder()), current_setting('port'),
-        velodrome.conninfo_value(database), velodrome.conninfo_value(velodrome.session_role()));
+    address text := velodrome.address_of(database);
     columns text;
     called text;
 BEGIN
@@ -90,4 +94,19 @@ BEGIN
             found.proname, found.parameters, found.result, found.numbers, found.proname, found.texts,
             regexp_replace(found.result, '^TABLE\((.*)\)$', '\1'));
     END LOOP;
+END $$;
+
+-- CREATE and DROP of schemas and tables in another database, as the same user, who could as well log in there
+-- (sql/elsewhere.py).
+CREATE OR REPLACE PROCEDURE velodrome.run_elsewhere(database text, statement text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_database WHERE datname = database AND datallowconn AND NOT datistemplate AND datname <> 'postgres') THEN
+        RAISE EXCEPTION 'database "%" does not exist', database USING ERRCODE = '3D000';
+    ELSIF NOT EXISTS (SELECT FROM velodrome.databases WHERE datname = database) THEN
+        RAISE EXCEPTION 'permission denied for database %', database USING ERRCODE = '42501';
+    ELSIF statement !~* '^(create|drop)\s+(schema|table)\s' THEN
+        RAISE EXCEPTION 'not a statement for another database' USING ERRCODE = '42601';
+    END IF;
+    PERFORM velodrome.dblink_exec(velodrome.address_of(database), statement);
 END $$;

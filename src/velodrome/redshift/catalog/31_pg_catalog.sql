@@ -98,7 +98,7 @@ SELECT k.index, k.name, k.relnamespace, 0::oid, 0::oid, k.relowner, 403::oid, 0:
 FROM velodrome.noted_keys k WHERE k.kind <> 'foreign key'
 UNION ALL
 SELECT v.oid, v.relname, c.relnamespace, 0::oid, 0::oid, c.relowner, c.relam, 0::oid, c.reltablespace,
-    c.relpages, greatest(c.reltuples, 0.001::real), 0, 0, 0::oid, false, false, c.relpersistence, 'r'::"char", c.relnatts, 0::smallint,
+    c.relpages, greatest(c.reltuples, 0.001::real), 0, 0, 0::oid, false, false, c.relpersistence, 'r'::"char", (c.relnatts + 2)::smallint, 0::smallint,
     false, false, false, false, false, true, 'd'::"char", false, 0::oid, c.relfrozenxid, c.relminmxid,
     NULL::aclitem[], NULL::text[], NULL::pg_node_tree,
     0::oid, 0, false, false, velodrome.diststyle_number(t.diststyle), 0::oid, 0::smallint, 0::smallint, 0::smallint, 0::smallint, false, false
@@ -136,7 +136,15 @@ SELECT v.oid, a.attname, a.atttypid, a.attlen, a.attnum, a.atttypmod, a.attndims
     (array_position(velodrome.encodings(),
         velodrome.encoding(t.encodings, a.attname = ANY (t.sortkey_columns), a.attname::text, a.atttypid)) - 1)::smallint, 0::smallint
 FROM velodrome.view_tables v JOIN pg_catalog.pg_attribute a ON a.attrelid = v.view AND a.attnum > 0
-LEFT JOIN velodrome.table_notes t ON t.relid = v.view;
+LEFT JOIN velodrome.table_notes t ON t.relid = v.view
+UNION ALL
+-- Two more columns stand in that table, of which users tell the names only: https://github.com/PostHog/posthog/issues/83952
+SELECT v.oid, own.name, 'bigint'::regtype, 8::smallint, (c.relnatts + own.place)::smallint, -1, 0::smallint, true, 'd'::"char", 'p'::"char",
+    ''::"char", false, false, false, ''::"char", ''::"char",
+    false, true, 0::smallint, 0::oid, NULL::smallint, NULL::aclitem[], NULL::text[], NULL::text[],
+    -1, false, false, 0, 0::smallint, 0::smallint
+FROM velodrome.view_tables v JOIN pg_catalog.pg_class c ON c.oid = v.view,
+    (VALUES ('padb_internal_txn_id_col'::name, 1), ('padb_internal_txn_seq_col', 2)) AS own (name, place);
 
 -- https://www.postgresql.org/docs/8.0/catalog-pg-index.html
 CREATE VIEW velodrome.pg_index AS

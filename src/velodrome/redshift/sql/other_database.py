@@ -1,7 +1,7 @@
 """database.schema.table of another database: read there through a foreign table, which is made or renewed before.
 
 Names of the session's own database are left alone: the server inside takes them. It refuses other names where they
-cannot be read so (what is written, plain views, late-binding views) in the words of PostgreSQL 8.0, also Redshift's.
+cannot be read so (what is written, views with their schema bound) in the words of PostgreSQL 8.0, also Redshift's.
 https://docs.aws.amazon.com/redshift/latest/dg/cross-database-overview.html (catalog/26_other_databases.sql)
 """
 
@@ -14,6 +14,10 @@ from dataclasses import dataclass
 
 from velodrome.redshift.sql.refuse import UNSUPPORTED, Refused
 from velodrome.redshift.sql.tokens import QUOTED, WORD, Edit, Token, identifier, literal, vocabulary, words
+
+# "You can only create late-binding and materialized views on objects of other databases in the cluster":
+# https://docs.aws.amazon.com/redshift/latest/dg/cross-database_limitation.html
+LATE_BINDING = ("WITH", "NO", "SCHEMA", "BINDING")
 
 _THREE_PARTS = re.compile(r"""[\w"]\.[\w"][^.\s]*\.[\w"]""")
 _SCHEMA_OF = re.compile(r"""\bSCHEMA\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?:"[^"]*"|[\w$]+)\s*(?:\.|,)""", re.IGNORECASE)
@@ -61,11 +65,16 @@ def own_schemas(tokens: Sequence[Token], database: str) -> list[Edit]:
     return edits
 
 
+def is_view(tokens: Sequence[Token]) -> bool:
+    """Whether a view of any kind is made."""
+    return any(words(tokens, at, "VIEW") for at in range(1, min(5, len(tokens))))
+
+
 def references(tokens: Sequence[Token], database: str) -> tuple[list[Edit], str]:
     """(edits that put a foreign table in the place of each such name, the statement that makes these tables)."""
     if tokens[0].word not in _READING and tokens[0].text != "(":
         return [], ""
-    if any(words(tokens, at, "VIEW") for at in range(1, min(5, len(tokens)))):
+    if is_view(tokens) and not words(tokens, len(tokens) - 4, *LATE_BINDING):
         return [], ""
     edits: list[Edit] = []
     calls: dict[str, None] = {}

@@ -17,6 +17,7 @@ from velodrome.redshift.sql import (
     comments,
     copy_statement,
     ddl,
+    elsewhere,
     grants,
     insert,
     long_names,
@@ -144,13 +145,25 @@ def _translate(sql: str, database: str) -> tuple[Statement, ...]:
 
 
 def _read_elsewhere(sql: str, tokens: Sequence[Token], database: str) -> Statement | None:
-    """A statement that names its own database, or reads another's tables; None for one that does neither."""
+    """A statement that names its own database, reads another's tables, or makes or drops them; None for one that does
+    none of it."""
+    there = elsewhere.database(tokens)
+    if there and there != database:
+        made = _read_elsewhere(sql, tokens, there) or _statement(sql, tokens)
+        if made.plain:
+            return elsewhere.run(there, made, tokens)
     edits, before = other_database.references(tokens, database)
     edits += other_database.own_schemas(tokens, database)
     if not edits:
         return None
     text = apply(sql, tokens[0].start, tokens[-1].end, edits)
-    return replace(_statement(text, tokenize(text)), before=before)
+    edited = tokenize(text)
+    if before and other_database.is_view(edited):
+        strict.check(edited)
+        late = view.rewrite(text, edited, sql[tokens[0].start : tokens[-1].end])
+    else:
+        late = None
+    return replace(late or _statement(text, edited), before=before)
 
 
 def _statement(sql: str, tokens: Sequence[Token]) -> Statement:

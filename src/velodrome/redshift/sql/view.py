@@ -13,6 +13,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from velodrome.redshift.sql import ddl, refuse
+from velodrome.redshift.sql.other_database import LATE_BINDING
 from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
@@ -32,14 +33,14 @@ from velodrome.redshift.sql.tokens import (
 )
 
 _NOT_QUALIFIED = "All the relation names inside should be qualified when creating VIEW WITH NO SCHEMA BINDING."
-_LATE = ("WITH", "NO", "SCHEMA", "BINDING")
 
 
-def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
-    """CREATE [OR REPLACE] VIEW name [(columns)] AS query WITH NO SCHEMA BINDING; None for every other CREATE."""
+def rewrite(sql: str, tokens: Sequence[Token], written: str = "") -> Statement | None:
+    """CREATE [OR REPLACE] VIEW name [(columns)] AS query WITH NO SCHEMA BINDING; None for every other CREATE.
+    `written` is the text that is shown as the view's, if it is not this one."""
     replace = words(tokens, 1, "OR", "REPLACE")
     at = 3 if replace else 1
-    if not words(tokens, at, "VIEW") or not words(tokens, len(tokens) - 4, *_LATE):
+    if not words(tokens, at, "VIEW") or not words(tokens, len(tokens) - 4, *LATE_BINDING):
         return None
     end = name_end(tokens, at + 1)
     name = name_parts(tokens, at + 1, end)
@@ -54,7 +55,7 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement | None:
     reads, selects = _relations(sql, inner)
     note = named(name) | {
         "query": _one_statement(sql, inner, translated(sql, inner)),
-        "source": sql[tokens[0].start : tokens[-1].end] + ";",
+        "source": (written or sql[tokens[0].start : tokens[-1].end]) + ";",
         "columns": columns,
         "selects": selects,
         "reads": reads,
