@@ -185,6 +185,27 @@ def test_rights_there_hold(db: psycopg.Connection[Any], redshift: Settings) -> N
                 reader.execute(f"SELECT * FROM {inner}".encode())
 
 
+def test_the_history_knows_where_a_statement_ran(db: psycopg.Connection[Any], redshift: Settings) -> None:
+    """Who comes back at once, as dbt does, is not told of a table of another database as if it were of this one."""
+    with connect(redshift) as session:
+        session.execute('CREATE TABLE "DEV".public.logged_near AS SELECT 1 AS a')
+        session.execute("USE far_sales")
+        session.execute("CREATE TABLE far_sales.s.logged_far AS SELECT 1 AS a")
+        session.execute("RESET USE")
+        for wrong in ("ANALYZE far_sales.s.t", "VACUUM nothing.", 'ANALYZE "nothing'):
+            with pytest.raises(psycopg.Error):
+                session.execute(wrong.encode())
+        made = (
+            "SELECT database_name FROM sys_query_history WHERE query_type = 'CTAS' AND query_text LIKE '%logged_far%'"
+        )
+        assert [row[0].rstrip() for row in rows(session, made)] == ["far_sales"]
+        named = "SELECT table_name FROM sys_query_detail WHERE table_name LIKE 'logged%'"
+        assert [row[0].rstrip() for row in rows(session, named)] == ["logged_near"]
+        for view in ("sys_analyze_history", "sys_vacuum_history", "stl_analyze", "stl_vacuum", "sys_load_detail"):
+            rows(session, f"SELECT * FROM {view}")
+        session.execute("DROP TABLE logged_near")
+
+
 def test_show_asks_there(db: psycopg.Connection[Any], redshift: Settings) -> None:
     with connect(redshift, dbname="far_sales") as far:
         far.execute("CREATE SCHEMA shop")

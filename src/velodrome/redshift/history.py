@@ -85,11 +85,11 @@ class Peer:
 class Query:
     """A statement between `begin` and `end`."""
 
-    __slots__ = ("id", "label", "peer", "rows", "started", "text", "transaction")
+    __slots__ = ("database", "id", "label", "peer", "rows", "started", "text", "transaction")
 
     def __init__(self, number: int, peer: Peer, text: str, transaction: int) -> None:
         self.id, self.peer, self.text, self.transaction = number, peer, text, transaction
-        self.label = peer.label
+        self.label, self.database = peer.label, peer.database  # which a later USE changes
         self.started = time.time()
         self.rows = 0
 
@@ -231,7 +231,7 @@ class History:
 
     def loaded(self, query: Query, loading: Loading) -> None:
         """A COPY has ended, well or not; called before its `end`."""
-        who = (query.id, query.peer.user, query.peer.database, query.peer.pid, query.transaction)
+        who = (query.id, query.peer.user, query.database, query.peer.pid, query.transaction)
         head = (*who, loading.table, loading.target, loading.format, loading.source)
         for file in loading.files:
             times = (_micros(file.started), _micros(file.ended))
@@ -283,7 +283,7 @@ def _line(query: Query, ended: float, rows: int, tag: str, code: str, message: s
     words, counted = split_tag(tag)
     text = masked(query.text[:_LONGEST_TEXT])
     fields = (
-        *(str(query.id), clean(peer.user), clean(peer.database), str(peer.pid), str(query.transaction)),
+        *(str(query.id), clean(peer.user), clean(query.database), str(peer.pid), str(query.transaction)),
         *(clean(query.label),),
         *(str(_micros(query.started)), str(_micros(ended)), str(counted if rows < 0 else rows), words, code),
         *(clean(message[:_LONGEST_ERROR]) if message else "", kind_of(text, words), clean(text), END),

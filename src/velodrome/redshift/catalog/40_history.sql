@@ -64,6 +64,14 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The relation of this database that a statement's text named; NULL for a name that is of another one, or none.
+CREATE OR REPLACE FUNCTION velodrome.relation_here(written text) RETURNS regclass LANGUAGE sql STABLE
+RETURN (
+    SELECT CASE WHEN cardinality(parts) < 3 THEN to_regclass(written)
+        WHEN cardinality(parts) = 3 AND lower(btrim(parts[1], '"')) = current_database() THEN to_regclass(parts[2] || '.' || parts[3])
+    END FROM (SELECT ARRAY(SELECT m[1] FROM regexp_matches(written, '("(?:[^"]|"")*"|[^."]+)', 'g') m) AS parts) names
+);
+
 CREATE OR REPLACE FUNCTION velodrome.micros(value text) RETURNS timestamp LANGUAGE sql IMMUTABLE STRICT
 RETURN timestamp '1970-01-01' + value::bigint * interval '1 microsecond';
 CREATE OR REPLACE FUNCTION velodrome.lines(value text) RETURNS text LANGUAGE sql IMMUTABLE STRICT
@@ -112,7 +120,7 @@ WHERE array_length(f, 1) = 17 AND f[17] = '.' AND (velodrome.lines(f[4]) = curre
 CREATE OR REPLACE VIEW velodrome.load_files WITH (security_barrier) AS
 SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, velodrome.lines(f[3]) AS database, f[4]::int AS pid, f[5]::bigint AS xid,
     velodrome.lines(f[6]) AS "table",
-    coalesce(CASE WHEN velodrome.lines(f[3]) = current_database() THEN to_regclass(velodrome.lines(f[7])) END::oid::bigint::int, 0) AS relation,
+    coalesce(CASE WHEN velodrome.lines(f[3]) = current_database() THEN velodrome.relation_here(velodrome.lines(f[7])) END::oid::bigint::int, 0) AS relation,
     f[8] AS format, velodrome.lines(f[9]) AS source, velodrome.lines(f[10]) AS file, f[11]::bigint AS rows,
     f[12]::bigint AS bytes, velodrome.micros(f[13]) AS started, velodrome.micros(f[14]) AS ended, f[15]::int AS status
 FROM (
@@ -125,7 +133,7 @@ WHERE array_length(f, 1) = 16 AND f[16] = '.' AND (velodrome.lines(f[2]) = curre
 CREATE OR REPLACE VIEW velodrome.load_errors WITH (security_barrier) AS
 SELECT f[1]::bigint AS query, coalesce(u.id, 0) AS userid, velodrome.lines(f[3]) AS database, f[4]::int AS pid, f[5]::bigint AS xid,
     velodrome.lines(f[6]) AS "table",
-    coalesce(CASE WHEN velodrome.lines(f[3]) = current_database() THEN to_regclass(velodrome.lines(f[7])) END::oid::bigint::int, 0) AS relation,
+    coalesce(CASE WHEN velodrome.lines(f[3]) = current_database() THEN velodrome.relation_here(velodrome.lines(f[7])) END::oid::bigint::int, 0) AS relation,
     f[8] AS format, velodrome.lines(f[9]) AS source, velodrome.micros(f[10]) AS happened,
     velodrome.lines(f[11]) AS file, f[12]::bigint AS line, velodrome.lines(f[13]) AS "column", f[14] AS type, f[15] AS length, f[16]::int AS position,
     velodrome.lines(f[17]) AS raw_line, velodrome.lines(f[18]) AS raw_value, f[19]::int AS code,

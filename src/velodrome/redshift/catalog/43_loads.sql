@@ -65,9 +65,9 @@ WHERE false;
 -- ANALYZE and VACUUM of a named table, or of none: what the statement's text says.
 CREATE OR REPLACE VIEW velodrome.maintenance WITH (security_barrier) AS
 SELECT q.*, lower(found[1]) AS command, lower(coalesce(found[2], 'full')) AS variant,
-    coalesce(parse_ident(found[3], false), '{}') AS name, to_regclass(found[3]) AS relation
+    coalesce(parse_ident(found[3], false), '{}') AS name, velodrome.relation_here(found[3]) AS relation
 FROM velodrome.queries q
-CROSS JOIN LATERAL regexp_match(q.text, '^\s*(analyze|analyse|vacuum)(?:\s+(full|sort|delete|reindex|recluster|verbose)(?:\s+only)?)?(?:\s+((?!to\y|boost\y|compression\y)[a-z_"][\w$".]*))?', 'i') found
+CROSS JOIN LATERAL regexp_match(q.text, '^\s*(analyze|analyse|vacuum)(?:\s+(full|sort|delete|reindex|recluster|verbose)(?:\s+only)?)?(?:\s+((?!to\y|boost\y|compression\y)(?:"[^"]+"|[a-z_][\w$]*)(?:\.(?:"[^"]+"|[a-z_][\w$]*))*))?', 'i') found
 WHERE q.kind = 'UTILITY' AND found IS NOT NULL AND q.database = current_database();
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_ANALYZE_HISTORY.html: of the database asked in; to superusers
 CREATE OR REPLACE VIEW pg_catalog.sys_analyze_history WITH (security_barrier) AS

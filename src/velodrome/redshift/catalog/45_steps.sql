@@ -7,7 +7,7 @@ SELECT q.userid, q.query, q.started, q.ended, q.rows,
     c.oid::bigint::int AS relation, c.relname::text AS name
 FROM velodrome.queries q
 LEFT JOIN LATERAL (
-    SELECT to_regclass((regexp_match(q.text, '^\s*(?:insert\s+into|delete(?:\s+from)?|update|merge\s+into|copy|create\s+table(?:\s+if\s+not\s+exists)?)\s+((?:"[^"]+"|[\w$#]+)(?:\.(?:"[^"]+"|[\w$#]+))*)', 'i'))[1]) AS relation
+    SELECT velodrome.relation_here((regexp_match(q.text, '^\s*(?:insert\s+into|delete(?:\s+from)?|update|merge\s+into|copy|create\s+table(?:\s+if\s+not\s+exists)?)\s+((?:"[^"]+"|[\w$#]+)(?:\.(?:"[^"]+"|[\w$#]+))*)', 'i'))[1]) AS relation
     WHERE q.database = current_database()
 ) target ON true
 LEFT JOIN pg_class c ON c.oid = target.relation
