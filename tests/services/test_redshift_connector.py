@@ -14,6 +14,7 @@ import psycopg
 import pytest
 import redshift_connector
 from redshift_clients import amazon, libpq
+from redshift_connector.interval import IntervalDayToSecond, IntervalYearToMonth
 
 from velodrome.settings import Settings
 
@@ -272,6 +273,19 @@ def test_where_columns_come_from_that_the_same_transaction_has_made(redshift: Se
         connection.rollback()
         cursor.execute(f"create table {SCHEMA}.made (c int)")
         assert told_of(cursor, f"select c from {SCHEMA}.made") == [(schema, b"made", b"c", 0, 0)]
+
+
+def test_parameters_of_both_types_of_intervals(cursor: redshift_connector.Cursor) -> None:
+    cursor.execute("create temp table spans (a interval year to month, b interval day to second)")
+    for months, microseconds in ((13, 90_061_000_001), (-(2**31), -(2**63)), (2**31 - 1, 2**63 - 1)):
+        given = (IntervalYearToMonth(months), IntervalDayToSecond(microseconds))
+        cursor.execute("insert into spans values (%s, %s)", given)
+    cursor.execute("select a::varchar, b::varchar from spans")
+    assert cursor.fetchall() == (
+        ["1 year 1 mon", "1 day 01:01:01.000001"],
+        ["-178956970 years -8 mons", "-106751991 days -04:00:54.775808"],
+        ["178956970 years 7 mons", "106751991 days 04:00:54.775807"],
+    )
 
 
 def test_a_number_without_room(connection: redshift_connector.Connection) -> None:

@@ -188,9 +188,9 @@ class Conversation(Client):
             return
         numbers: frozenset[int] = frozenset()
         if self.amazon:
-            numbers = frozenset(number for number, oid in enumerate(message.types) if oid == intervals.OID)
+            numbers = frozenset(number for number, oid in enumerate(message.types) if oid in intervals.OIDS)
         query = declared_parameters.without_void(message.query, message.types)
-        types = declared_parameters.complete(query, message.types)
+        types = declared_parameters.complete(query, intervals.known(message.types))
         try:
             found = self._translate(query)
         except Refused as refused:
