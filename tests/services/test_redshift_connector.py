@@ -275,17 +275,29 @@ def test_where_columns_come_from_that_the_same_transaction_has_made(redshift: Se
         assert told_of(cursor, f"select c from {SCHEMA}.made") == [(schema, b"made", b"c", 0, 0)]
 
 
-def test_parameters_of_both_types_of_intervals(cursor: redshift_connector.Cursor) -> None:
-    cursor.execute("create temp table spans (a interval year to month, b interval day to second)")
-    for months, microseconds in ((13, 90_061_000_001), (-(2**31), -(2**63)), (2**31 - 1, 2**63 - 1)):
-        given = (IntervalYearToMonth(months), IntervalDayToSecond(microseconds))
-        cursor.execute("insert into spans values (%s, %s)", given)
-    cursor.execute("select a::varchar, b::varchar from spans")
-    assert cursor.fetchall() == (
-        ["1 year 1 mon", "1 day 01:01:01.000001"],
-        ["-178956970 years -8 mons", "-106751991 days -04:00:54.775808"],
-        ["178956970 years 7 mons", "106751991 days 04:00:54.775807"],
-    )
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_both_types_of_intervals(redshift: Settings, version: int) -> None:
+    """As parameters and in results, where each has a type and a form of its own beside the one without fields."""
+    pairs = [(13, 90_061_000_001), (-(2**31), -(2**63)), (2**31 - 1, 2**63 - 1)]
+    with amazon(redshift, client_protocol_version=version) as connection:
+        cursor = connection.cursor()
+        cursor.execute("create temp table spans (a interval year to month, b interval day to second(6))")
+        for months, microseconds in pairs:
+            given = (IntervalYearToMonth(months), IntervalDayToSecond(microseconds))
+            cursor.execute("insert into spans values (%s, %s)", given)
+        cursor.execute("insert into spans values (null, null)")
+        cursor.execute("select a::varchar, b::varchar from spans")
+        assert cursor.fetchall() == (
+            ["1 year 1 mon", "1 day 01:01:01.000001"],
+            ["-178956970 years -8 mons", "-106751991 days -04:00:54.775808"],
+            ["178956970 years 7 mons", "106751991 days 04:00:54.775807"],
+            [None, None],
+        )
+        cursor.execute("select a, b, interval '1 day 2 hours' as c, '-3 months'::intervaly2m from spans")
+        assert [column[1] for column in cursor.description] == [1188, 1190, 1186, 1188]
+        rest = [datetime.timedelta(days=1, hours=2), IntervalYearToMonth(-3)]
+        found = [[IntervalYearToMonth(a), IntervalDayToSecond(b), *rest] for a, b in pairs]
+        assert cursor.fetchall() == (*found, [None, None, *rest])
 
 
 def test_a_number_without_room(connection: redshift_connector.Connection) -> None:

@@ -11,13 +11,16 @@ from velodrome.redshift.sql.declared_parameters import complete, without_void
     ("sql", "types", "expected"),
     [
         ("call p($1, $2, $3)", (23, 2278, 0), "call p($1, NULL, $3)"),
-        ("call p($1, '$2', $2)", (2278, 2278), "call p(NULL, '$2', NULL)"),
+        ("call p($1, '$2', $2)", (2278, 2278), "call p(NULL, '$2')"),
+        ("call p($1, $2, $3)", (23, 2278, 2278), "call p($1)"),
+        ("CALL s.p($1, $2)", (2278, 2278), "CALL s.p()"),
+        ("select p($1, $2)", (23, 2278), "select p($1, NULL)"),
         ("call p($1, $11)", (2278,), "call p(NULL, $11)"),
         ("call p($1)", (23,), "call p($1)"),
         ("call p($1, 'open", (2278,), "call p($1, 'open"),
     ],
 )
-def test_declared_parameters_become_null(sql: str, types: tuple[int, ...], expected: str) -> None:
+def test_void_parameters_are_null_or_left_away(sql: str, types: tuple[int, ...], expected: str) -> None:
     assert without_void(sql, types) == expected
 
 

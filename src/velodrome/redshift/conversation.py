@@ -36,7 +36,7 @@ from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import literal
 from velodrome.redshift.sql.translate import Statement, position, translate
 from velodrome.redshift.step import COPY, HIDDEN, MADE, TARGET, VISIBLE, Portal, Prepared, Step
-from velodrome.redshift.wire_rows import Origin
+from velodrome.redshift.wire_rows import INTERVAL_KINDS, Origin
 from velodrome.redshift.wording import in_redshifts_words
 
 log = logging.getLogger("velodrome.redshift")
@@ -225,7 +225,7 @@ class Conversation(Client):
         if prepared is None:
             self._portals.pop(portal, None)
         else:
-            formats = wire_rows.read_result_formats(body) if self.protocol >= wire_rows.BINARY else ()
+            formats = wire_rows.read_result_formats(body) if self.amazon else ()
             self._portals[portal] = Portal(prepared, formats)
             if numbers := prepared.intervals:
                 raw = wire.bind_values(raw, lambda number, value: from_amazon(value) if number in numbers else value)
@@ -275,8 +275,8 @@ class Conversation(Client):
 
     @property
     def numerics(self) -> Mapping[int, tuple[int, int]]:
-        """The columns of the rows that come now which are numbers in Redshift's own binary form."""
-        if self.protocol < wire_rows.BINARY or not self.steps or (portal := self.steps[0].portal) is None:
+        """The columns of the rows that come now which are in Redshift's own binary form."""
+        if not self.amazon or not self.steps or (portal := self.steps[0].portal) is None:
             return _NO_NUMERICS
         return portal.binary_numerics
 
@@ -292,20 +292,21 @@ class Conversation(Client):
     def _row_description(self, step: Step, raw: bytes) -> bytes:
         fields = wire_rows.read_row_description(raw[5:])
         own = {table for table, _ in self._made}
-        tables = {field.table for field in fields if field.table and field.number > 0} - own
+        asked = fields if self.protocol >= wire_rows.EXTENDED else ()
+        tables = {field.table for field in asked if field.table and field.number > 0} - own
         database = self.peer.database
         origins = self._looked_up or self.place.origins.known(database, tables)
         if origins is None and self._looked_up is None:
             self.looking = self.loop.create_task(self._look_up(database, tables))
             raise Wait
         self._looked_up = None
-        if self.protocol >= wire_rows.BINARY and step.kind == "describe":
-            fields = decimals(fields, step.prepared.text if step.prepared is not None else "")
-            if step.prepared is not None:
-                found = {
-                    number: field.numeric for number, field in enumerate(fields) if field.type == wire_rows.NUMERIC
-                }
-                step.prepared.numerics = found
+        fields = intervals.described(fields)
+        if step.kind == "describe" and step.prepared is not None:
+            found = {at: kind for at, field in enumerate(fields) if (kind := INTERVAL_KINDS.get(field.type))}
+            if self.protocol >= wire_rows.BINARY:
+                fields = decimals(fields, step.prepared.text)
+                found |= {at: field.numeric for at, field in enumerate(fields) if field.type == wire_rows.NUMERIC}
+            step.prepared.numerics = found
         return wire_rows.row_description(fields, self.protocol, database, {**(origins or {}), **self._made})
 
     async def _look_up(self, database: str, tables: set[int]) -> None:
@@ -328,7 +329,7 @@ class Conversation(Client):
         if step is None or kind in b"NA":
             return b"" if step is not None and step.hiding and kind == 78 else None
         answer = b"" if step.hiding else None
-        if kind == 84 and self.protocol and not step.hiding:  # T
+        if kind == 84 and self.amazon and not step.hiding:  # T
             answer = self._row_description(step, raw)
         if kind == 115 and step.overflowed:  # s
             answer = step.error

@@ -108,8 +108,6 @@ async def log_in(door: Door, packet: wire.Startup, roles: Roles, sessions: Sized
         parameters |= {"options": checked(given["options"])} if "options" in given else {}
     except OptionError as error:
         raise LoginError(error.code, str(error)) from None
-    if amazon:  # their interval is another one on the wire: catalog/05_wire.sql
-        parameters["options"] = f"{parameters.get('options', '')} -c velodrome.driver=amazon".strip()
     who = Login(user, long_names.of_login(given.get("database") or user), amazon, parameters, given)
     verifier = None if user == SUPERUSER else await roles.verifier(user)
     who = replace(who, superuser=verifier is not None and verifier.superuser)

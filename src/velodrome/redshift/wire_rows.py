@@ -18,6 +18,8 @@ NEWEST = 3
 EXTENDED, BINARY, CASE = 1, 2, 3
 
 NUMERIC = 1700
+# Intervals, those of years and months, those of days and seconds: in place of a DECIMAL's precision.
+INTERVAL_KINDS = {1186: (-1, 0), 1188: (-2, 0), 1190: (-3, 0)}
 _CASE_MATTERS = frozenset({18, 19, 25, 1042, 1043})  # types of characters
 _NOT_NULL, _CASE, _IDENTITY, _READ_ONLY, _SEARCHABLE = 1 << 0, 1 << 1, 1 << 4, 1 << 8, 1 << 12
 
@@ -26,6 +28,8 @@ _HEAD = struct.Struct("!hhHh")
 _LENGTH = struct.Struct("!i")
 _COUNT = struct.Struct("!h")
 _FRAME = struct.Struct("!cIh")
+_INTERVAL, _AMAZONS_INTERVAL = struct.Struct("!qii"), struct.Struct("!qhh")
+_MONTHS, _MICROSECONDS = struct.Struct("!i"), struct.Struct("!q")
 _SIGNS = {0x0000: 1, 0x4000: -1}
 _SHORT_PRECISION = 19  # that fits into 8 bytes
 
@@ -108,8 +112,9 @@ def read_result_formats(body: bytes) -> tuple[int, ...]:
 
 
 def rows_with_numerics(buffer: bytes, at: int, columns: Mapping[int, tuple[int, int]]) -> tuple[bytes, int]:
-    """The whole DataRow messages at a position with the DECIMALs of these columns, (precision, scale) by their number
-    from 0, in Redshift's binary form; and where what follows begins. Raises NumericOverflowError."""
+    """The whole DataRow messages at a position with the DECIMALs and intervals of these columns, (precision, scale) or
+    one of INTERVAL_KINDS by their number from 0, in Redshift's binary form; and where what follows begins. Raises
+    NumericOverflowError."""
     size, rows = len(buffer), bytearray()
     last = max(columns)
     while size - at >= 7 and buffer[at] == 68:  # 'D'
@@ -129,7 +134,7 @@ def rows_with_numerics(buffer: bytes, at: int, columns: Mapping[int, tuple[int, 
                 continue
             kind = columns.get(number)
             if kind is not None:
-                value = _integer(buffer[place : place + width], *kind)
+                value = (_interval if kind[0] < 0 else _integer)(buffer[place : place + width], *kind)
                 rows += buffer[copied : place - 4]
                 rows += _LENGTH.pack(len(value))
                 rows += value
@@ -139,6 +144,19 @@ def rows_with_numerics(buffer: bytes, at: int, columns: Mapping[int, tuple[int, 
         rows[start + 1 : start + 5] = (len(rows) - start - 1).to_bytes(4)
         at = end
     return bytes(rows), at
+
+
+def _interval(value: bytes, kind: int, _: int) -> bytes:
+    """PostgreSQL's binary interval as Amazon's drivers read it."""
+    microseconds, days, months = _INTERVAL.unpack(value)
+    try:
+        if kind == INTERVAL_KINDS[1188][0]:
+            return _MONTHS.pack(months)
+        if kind == INTERVAL_KINDS[1190][0]:
+            return _MICROSECONDS.pack(microseconds + (days + 30 * months) * 86_400_000_000)
+        return _AMAZONS_INTERVAL.pack(microseconds, days, months)
+    except struct.error:
+        raise NumericOverflowError("an interval that is too long") from None
 
 
 def _integer(value: bytes, precision: int, scale: int) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from velodrome.redshift.sql.tokens import PARAMETER, Edit, LexicalError, apply, tokenize
+from velodrome.redshift.sql.tokens import PARAMETER, Edit, LexicalError, apply, tokenize, words
 
 VOID = 2278
 _TEXT = 25
@@ -20,7 +20,8 @@ _HIDES_PARAMETERS = ("'", '"', "--", "/*", "$$")  # with one of them in a text, 
 
 
 def without_void(sql: str, types: Sequence[int]) -> str:
-    """NULL in place of each void parameter: declared and unused, it keeps its type and may have any value."""
+    """The statement with NULL in place of each void parameter, CALL without those at its end, as Redshift leaves OUT
+    arguments away. Declared and unused, a parameter keeps its type and may have any value."""
     if VOID not in types:
         return sql
     void = {f"${number}" for number, oid in enumerate(types, 1) if oid == VOID}
@@ -29,6 +30,14 @@ def without_void(sql: str, types: Sequence[int]) -> str:
     except LexicalError:
         return sql  # the translation says what is wrong
     edits = [Edit(token.start, token.end, "NULL") for token in tokens if token.text in void]
+    if words(tokens, 0, "CALL"):
+        last = next((at for at in range(len(tokens) - 1, 0, -1) if tokens[at].text == ")"), 0)
+        first = last
+        while first and tokens[first - 1].text in void:
+            first -= 2 if words(tokens, first - 2, ",") else 1
+        if first < last:
+            edits = [edit for edit in edits if edit.start < tokens[first].start]
+            edits.append(Edit(tokens[first].start, tokens[last].start, ""))
     return apply(sql, 0, len(sql), edits)
 
 
