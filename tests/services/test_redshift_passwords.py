@@ -16,6 +16,21 @@ import scramp
 from velodrome.settings import Settings
 
 PASSWORD = "Kept-4-nobody"
+SHOWING_STATEMENTS = (
+    "stv_recents",
+    "stv_inflight",
+    "sys_query_history",
+    "sys_query_text",
+    "stl_query",
+    "stl_querytext",
+    "svl_statementtext",
+    "stl_ddltext",
+    "stl_utilitytext",
+    "stl_error",
+    "stl_userlog",
+    "pg_stat_activity",
+    "pg_prepared_statements",
+)
 USERS = ("by_md5", "by_scram", "by_digest")
 
 
@@ -129,3 +144,38 @@ def test_no_session_reads_a_password_of_another_one(redshift: Settings) -> None:
         for function in ("pg_stat_get_activity(null)", "pg_stat_get_backend_activity(1)"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 reading.execute(f"select * from pg_catalog.{function}".encode())
+
+
+def test_no_view_and_no_file_has_a_secret(redshift: Settings) -> None:
+    """Neither for who wrote it, in the same session and in another one, nor for another user."""
+    secret, own = "Unr3adable-by-all", {"dbname": "dev", "autocommit": True, **redshift_clients.address(redshift)}
+    key = f"aws_access_key_id=AKIA{secret};aws_secret_access_key={secret}"
+    with psycopg.connect(**own) as writing, psycopg.connect(**own) as reading:
+        reading.execute("create user secret_reader password 'Other-word-1' syslog access unrestricted")
+        with psycopg.connect(**own | {"user": "secret_reader", "password": "Other-word-1"}) as other:
+            for sql, prepared, refused in (
+                (f"create user secretive password '{secret}'", False, False),
+                (f"create user secretive password '{secret}'", False, True),
+                (f"alter user secretive /* x */ password '{secret}' valid until '2030-01-01'", True, False),
+                (f"alter user nobody_there password '{secret}'", False, True),
+                (f"copy nothing from 's3://b/k' credentials '{key}'", False, True),
+                (f"copy nothing from 's3://b/k' access_key_id 'AKIA{secret}' secret_access_key '{secret}'", True, True),
+                (f"unload ('select 1') to 's3://b/k' credentials '{key}'", False, True),
+            ):
+                try:
+                    writing.execute(sql.encode(), prepare=prepared)
+                    assert not refused
+                except psycopg.Error as error:
+                    assert refused and secret not in str(error)
+                for session in (other, reading, writing):
+                    shown = session.execute("select * from pg_stat_activity").fetchall()
+                    assert secret not in str(shown)
+            for session in (writing, reading, other):
+                for view in SHOWING_STATEMENTS:
+                    assert secret not in str(session.execute(f"select * from {view}".encode()).fetchall()), view
+            texts = reading.execute("select query_text from sys_query_history").fetchall()
+            assert any("create user secretive password '***'" in text for (text,) in texts)
+        reading.execute("drop user secretive")
+        reading.execute("drop user secret_reader")
+    files = [file for file in redshift.home.rglob("*") if file.is_file() and "installs" not in file.parts]
+    assert [file for file in files if secret.encode() in file.read_bytes()] == []
