@@ -157,6 +157,10 @@ class TestMetadata:
         cursor.execute(f"select {SCHEMA}.same(1, 'a', 'b')")
         assert cursor.fetchall() == ([7],)
 
+    def test_a_pattern_with_a_character_0_finds_nothing(self, cursor: redshift_connector.Cursor) -> None:
+        assert cursor.get_schemas(schema_pattern=f"{SCHEMA}\0") == ()
+        assert cursor.get_tables(schema_pattern=SCHEMA, table_name_pattern="makers\0") == ()
+
     def test_precisions_of_intervals(self, cursor: redshift_connector.Cursor) -> None:
         cursor.execute(
             f"create table {SCHEMA}.spans (a interval year to month, b interval day to second,"

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import redshift_connector
 from psycopg import sql
-from redshift_clients import connect
+from redshift_clients import amazon, connect
 
 from velodrome.settings import Settings
 
@@ -137,3 +137,17 @@ def test_amazon_s_driver_reads_them(client: psycopg.Connection[Any], redshift: S
         assert [column[0] for column in cursor.description or ()] == ["id", FOLDED]
         cursor.execute("SELECT table_name FROM svv_tables WHERE table_name = %s", (TABLE,))
         assert cursor.fetchall() == ([TABLE],)
+
+
+@pytest.mark.parametrize("special", ["\\", "\\%_"])
+def test_a_pattern_finds_them(redshift: Settings, special: str) -> None:
+    """Drivers put a backslash in front of what would not stand for itself."""
+    name = "back\\slash_and_100%" + 70 * "x"
+    pattern = "".join(f"\\{letter}" if letter in special else letter for letter in name)
+    with amazon(redshift) as connection:
+        cursor = connection.cursor()
+        cursor.execute(f'create schema "{name}"')
+        cursor.execute(f'create table "{name}"."{name}" ("{name}" int)')
+        assert [row[0] for row in cursor.get_schemas(schema_pattern=pattern)] == [name]
+        assert [row[3] for row in cursor.get_columns(None, pattern, pattern, pattern)] == [name]
+        connection.rollback()

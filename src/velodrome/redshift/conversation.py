@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import secrets
 import traceback
 from abc import abstractmethod
@@ -51,6 +52,9 @@ DATASHARES = {"datashare_enabled": "on"}
 NOT_REDSHIFTS = frozenset({"in_hot_standby", "default_transaction_read_only", "scram_iterations", "search_path"})
 
 _NO_NUMERICS: Mapping[int, tuple[int, int]] = {}
+
+# No name has a character 0, which the server inside does not even read: a pattern with one finds nothing.
+_SHOWS, _NEVER_IN_NAMES = re.compile(r"\s*show\b", re.IGNORECASE), b"\1"
 
 # Fails while it is parsed, whatever the transaction's state: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _REFUSED = "velodrome_refused"
@@ -229,6 +233,8 @@ class Conversation(Client):
             self._portals[portal] = Portal(prepared, formats)
             if numbers := prepared.intervals:
                 raw = wire.bind_values(raw, lambda number, value: from_amazon(value) if number in numbers else value)
+            if _SHOWS.match(prepared.text):
+                raw = wire.bind_values(raw, lambda _, value: value.replace(b"\0", _NEVER_IN_NAMES), codes=(0,))
             if long_names.asks(prepared.text):
                 raw = wire.bind_values(raw, lambda _, value: long_names.NAMES.asked_bytes(value), codes=(0, 1))
         self._send(Step("bind"), raw)

@@ -42,6 +42,8 @@ _MARKS = {True: "_velo", False: "~velo"}
 MARK = re.compile(rb"[_~]velo([0-9a-f]{16})")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _PREFIX = 29
+# What has a backslash in front in a pattern of LIKE: nothing, what must have one, or all that is not itself there.
+_SPECIAL = (re.compile(r"(?!)"), re.compile(r"\\"), re.compile(r"[\\%_]"))
 
 # Statements that ask the catalog by a name in a literal or parameter.
 _ASKS = re.compile(r"\b(pg_|svv_|svl_|svcs_|stl_|stv_|sys_|information_schema|reg|has_|show\b)", re.IGNORECASE)
@@ -107,10 +109,12 @@ class Names:
         return b"".join([*parts, value[at:]]) if parts else value
 
     def asked(self, text: str) -> str:
-        """A text with each long name that is known as its name inside."""
+        """A text with each long name that is known as its name inside, as a pattern of LIKE too."""
         for name in self.known.values():
-            if name in text:
-                text = text.replace(name, self.inside(name))
+            for special in _SPECIAL:
+                written = special.sub(r"\\\g<0>", name)
+                if written in text:
+                    text = text.replace(written, special.sub(r"\\\g<0>", self.inside(name)))
         return text
 
     def asked_bytes(self, value: bytes) -> bytes:
