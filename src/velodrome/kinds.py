@@ -151,8 +151,25 @@ CAPACITY = Kind('JSON of a capacity: {"cpu": "16 vCPU", "memory": "64 GB"}', _is
 FOLDER = Kind('a folder (one without : and " in its path)', _is_folder)
 FILE = Kind("a file's path", lambda value: not Path(value).is_dir())
 BUCKET = Kind("a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens", _is_bucket)
-# The source's database and users, as RDS has them: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/
-IDENTIFIER = name(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a name: a letter, then letters, digits and _, 63 at most")
+_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]{0,62}"
+_NAMED = "a letter, then letters, digits and _, 63 at most"
+
+
+def _free(what: str, *taken: str) -> Kind:
+    """A name that none of those is which the service itself has."""
+    fits = _matches(_IDENTIFIER)
+    return Kind(
+        f"{what}: {_NAMED}; {', '.join(taken)} and pg_… are the service's own",
+        lambda value: fits(value) and value.lower() not in taken and not value.lower().startswith("pg_"),
+    )
+
+
+# Databases and users as RDS and Redshift have them, and what they reserve:
+# https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
+# https://docs.aws.amazon.com/redshift-serverless/latest/APIReference/API_CreateNamespace.html
+DATABASE = _free("a database's name", "template0", "template1", "rdsadmin", "padb_harvest")
+RDS_USER = _free("a user's name", "rdsadmin", "rds_superuser", "public")
+REDSHIFT_USER = _free("a user's name", "rdsdb", "public")
 # https://docs.aws.amazon.com/redshift-serverless/latest/APIReference/API_CreateWorkgroup.html
 WAREHOUSE_NAME = name(r"[a-z0-9-]{3,64}", "a name of 3 to 64 lower-case letters, digits and hyphens")
 ROLE_ARN = name(

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 from velodrome import kinds
+from velodrome.emr_serverless.errors import ValidationException
+from velodrome.emr_serverless.spark import parameters
 from velodrome.emr_serverless.spark.releases import RELEASES
 from velodrome.runtime.prepare import config_problem
 from velodrome.runtime.services import SERVICES
@@ -46,8 +48,8 @@ def problems(settings: Settings) -> list[str]:
         f"{why} (it is kept in {settings.home / KEPT_FILE})" if any(f"setting {name}=" in why for name in kept) else why
         for why in wrong_values(settings)
     ]
-    others = (_config(settings), _home(settings), *_unknown(settings), _release(settings), _address(settings))
-    return [*values, *(why for why in (*others, *_twins(settings)) if why)]
+    others = (_config(settings), _home(settings), _release(settings), _spark(settings), _address(settings))
+    return [*values, *(why for why in (*others, *_unknown(settings), *_twins(settings)) if why)]
 
 
 def _profile(settings: Settings) -> str:
@@ -83,6 +85,15 @@ def _release(settings: Settings) -> str:
     if label in RELEASES or len(label) > 64:
         return ""
     return f"setting EMR_RELEASE_LABEL={label!r} is none of the releases that are here: {', '.join(RELEASES)}"
+
+
+def _spark(settings: Settings) -> str:
+    """In the words in which StartJobRun would refuse the job."""
+    try:
+        parameters.read(settings["EMR_SPARK_PARAMETERS"], {})
+    except ValidationException as error:
+        return f"setting EMR_SPARK_PARAMETERS={settings['EMR_SPARK_PARAMETERS']!r} is refused with each job: {error}"
+    return ""
 
 
 def _address(settings: Settings) -> str:
