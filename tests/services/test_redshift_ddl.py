@@ -200,6 +200,8 @@ def test_keys_of_a_materialized_view_stand_at_its_table(db: psycopg.Connection[A
         ("mv_tbl__counts__0", "r", "padb_internal_txn_id_col", False, 0),
         ("mv_tbl__counts__0", "r", "padb_internal_txn_seq_col", False, 0),
     ]
+    owned = "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'ddl' AND tablename LIKE '%counts%'"
+    assert rows(db, owned) == [("mv_tbl__counts__0", "awsuser")]
 
 
 def test_only_letters_of_ascii_are_folded(db: psycopg.Connection[Any]) -> None:

@@ -244,7 +244,10 @@ SELECT n.nspname AS schemaname, c.relname AS tablename, pg_get_userbyid(c.relown
     c.relhasindex AS hasindexes, c.relhasrules AS hasrules, c.relhastriggers AS hastriggers, c.relrowsecurity AS rowsecurity
 FROM pg_catalog.pg_class c
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace
-WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('velodrome', 'pg_velodrome_rls');
+WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('velodrome', 'pg_velodrome_rls')
+UNION ALL
+SELECT n.nspname, v.relname, pg_get_userbyid(c.relowner), NULL, false, false, false, false
+FROM velodrome.view_tables v JOIN pg_catalog.pg_class c ON c.oid = v.view JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
 CREATE OR REPLACE VIEW pg_catalog.pg_views AS
 SELECT n.nspname AS schemaname, c.relname AS viewname, pg_get_userbyid(c.relowner) AS viewowner, pg_get_viewdef(c.oid) AS definition
 FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
