@@ -151,3 +151,11 @@ def test_a_pattern_finds_them(redshift: Settings, special: str) -> None:
         assert [row[0] for row in cursor.get_schemas(schema_pattern=pattern)] == [name]
         assert [row[3] for row in cursor.get_columns(None, pattern, pattern, pattern)] == [name]
         connection.rollback()
+
+
+def test_a_name_may_begin_with_another(client: psycopg.Connection[Any]) -> None:
+    for name in ("b" * 70, "b" * 70 + " parent"):
+        client.execute(f'CREATE TABLE "{name}" (id int PRIMARY KEY)'.encode())
+    for name in ("b" * 70, "b" * 70 + " parent"):
+        found = rows(client, "SHOW CONSTRAINTS PRIMARY KEYS FROM TABLE dev.%s.%s", SCHEMA, name)
+        assert [row[2] for row in found] == [name]

@@ -110,7 +110,7 @@ class Names:
 
     def asked(self, text: str) -> str:
         """A text with each long name that is known as its name inside, as a pattern of LIKE too."""
-        for name in self.known.values():
+        for name in sorted(self.known.values(), key=len, reverse=True):  # one may be the beginning of another
             for special in _SPECIAL:
                 written = special.sub(r"\\\g<0>", name)
                 if written in text:
