@@ -357,3 +357,14 @@ class TestLiterals:
             ("num", "numeric", None, 4, 2),
             ("day", "date", None, None, None),
         ]
+
+    @pytest.mark.parametrize("made", ["CREATE VIEW", "CREATE TABLE"])
+    def test_cast_to_text(self, db: psycopg.Connection[Any], made: str) -> None:
+        columns = "CAST('abc' AS TEXT) AS a, 'ä'::text, CAST('ab' AS character varying), 'a'::VARCHAR(10) AS b"
+        db.execute(f"{made} views.v AS SELECT {columns}".encode())
+        assert rows(db, self.COLUMNS) == [
+            ("a", "character varying", 3, None, None),
+            ("text", "character varying", 2, None, None),
+            ("varchar", "character varying", 2, None, None),
+            ("b", "character varying", 10, None, None),
+        ]

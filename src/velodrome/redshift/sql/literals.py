@@ -13,10 +13,17 @@ from velodrome.redshift.sql.selects import SETS, Item, Select, selects
 from velodrome.redshift.sql.tokens import NUMBER, STRING, Edit, Token, words
 
 _LONGEST = 65535
+# Types of text that are as long as what they are made of, and the name of a column of each.
+# https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html
+_AS_LONG = {
+    ("TEXT",): "text",
+    ("VARCHAR",): "varchar",
+    ("CHARACTER", "VARYING"): "varchar",
+}
 
 
 def types(tokens: Sequence[Token]) -> list[Edit]:
-    """Casts for the items of every SELECT that are nothing but a literal. In a set, all branches have one at the place,
+    """Casts for the items of every SELECT that are nothing but a literal, also one as text. In a set, all branches have one at the place,
     or none is cast: a string beside a date is a date."""
     edits: list[Edit] = []
     for branches in _sets(tokens):
@@ -62,6 +69,8 @@ def _before(tokens: Sequence[Token], at: int) -> int:
 
 def _of(tokens: Sequence[Token], item: Item) -> int | Decimal | None:
     """A string's length in bytes, or a fraction's type; None for what is no literal, or an integer."""
+    if (text := _as_text(tokens, item)) is not None:
+        return max(1, len(text[0].value.encode()))
     last = tokens[item.past - 1]
     signed = item.past - item.first == 2 and tokens[item.first].text in ("-", "+") and last.kind == NUMBER
     if item.past - item.first != 1 and not signed:
@@ -72,10 +81,26 @@ def _of(tokens: Sequence[Token], item: Item) -> int | Decimal | None:
     return type_ if isinstance(type_, Decimal) else None
 
 
+def _as_text(tokens: Sequence[Token], item: Item) -> tuple[Token, str] | None:
+    """The string of CAST('…' AS TEXT) or '…'::TEXT, and the column's name; None for what is neither."""
+    span = tokens[item.first : item.past]
+    if len(span) > 2 and span[0].kind == STRING and span[1].text == "::":
+        string, type_ = span[0], span[2:]
+    elif len(span) > 5 and words(span, 0, "CAST", "(") and span[2].kind == STRING and words(span, 3, "AS"):
+        string, type_ = span[2], span[4:-1]
+    else:
+        return None
+    name = _AS_LONG.get(tuple(token.word for token in type_))
+    return None if name is None else (string, name)
+
+
 def _cast(tokens: Sequence[Token], item: Item, type_: str) -> list[Edit]:
     """The cast, and the name that the item had without it: the server inside would name it by the type."""
     first, last = tokens[item.first], tokens[item.past - 1]
-    name = "" if item.named else ' AS "?column?"'
+    text = _as_text(tokens, item)
+    name = "" if item.named else f' AS "{text[1] if text else "?column?"}"'
+    if text:
+        return [Edit(last.end, last.end, f"::{type_}{name}")]
     if first is last:
         return [Edit(last.end, last.end, f"::{type_}{name}")]
     return [Edit(first.start, first.start, "("), Edit(last.end, last.end, f")::{type_}{name}")]
