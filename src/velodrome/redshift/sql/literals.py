@@ -23,8 +23,8 @@ _AS_LONG = {
 
 
 def types(tokens: Sequence[Token]) -> list[Edit]:
-    """Casts for the items of every SELECT that are nothing but a literal, also one as text. In a set, all branches have one at the place,
-    or none is cast: a string beside a date is a date."""
+    """Casts for the items of every SELECT that are nothing but a literal, also one as text. In a set, all branches have
+    one at the place, or none is cast: a string beside a date is a date."""
     edits: list[Edit] = []
     for branches in _sets(tokens):
         for items in zip(*(select.items for select in branches), strict=False):
