@@ -124,6 +124,8 @@ def prepare(settings: Settings) -> None:
                 connection.execute(f"CREATE USER {value} PASSWORD '{PASSWORD}'".encode())
             elif "_GROUP_" in name:
                 connection.execute(f"CREATE GROUP {value}".encode())
+        # test_autocommit.py makes it, and expects to be told that it is there.
+        connection.execute("CREATE DATABASE db_for_test__do_delete_if_you_see_this")
 
 
 def run_on_one(runs: Runs, home: Path) -> None:
