@@ -71,7 +71,7 @@ class TestTypes:
         ]
         assert [row[7] for row in rows(db, "show columns from table dev.ddl.spans")] == [
             "interval year to month",
-            "interval day to second",
+            "interval day to second(3)",
             "interval year to month",
         ]
 

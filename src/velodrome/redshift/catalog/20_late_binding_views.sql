@@ -213,6 +213,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_class WHERE oid = view AND relkind = 'v' AND pg_has_role(session_user, relowner, 'USAGE')) THEN
         RAISE EXCEPTION 'permission denied' USING ERRCODE = '42501';
     END IF;
+    -- Anybody can set that, to the number of any view: what set_view_aside() has not put aside is not touched.
+    replaced := (SELECT oid FROM pg_class WHERE oid = replaced AND relkind = 'v' AND relname = 'velodrome_replaced_' || replaced
+        AND pg_has_role(session_user, relowner, 'USAGE'));
     DELETE FROM velodrome.late_binding_views WHERE relid IN (view, replaced);
     IF note IS NULL THEN
         RETURN;

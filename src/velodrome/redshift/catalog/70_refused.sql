@@ -34,15 +34,120 @@ CREATE EVENT TRIGGER velodrome_refuse_ddl ON ddl_command_start WHEN TAG IN (
     'CREATE TEXT SEARCH CONFIGURATION', 'CREATE TEXT SEARCH DICTIONARY', 'CREATE EXTENSION', 'DROP EXTENSION', 'SECURITY LABEL'
 ) EXECUTE FUNCTION velodrome.refuse_ddl();
 
--- The text of an EXECUTE in a procedure, which is run if each of its statements begins as one of Redshift's does: what
--- LISTEN, DO or LOAD would do, no event trigger sees.
+-- A text without what it quotes and without comments.
+CREATE OR REPLACE FUNCTION velodrome.unquoted(sent text) RETURNS text LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT regexp_replace(regexp_replace(sent, '(?:e?''(?:[^''\\]|\\.)*'')|"[^"]*"|--[^\n\r]*|/\*(?:[^*]|\*+[^*/])*\*+/', ' ', 'gi'),
+        '\$(\w*?)\$.*?\$\1\$', ' ', 'g')
+$$;
+
+-- What such a text has made is looked at as well, since its words can be put in many ways: a function is one SELECT of an
+-- expression, whose name no built-in one has (Redshift would call that), a table has columns and keys that bind nobody.
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_FUNCTION.html, …/udf-naming-udfs.html
+CREATE OR REPLACE FUNCTION velodrome.refused_routine(routine oid) RETURNS text LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT CASE
+        WHEN l.lanname <> CASE p.prokind WHEN 'p' THEN 'plpgsql' ELSE 'sql' END THEN format('language "%s" is not supported', l.lanname)
+        WHEN p.prokind = 'p' THEN NULL
+        WHEN p.prosecdef THEN 'SECURITY DEFINER is not supported for functions'
+        WHEN p.prosqlbody IS NOT NULL OR velodrome.unquoted(p.prosrc) !~* '^\s*select\M' OR velodrome.unquoted(p.prosrc) ~ ';\s*\S'
+            OR velodrome.unquoted(p.prosrc) ~* '\minto\M' THEN 'The body of a SQL function must be one SELECT of an expression'
+        WHEN EXISTS (SELECT FROM pg_proc b WHERE b.pronamespace = 'pg_catalog'::regnamespace AND b.proname = p.proname)
+            THEN format('function name "%s" is the name of a built-in function', p.proname)
+    END FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.oid = routine
+$$;
+CREATE OR REPLACE FUNCTION velodrome.refused_relation(relation oid) RETURNS text LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT CASE
+        WHEN r.relpersistence = 'u' THEN 'UNLOGGED tables are not supported'
+        WHEN r.relkind = 'p' OR EXISTS (SELECT FROM pg_inherits WHERE r.oid IN (inhrelid, inhparent)) THEN 'Inherited and partitioned tables are not supported'
+        WHEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = r.oid AND contype IN ('c', 'x')) THEN 'CHECK and EXCLUDE constraints are not supported'
+        WHEN EXISTS (SELECT FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+            WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid AND d.deptype = 'a') THEN 'SERIAL columns are not supported'
+        ELSE (SELECT format('Column "%s.%s" has unsupported type "%s".', r.relname, a.attname, format_type(a.atttypid, NULL))
+            FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+            WHERE a.attrelid = r.oid AND r.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+                AND (t.typcategory = 'A' OR t.typtype <> 'b' OR t.typname IN ('json', 'jsonb', 'xml', 'uuid', 'money', 'inet', 'cidr')) LIMIT 1)
+    END FROM pg_class r WHERE r.oid = relation AND r.relkind IN ('r', 'p')
+$$;
+CREATE OR REPLACE FUNCTION velodrome.refuse_made() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made record;
+    refused text;
+    keys text;
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    FOR made IN SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands() LOOP
+        refused := CASE made.classid WHEN 'pg_proc'::regclass THEN velodrome.refused_routine(made.objid)
+            WHEN 'pg_class'::regclass THEN velodrome.refused_relation(made.objid) END;
+        IF refused IS NOT NULL THEN
+            RAISE EXCEPTION '%', refused USING ERRCODE = '0A000';
+        END IF;
+        -- "Uniqueness, primary key, and foreign key constraints are informational only": t_Defining_constraints.html
+        keys := (SELECT string_agg(format('DROP CONSTRAINT %I', conname), ', ') FROM pg_constraint
+            WHERE made.classid = 'pg_class'::regclass AND conrelid = made.objid AND contype IN ('p', 'u', 'f'));
+        IF keys IS NOT NULL THEN
+            EXECUTE format('ALTER TABLE %s %s', made.objid::regclass, keys);
+        END IF;
+    END LOOP;
+END $$;
+DROP EVENT TRIGGER IF EXISTS velodrome_refuse_made;
+CREATE EVENT TRIGGER velodrome_refuse_made ON ddl_command_end WHEN TAG IN (
+    'CREATE FUNCTION', 'CREATE PROCEDURE', 'ALTER FUNCTION', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE'
+) EXECUTE FUNCTION velodrome.refuse_made();
+
+-- A text with the name inside for each long one (sql/long_names.py has the same rule): the server would cut it, and mean
+-- another table.
+CREATE OR REPLACE FUNCTION velodrome.name_inside(long text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text := translate(long, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz');
+    beginning text := left(name, 29);
+BEGIN
+    IF octet_length(name) <= 63 THEN
+        RETURN name;
+    ELSIF octet_length(name) > 127 THEN
+        RAISE EXCEPTION 'identifier "%" is too long; at most 127 bytes are allowed', name USING ERRCODE = '42622';
+    END IF;
+    WHILE octet_length(beginning) > 29 LOOP
+        beginning := left(beginning, -1);
+    END LOOP;
+    RETURN beginning || CASE WHEN name ~ '^[a-z_][a-z0-9_]*$' THEN '_velo' ELSE '~velo' END || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 16);
+END $$;
+CREATE OR REPLACE FUNCTION velodrome.with_names_inside(sent text) RETURNS text LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    rest text := sent;
+    made text := '';
+    piece text;
+    name text;
+BEGIN
+    WHILE rest <> '' LOOP
+        piece := substring(rest from '^\$\w*\$');
+        IF piece IS NOT NULL THEN  -- a body, up to where its tag stands again
+            piece := piece || left(substr(rest, length(piece) + 1), CASE strpos(substr(rest, length(piece) + 1), piece)
+                WHEN 0 THEN length(rest) ELSE strpos(substr(rest, length(piece) + 1), piece) + length(piece) - 1 END);
+        ELSE
+            piece := substring(rest from '^(?:[eE]?''(?:[^''\\]|\\.)*''|"(?:[^"]|"")*"|--[^\n\r]*|/\*(?:[^*]|\*+[^*/])*\*+/|[[:alpha:]_][\w$]*|[^"''$/[:alpha:]_-]+|.)');
+        END IF;
+        name := CASE WHEN piece LIKE '"%' THEN replace(substr(piece, 2, length(piece) - 2), '""', '"')
+            WHEN piece ~ '^[[:alpha:]_][\w$]*$' THEN piece END;
+        made := made || CASE WHEN octet_length(name) > 63 THEN quote_ident(velodrome.name_inside(name)) ELSE piece END;
+        rest := substr(rest, length(piece) + 1);
+    END LOOP;
+    RETURN made;
+END $$;
+
+-- The text of an EXECUTE in a procedure, which is run if each of its statements begins as one of Redshift's does (what
+-- LISTEN, DO or LOAD would do, no event trigger sees) and none of them names this schema, but for the functions that the
+-- gateway puts in the place of Redshift's.
 CREATE OR REPLACE FUNCTION velodrome.dynamic(sent text) RETURNS text LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
-    plain text := regexp_replace(sent, '(?:e?''(?:[^''\\]|\\.)*'')|"[^"]*"|--[^\n\r]*|/\*(?:[^*]|\*+[^*/])*\*+/', ' ', 'gi');
+    plain text := velodrome.unquoted(sent);
     word text;
 BEGIN
-    plain := regexp_replace(plain, '\$(\w*?)\$.*?\$\1\$', ' ', 'g');
     FOR word IN SELECT m[1] FROM regexp_matches(plain, '(?:^|;)\s*(\w+)', 'g') m LOOP
         IF upper(word) NOT IN (
             'SELECT', 'WITH', 'INSERT', 'UPDATE', 'DELETE', 'MERGE', 'CREATE', 'DROP', 'ALTER', 'TRUNCATE', 'SET', 'RESET', 'REFRESH',
@@ -52,5 +157,17 @@ BEGIN
             RAISE EXCEPTION 'syntax error at or near "%"', word USING ERRCODE = '42601';
         END IF;
     END LOOP;
-    RETURN sent;
+    word := (regexp_match(plain, '\m(on\s+conflict|returning|create\s+policy|alter\s+policy|drop\s+policy)\M', 'i'))[1];
+    IF word IS NOT NULL THEN
+        RAISE EXCEPTION 'syntax error at or near "%"', split_part(word, ' ', 1) USING ERRCODE = '42601';
+    END IF;
+    -- A name in quotes is one, too.
+    plain := velodrome.unquoted(replace(sent, '"', ''));
+    IF sent ~* '\msearch_path\M.*\mvelodrome\M' OR plain ~* '\mvelodrome\s*\.' AND (plain ~* '(^|;)\s*(set|call|alter|drop|create|grant|revoke|comment)\M'
+        OR EXISTS (SELECT FROM regexp_matches(plain, '\mvelodrome\s*\.\s*(\w+)?', 'gi') m WHERE NOT EXISTS (
+            SELECT FROM pg_proc WHERE pronamespace = 'velodrome'::regnamespace AND proname = lower(m[1]) AND prokind <> 'p' HAVING NOT bool_or(prosecdef)
+        ))) THEN
+        RAISE EXCEPTION 'permission denied for schema velodrome' USING ERRCODE = '42501';
+    END IF;
+    RETURN CASE WHEN sent ~ '[^\s().,;]{16}' THEN velodrome.with_names_inside(sent) ELSE sent END;
 END $$;

@@ -47,6 +47,7 @@ _SPECIAL = (re.compile(r"(?!)"), re.compile(r"\\"), re.compile(r"[\\%_]"))
 
 # Statements that ask the catalog by a name in a literal or parameter.
 _ASKS = re.compile(r"\b(pg_|svv_|svl_|svcs_|stl_|stv_|sys_|information_schema|reg|has_|show\b)", re.IGNORECASE)
+_ENDS_OF_EXECUTE = ("INTO", "USING", "LOOP")
 _READS = ("SELECT", "WITH", "EXPLAIN", "FETCH", "SHOW")
 
 
@@ -155,29 +156,52 @@ def _makes(part: Sequence[Token]) -> bool:
     return part[0].word not in _READS or any(token.word == "INTO" for token in part)
 
 
-def _edits(sql: str, tokens: Sequence[Token], asks_catalog: bool) -> list[tuple[str, Edit]]:
+def _edits(sql: str, tokens: Sequence[Token], asks_catalog: bool, *, body: bool = False) -> list[tuple[str, Edit]]:
     found: list[tuple[str, Edit]] = []
-    for token in tokens:
+    for at, token in enumerate(tokens):
         if token.end - token.start <= LONGEST_INSIDE // 4:  # no letter has more than four bytes
             continue
         if token.kind in (WORD, QUOTED):
             name = token.value
             if len(name.encode()) > LONGEST_INSIDE:
                 found.append((name, Edit(token.start, token.end, identifier(_inside(name, token)))))
+        elif token.kind == STRING and body and _is_executed(tokens, at):
+            found += _of_literal(token, asks_catalog)
         elif token.kind == STRING and asks_catalog and len(token.text) > LONGEST_INSIDE // 4:
             text = NAMES.asked(token.value)
             if text != token.value:
                 found.append(("", Edit(token.start, token.end, literal(text))))
         elif token.kind == DOLLAR and len(token.text) > LONGEST_INSIDE and tokens[0].word == "CREATE":  # a body
             opening = token.text.index("$", 1) + 1
-            body = token.text[opening:-opening]
+            text = token.text[opening:-opening]
             try:
-                inner = _edits(body, tokenize(body), asks_catalog)
+                inner = _edits(text, tokenize(text), asks_catalog, body=True)
             except LexicalError:
                 continue  # who reads it as a body says what is wrong
             shift = token.start + opening
             found += [(name, Edit(edit.start + shift, edit.end + shift, edit.text)) for name, edit in inner]
     return found
+
+
+def _is_executed(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a literal is the whole text of an EXECUTE. What is put together is read when it runs
+    (catalog/70_refused.sql)."""
+    ended = at + 1 == len(tokens) or tokens[at + 1].text == ";" or tokens[at + 1].word in _ENDS_OF_EXECUTE
+    return at > 0 and tokens[at - 1].word == "EXECUTE" and ended
+
+
+def _of_literal(token: Token, asks_catalog: bool) -> list[tuple[str, Edit]]:
+    try:
+        inner = _edits(token.value, tokenize(token.value), asks_catalog)
+    except LexicalError:
+        return []
+    if not inner:
+        return []
+    text = apply(token.value, 0, len(token.value), [edit for _, edit in inner])
+    return [
+        ("", Edit(token.start, token.end, literal(text))),
+        *((name, Edit(token.end, token.end, "")) for name, _ in inner),
+    ]
 
 
 def _inside(name: str, token: Token) -> str:

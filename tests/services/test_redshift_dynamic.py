@@ -1,0 +1,179 @@
+"""The text of a procedure's EXECUTE, which only the server inside reads: what it cannot make or touch, and names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from redshift_clients import connect
+
+from velodrome.settings import Settings
+
+Connection = psycopg.Connection[Any]
+LONG = "k" * 63  # as long as a name can be inside
+PUT_TOGETHER = "EXECUTE x || '';"
+
+
+@pytest.fixture(scope="module")
+def warehouse(redshift: Settings) -> Iterator[Settings]:
+    """A user without rights of her own may put texts together and run them."""
+    with connect(redshift) as admin:
+        admin.execute("CREATE USER eve PASSWORD 'Abcd1234'")
+        admin.execute("CREATE SCHEMA dynamic")
+        admin.execute("GRANT USAGE, CREATE ON SCHEMA dynamic TO eve")
+        body = f"$$ BEGIN {PUT_TOGETHER} END $$ LANGUAGE plpgsql"
+        admin.execute(f"CREATE PROCEDURE dynamic.run(x varchar(4000)) AS {body}".encode())
+        admin.execute("GRANT EXECUTE ON PROCEDURE dynamic.run(varchar) TO eve")
+        yield redshift
+        admin.execute("DROP SCHEMA dynamic CASCADE")
+        admin.execute("DROP USER eve")
+
+
+@pytest.fixture
+def admin(warehouse: Settings) -> Iterator[Connection]:
+    with connect(warehouse) as connection:
+        connection.execute("SET search_path TO dynamic")
+        yield connection
+
+
+@pytest.fixture
+def eve(warehouse: Settings) -> Iterator[Connection]:
+    with connect(warehouse) as connection:
+        connection.execute("SET SESSION AUTHORIZATION eve")
+        connection.execute("SET search_path TO dynamic")
+        yield connection
+
+
+def run(session: Connection, text: str) -> None:
+    session.execute("CALL dynamic.run(%s)", (text,))
+
+
+def rows(session: Connection, sql: str) -> list[tuple[Any, ...]]:
+    return session.execute(sql.encode()).fetchall()
+
+
+def test_nobody_becomes_the_owner_of_another_ones_view(admin: Connection, eve: Connection) -> None:
+    admin.execute("CREATE TABLE secrets (s varchar(20))")
+    admin.execute("INSERT INTO secrets VALUES ('hidden')")
+    admin.execute("CREATE VIEW shared AS SELECT 1 AS s")
+    admin.execute("GRANT SELECT ON shared TO PUBLIC")
+    eve.execute("CREATE VIEW mine AS SELECT 1 AS s")
+    ((shared,),) = rows(eve, "SELECT 'dynamic.shared'::regclass::oid")
+    # The name of the setting and of the schema are put together, so that no text has them.
+    run(eve, f"SELECT set_config('velo' || 'drome.replaced', '{shared}', false)")
+    run(eve, "SELECT set_config('search_path', 'velo' || 'drome', false)")
+    note = '{"query": "SELECT s FROM dynamic.secrets", "source": "x", "columns": [], "selects": [], "reads": []}'
+    run(eve, f"SELECT created_view('dynamic.mine'::regclass, '{note}'::jsonb, 'public')")
+    assert rows(admin, "SELECT * FROM shared") == [(1,)]
+    for view in ("shared", "mine"):
+        eve.execute("SET search_path TO dynamic")
+        if view == "shared":
+            assert rows(eve, "SELECT * FROM shared") == [(1,)]
+        else:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                rows(eve, "SELECT * FROM mine")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT velodrome.created_view(NULL, NULL, '')",
+        "SELECT * FROM velodrome.late_binding_views",
+        'SELECT * FROM "velodrome"."late_binding_views"',
+        "SET search_path TO 'velodrome'",
+        "CALL velodrome.create_user('x', '{}')",
+        "SET velodrome.replaced TO '1'",
+    ],
+)
+def test_what_the_gateway_keeps_is_not_touched(eve: Connection, text: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege) as refused:
+        run(eve, text)
+    assert refused.value.diag.message_primary == "permission denied for schema velodrome"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "CREATE FUNCTION f_e(i int) RETURNS int AS $x$ BEGIN RETURN i; END $x$ LANGUAGE plpgsql",
+            'language "plpgsql" is not supported',
+        ),
+        (
+            "CREATE FUNCTION f_e(i int) RETURNS int AS $x$ SELECT 1; SELECT 2 $x$ LANGUAGE sql",
+            "The body of a SQL function must be one SELECT of an expression",
+        ),
+        (
+            "CREATE FUNCTION f_e(i int) RETURNS int LANGUAGE sql RETURN 1",
+            "The body of a SQL function must be one SELECT of an expression",
+        ),
+        (
+            "CREATE FUNCTION f_e(i int) RETURNS int AS $x$ SELECT 1 $x$ LANGUAGE sql SECURITY DEFINER",
+            "SECURITY DEFINER is not supported for functions",
+        ),
+        (
+            "CREATE FUNCTION quote_ident(name) RETURNS text AS $x$ SELECT 'x'::text $x$ LANGUAGE sql",
+            'function name "quote_ident" is the name of a built-in function',
+        ),
+        ("CREATE TABLE made (a int CHECK (a > 5))", "CHECK and EXCLUDE constraints are not supported"),
+        ("CREATE TABLE made (a serial)", "SERIAL columns are not supported"),
+        ("CREATE TABLE made (a int[])", 'Column "made.a" has unsupported type "integer[]".'),
+        ("CREATE TABLE made (a int, j jsonb)", 'Column "made.j" has unsupported type "jsonb".'),
+        ("CREATE UNLOGGED TABLE made (a int)", "UNLOGGED tables are not supported"),
+        ("CREATE TABLE made (a int) PARTITION BY LIST (a)", "Inherited and partitioned tables are not supported"),
+    ],
+)
+def test_what_redshift_has_not_is_not_made(eve: Connection, text: str, why: str) -> None:
+    with pytest.raises(psycopg.errors.FeatureNotSupported) as refused:
+        run(eve, text)
+    assert refused.value.diag.message_primary == why
+
+
+def test_the_name_of_a_built_in_function_is_refused_outside_too(eve: Connection) -> None:
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match='function name "lower"'):
+        eve.execute("CREATE FUNCTION lower(varchar) RETURNS varchar IMMUTABLE AS $$ SELECT $1 $$ LANGUAGE sql")
+
+
+@pytest.mark.parametrize("text", ["INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", "DELETE FROM t RETURNING 1"])
+def test_words_of_postgresql(eve: Connection, text: str) -> None:
+    with pytest.raises(psycopg.errors.SyntaxError):
+        run(eve, text)
+
+
+def test_keys_are_informational(eve: Connection) -> None:
+    run(eve, "CREATE TABLE keyed (a int PRIMARY KEY, b int UNIQUE)")
+    eve.execute("INSERT INTO keyed VALUES (1, 1), (1, 1)")
+    assert rows(eve, "SELECT count(*) FROM keyed") == [(2,)]
+
+
+def test_data_may_have_the_words(eve: Connection) -> None:
+    eve.execute("CREATE TABLE words (a varchar(100))")
+    run(eve, "INSERT INTO words VALUES ('velodrome.x returning ' || 'on conflict') -- velodrome.y")
+    assert rows(eve, "SELECT a FROM words") == [("velodrome.x returning on conflict",)]
+
+
+class TestLongNames:
+    def test_what_never_existed_is_not_dropped(self, eve: Connection) -> None:
+        eve.execute(f"CREATE TABLE {LONG} (a int)".encode())
+        for text in (f"DROP TABLE {LONG}_never", f'TRUNCATE "{LONG}_never"', f"DELETE FROM {LONG}_never"):
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                run(eve, text)
+        assert rows(eve, f"SELECT count(*) FROM {LONG}") == [(0,)]
+
+    def test_one_is_made_and_found(self, eve: Connection) -> None:
+        run(eve, f'CREATE TABLE {LONG}_One ("Größe {LONG}" int)')
+        run(eve, f"INSERT INTO {LONG}_one VALUES (7)")
+        assert rows(eve, f'SELECT "Größe {LONG}" FROM {LONG}_one') == [(7,)]
+        assert rows(eve, f"SELECT tablename FROM pg_tables WHERE tablename = '{LONG}_one'") == [(f"{LONG}_one",)]
+
+    def test_in_a_text_that_stands_there(self, eve: Connection) -> None:
+        made = f"EXECUTE 'CREATE TABLE {LONG}_two (a int)'; EXECUTE 'INSERT INTO {LONG}_' || 'two VALUES (5)';"
+        eve.execute(f"CREATE PROCEDURE makes() AS $$ BEGIN {made} END $$ LANGUAGE plpgsql".encode())
+        eve.execute("CALL makes()")
+        assert rows(eve, f"SELECT a FROM {LONG}_two") == [(5,)]
+
+    def test_above_127_bytes(self, eve: Connection) -> None:
+        with pytest.raises(psycopg.Error) as refused:
+            run(eve, f"CREATE TABLE {LONG}{LONG}kk (a int)")
+        assert refused.value.sqlstate == "42622"
