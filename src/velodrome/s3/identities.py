@@ -11,9 +11,11 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 from localstack.aws.handlers import auth
+from localstack.services.iam import provider as iam
 from localstack.services.s3 import presigned_url
 from localstack.utils.aws import request_context
 from moto.core.responses import ActionResult
@@ -25,6 +27,7 @@ from velodrome.awsapi.keys import Key, Keys
 from velodrome.s3.front.application import KEY, Application
 
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
+_BEGUN = datetime.datetime.now(datetime.UTC)  # since when the profile's own user is told to be there
 _LONGEST, _DEFAULT = 129600, 43200  # seconds
 
 
@@ -57,6 +60,24 @@ class Identities:
             return key.user_id, key.arn, key.account
 
         STSBackend.get_caller_identity = whoami
+
+        def clients(**_: Any) -> SimpleNamespace:
+            """GetUser without a name asks STS who calls, which nobody signs for: the key is known here."""
+            identity = {"Arn": self._key(keys).arn}
+            return SimpleNamespace(sts=SimpleNamespace(get_caller_identity=lambda: identity))
+
+        iam.connect_to = clients
+        user_of = iam.IamProvider.get_user
+
+        def get_user(provider: Any, context: Any, user_name: str | None = None, **more: Any) -> Any:
+            own, key = keys.own, self._key(keys)
+            own_name = own.arn.rpartition("/")[2]
+            if user_name != own_name if user_name else key.arn != own.arn:
+                return user_of(provider, context, user_name=user_name, **more)
+            known = {"UserName": own_name, "UserId": own.user_id, "Arn": own.arn}
+            return {"User": {"Path": "/", "CreateDate": _BEGUN, **known}}
+
+        iam.IamProvider.get_user = get_user
 
         def assume_role(
             _: Any,

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from localstack.services.s3.models import S3DeleteMarker
@@ -38,6 +38,28 @@ def writable(request: dict[str, Any]) -> None:
         raise not_implemented("If-None-Match")
     if match == "*":
         raise not_implemented("If-Match")
+
+
+def failed_of_source(request: Any, last_modified: datetime, etag: str) -> str | None:
+    """The condition of a copy's source that does not hold, in LocalStack's place. The one by ETag of a kind goes before
+    the one by date: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
+    changed = last_modified.replace(microsecond=0)
+    if given := request.get("CopySourceIfMatch"):
+        if plain_etag(given) not in (etag, "*"):
+            return "x-amz-copy-source-If-Match"
+    elif (since := request.get("CopySourceIfUnmodifiedSince")) and changed > _utc(since):
+        return "x-amz-copy-source-If-Unmodified-Since"
+    if given := request.get("CopySourceIfNoneMatch"):
+        if plain_etag(given) in (etag, "*"):
+            return "x-amz-copy-source-If-None-Match"
+    elif (since := request.get("CopySourceIfModifiedSince")) and changed <= _utc(since) < datetime.now(UTC):
+        return "x-amz-copy-source-If-Modified-Since"
+    return None
+
+
+def _utc(moment: datetime) -> datetime:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.replace(microsecond=0)
 
 
 def check_write(bucket: Any, request: dict[str, Any]) -> None:

@@ -1,5 +1,5 @@
 """LocalStack's functions that decide otherwise than S3, replaced: owners, KMS keys, lifecycle rules, chunked bodies,
-conditions of a form's policy, the end of a default retention."""
+conditions of a copy and of a form's policy, the end of a default retention."""
 
 # mypy: disable-error-code="import-not-found, import-untyped, misc, no-any-return, no-untyped-call"
 
@@ -15,7 +15,7 @@ from localstack.services.s3 import presigned_url, provider
 from localstack.services.s3.codec import AwsChunkedDecoder
 from localstack.services.s3.utils import get_kms_key_arn
 
-from velodrome.s3.rules import accounts, reading
+from velodrome.s3.rules import accounts, conditions, reading
 from velodrome.s3.rules.errors import error, invalid_argument, malformed_xml
 
 MANAGED_KEY = "alias/aws/s3"
@@ -209,6 +209,7 @@ def install() -> None:
     provider.validate_lifecycle_configuration = check_lifecycle
     provider.get_lifecycle_rule_from_object = rule_of
     provider.validate_failed_precondition = reading.check_read
+    provider.get_failed_precondition_copy_source = conditions.failed_of_source
     provider.AwsChunkedDecoder = ChunkedBody
     provider.create_redirect_for_post_request = redirect
     provider.get_retention_from_now = retention_from_now

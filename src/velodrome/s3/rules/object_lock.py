@@ -13,6 +13,7 @@ from typing import Any
 from velodrome.s3.rules import conditions
 from velodrome.s3.rules.errors import error
 
+_OF_WRITE = ("ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus")
 LONGEST = {"Days": 36500, "Years": 100}
 
 
@@ -35,6 +36,15 @@ def whole_seconds(request: dict[str, Any]) -> None:
     for holder, name in ((request, "ObjectLockRetainUntilDate"), (request.get("Retention"), "RetainUntilDate")):
         if holder and holder.get(name) is not None:
             holder[name] = holder[name].replace(microsecond=0)
+
+
+def of_write(provider: Any, context: Any, request: dict[str, Any]) -> None:
+    """An object that is written with a lock: only a bucket with Object Lock keeps it."""
+    if not any(request.get(name) for name in _OF_WRITE):
+        return
+    bucket = provider._get_cross_account_bucket(context, request["Bucket"])[1]
+    if not bucket.object_lock_enabled:
+        raise error("InvalidRequest", "Bucket is missing Object Lock Configuration")
 
 
 def mode(provider: Any, context: Any, request: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from velodrome.s3.rules import (
     metadata,
     object_lock,
     reading,
+    values,
 )
 from velodrome.s3.rules.errors import error, malformed_xml
 
@@ -36,6 +37,8 @@ BY_MEMBER: dict[str, Rule] = {"Key": limits.key, "VersionId": limits.version}
 RULES: dict[str, tuple[Rule, ...]] = {
     "CompleteMultipartUpload": (limits.completed_parts, conditions.writable),
     "CopyObject": (
+        values.of_write,
+        values.of_copy,
         checksums.algorithm,
         conditions.writable,
         limits.metadata,
@@ -45,6 +48,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         object_lock.whole_seconds,
     ),
     "CreateMultipartUpload": (
+        values.of_write,
         checksums.algorithm,
         limits.metadata,
         metadata.decode,
@@ -54,12 +58,15 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "DeleteObjects": (limits.deleted,),
     "GetObject": (limits.part_read,),
+    "GetObjectAttributes": (values.attributes,),
     "HeadObject": (limits.part_read,),
     "PutBucketCors": (limits.cors_rules,),
     "PutBucketLifecycleConfiguration": (limits.lifecycle_rules,),
     "PutBucketLogging": (access.log_grants,),
     "PutBucketTagging": (limits.bucket_tags,),
     "PutObject": (
+        values.of_write,
+        values.of_put,
         conditions.writable,
         limits.metadata,
         metadata.decode,
@@ -76,16 +83,16 @@ RULES: dict[str, tuple[Rule, ...]] = {
 # These look at the bucket.
 BUCKET_RULES: dict[str, tuple[BucketRule, ...]] = {
     "CompleteMultipartUpload": (customer_keys.of_completion, checksums.completed),
-    "CopyObject": (access.acl, encryption.not_blocked, customer_keys.of_copy),
+    "CopyObject": (access.acl, object_lock.of_write, encryption.not_blocked, customer_keys.of_copy),
     "CreateBucket": (access.new_bucket,),
-    "CreateMultipartUpload": (access.acl, encryption.not_blocked),
+    "CreateMultipartUpload": (access.acl, object_lock.of_write, encryption.not_blocked),
     "GetObject": (encryption.of_read, customer_keys.of_read),
     "GetObjectAttributes": (customer_keys.of_read,),
     "HeadObject": (encryption.of_read, customer_keys.of_read),
     "PutBucketAcl": (access.acl,),
     "PutBucketOwnershipControls": (access.ownership,),
     "PutBucketPolicy": (access.policy,),
-    "PutObject": (access.acl, encryption.not_blocked),
+    "PutObject": (access.acl, object_lock.of_write, encryption.not_blocked),
     "PutObjectAcl": (access.acl,),
     "PutObjectRetention": (object_lock.mode,),
 }
@@ -138,6 +145,8 @@ def ruled(name: str, provider: Any, handler: Handler) -> Handler:
         access.expected_owner(provider, context, given)
         for bucket_rule in BUCKET_RULES.get(name, ()):
             bucket_rule(provider, context, given)
+        if name in ("PutObject", "DeleteObject"):
+            values.whole_object(context)
         if name in WITH_BODY:
             checksums.known_headers(context.request.headers)
             bodies.plain_encoding(context, given)

@@ -1,0 +1,143 @@
+"""Values that a member cannot have, and requests of a kind that is not here, change nothing; GetUser says who calls."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from aws_s3_cases import Bucket
+from botocore.exceptions import ClientError
+from s3_requests import Raw, refused
+
+from velodrome.settings import Settings
+from velodrome.testing import client_options
+
+LOCK = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": datetime(2030, 1, 1, tzinfo=UTC)}
+NO_LOCK = (400, "InvalidRequest", "Bucket is missing Object Lock Configuration")
+REDIRECT = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+CONTEXT = (
+    "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which"
+    " represents a string-string map"
+)
+OFFSET = "A header you provided implies functionality that is not implemented"
+OLD = datetime(2000, 1, 1, tzinfo=UTC)
+KMS = {"ServerSideEncryption": "aws:kms"}
+
+
+@pytest.fixture(scope="module")
+def s3(s3_settings: Settings) -> Any:
+    return Bucket(s3_settings).s3
+
+
+@pytest.fixture(scope="module")
+def raw(s3_settings: Settings) -> Raw:
+    return Raw(s3_settings)
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    name = f"values-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="k", Body=b"old")
+    return name
+
+
+def kept(s3: Any, bucket: str) -> bool:
+    return bool(s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"old")
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"WriteOffsetBytes": 5}, (501, "NotImplemented", OFFSET)),
+        (LOCK, NO_LOCK),
+        ({"ObjectLockLegalHoldStatus": "ON"}, NO_LOCK),
+        ({"StorageClass": "FOO"}, (400, "InvalidStorageClass", "The storage class you specified is not valid")),
+        ({"WebsiteRedirectLocation": "foo"}, (400, "InvalidRedirectLocation", REDIRECT)),
+        (KMS | {"SSEKMSEncryptionContext": "%%%"}, (400, "InvalidArgument", CONTEXT)),
+        (KMS | {"SSEKMSEncryptionContext": "WzFd"}, (400, "InvalidArgument", CONTEXT)),  # [1]
+    ],
+)
+def test_a_put(s3: Any, bucket: str, given: dict[str, Any], error: tuple[int, str, str]) -> None:
+    assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"new", **given) == error
+    assert kept(s3, bucket)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        (LOCK, NO_LOCK),
+        ({"MetadataDirective": "FOO"}, (400, "InvalidArgument", "Unknown metadata directive.")),
+        ({"TaggingDirective": "FOO"}, (400, "InvalidArgument", "Unknown tagging directive.")),
+        ({"StorageClass": "FOO"}, (400, "InvalidStorageClass", "The storage class you specified is not valid")),
+    ],
+)
+def test_a_copy(s3: Any, bucket: str, given: dict[str, Any], error: tuple[int, str, str]) -> None:
+    s3.put_object(Bucket=bucket, Key="source", Body=b"new")
+    source = {"Bucket": bucket, "Key": "source"}
+    assert refused(s3.copy_object, Bucket=bucket, Key="k", CopySource=source, **given) == error
+    assert kept(s3, bucket)
+
+
+def test_an_upload_with_a_lock(s3: Any, bucket: str) -> None:
+    assert refused(s3.create_multipart_upload, Bucket=bucket, Key="k", **LOCK) == NO_LOCK
+
+
+def test_of_two_conditions_of_a_copys_source_the_etag_goes_first(s3: Any, bucket: str) -> None:
+    etag = s3.head_object(Bucket=bucket, Key="k")["ETag"]
+    source = {"Bucket": bucket, "Key": "k"}
+    s3.copy_object(Bucket=bucket, Key="a", CopySource=source, CopySourceIfMatch=etag, CopySourceIfUnmodifiedSince=OLD)
+    both = {"CopySourceIfNoneMatch": etag, "CopySourceIfModifiedSince": OLD}
+    for given in (both, {"CopySourceIfMatch": '"other"'}, {"CopySourceIfUnmodifiedSince": OLD}):
+        status, code, _ = refused(s3.copy_object, Bucket=bucket, Key="b", CopySource=source, **given)
+        assert (status, code) == (412, "PreconditionFailed")
+
+
+@pytest.mark.parametrize("query", ["partNumber=1", "encryption", "renameObject", "policy"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_what_names_a_part_or_a_subresource_is_not_done_to_the_object(
+    s3: Any, raw: Raw, bucket: str, method: str, query: str
+) -> None:
+    answer = raw(method, f"/{bucket}/k?{query}", body=b"<New/>" if method == "PUT" else b"")
+    assert answer.status == (400 if query == "partNumber=1" else 501)
+    assert kept(s3, bucket)
+
+
+def test_an_attribute_that_there_is_not(s3: Any, bucket: str) -> None:
+    error = refused(s3.get_object_attributes, Bucket=bucket, Key="k", ObjectAttributes=["ETag", "Foo"])
+    assert error == (400, "InvalidArgument", "Invalid attribute name specified.")
+
+
+class TestGetUser:
+    @pytest.fixture(scope="class")
+    def options(self, s3_settings: Settings) -> dict[str, Any]:
+        return dict(client_options(s3_settings))
+
+    def test_the_profiles_own(self, options: dict[str, Any]) -> None:
+        iam = boto3.client("iam", **options)
+        user = iam.get_user()["User"]
+        assert user["Arn"] == boto3.client("sts", **options).get_caller_identity()["Arn"]
+        assert iam.get_user(UserName=user["UserName"])["User"]["UserId"] == user["UserId"]
+
+    def test_a_user_of_iam(self, options: dict[str, Any]) -> None:
+        iam = boto3.client("iam", **options)
+        name = f"user-{uuid.uuid4().hex}"
+        iam.create_user(UserName=name)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        own = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+        assert boto3.client("iam", **options | own).get_user()["User"]["UserName"] == name
+
+    def test_a_role(self, options: dict[str, Any], s3_settings: Settings) -> None:
+        role = s3_settings["EMR_RUNTIME_ROLE_ARN"]
+        given = boto3.client("sts", **options).assume_role(RoleArn=role, RoleSessionName="one")["Credentials"]
+        own = {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+        with pytest.raises(ClientError) as caught:
+            boto3.client("iam", **options | own).get_user()
+        assert caught.value.response["Error"]["Code"] == "ValidationError"
