@@ -45,6 +45,16 @@ def test_reading(db: psycopg.Connection[Any]) -> None:
         assert rows(db, "SELECT count(*) FROM dev.public.near") == [(4,)]
 
 
+def test_dots_in_names(db: psycopg.Connection[Any], redshift: Settings) -> None:
+    with connect(redshift, dbname="far_sales") as far:
+        for schema, table, value in (("x.y", "t", 1), ("x", "y.t", 2), ("x!dy", "t", 3)):
+            far.execute(f'CREATE SCHEMA "{schema}"'.encode())
+            far.execute(f'CREATE TABLE "{schema}"."{table}" AS SELECT {value} AS a'.encode())
+    assert rows(db, 'SELECT a FROM far_sales."x.y".t') == [(1,)]
+    assert rows(db, 'SELECT a FROM far_sales.x."y.t"') == [(2,)]
+    assert rows(db, 'SELECT a FROM far_sales."x!dy".t') == [(3,)]
+
+
 def test_many_at_once(db: psycopg.Connection[Any], redshift: Settings) -> None:
     """Sessions that all reach for a table which nobody has reached for yet."""
     with connect(redshift, dbname="far_sales") as far:

@@ -34,8 +34,9 @@ DECLARE
     listed text := '.' || database;
     caller name := velodrome.session_role();
     found text;
-    -- As the translation names it (sql/other_database.py).
-    plain text := concat_ws('.', database, schema, relation);
+    -- As the translation names it (sql/other_database.py); a dot in a name is none between two.
+    plain text := (SELECT string_agg(replace(replace(part, '!', '!!'), '.', '!d'), '.' ORDER BY place)
+        FROM unnest(ARRAY[database, schema, relation]) WITH ORDINALITY u (part, place));
     local text := CASE WHEN octet_length(plain) < 64 THEN plain ELSE left(encode(sha256(convert_to(plain, 'UTF8')), 'hex'), 40) END;
     known text := (SELECT r.columns FROM velodrome.reached r WHERE r.local_name = local);
 BEGIN

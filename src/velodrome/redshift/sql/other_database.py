@@ -99,8 +99,8 @@ def references(tokens: Sequence[Token], database: str) -> tuple[list[Edit], str]
 
 
 def local_name(name: tuple[str, ...]) -> str:
-    """What a table of another database is called in schema velodrome."""
-    plain = ".".join(name)
+    """What a table of another database is called in schema velodrome; a dot in a name is none between two."""
+    plain = ".".join(part.replace("!", "!!").replace(".", "!d") for part in name)
     return plain if len(plain.encode()) < 64 else hashlib.sha256(plain.encode()).hexdigest()[:40]
 
 
