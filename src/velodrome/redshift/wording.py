@@ -15,6 +15,8 @@ REPLACEMENTS: tuple[tuple[str, str, str], ...] = (
     ("42501", r"^must be owner of (?:table|view|materialized view|index) (.+)$", r"must be owner of relation \1"),
     ("42501", r"^permission denied to create (?:database|extension)$", "permission denied to create database"),
     ("42501", r'^new row violates row-level security policy.*for table "(.+)"$', r"permission denied for relation \1"),
+    ("42601", r"""(at or near )"[a-zA-Z&]{0,2}(?:'|\$\w*\$).*"$""", "\\1\"'***'\""),  # a literal may be a secret
+    ("42704", r'^role "role (.+)" does not exist$', r'role "\1" does not exist'),
     ("42704", r'^role "group (.+)" does not exist$', r'group "\1" does not exist'),
     ("42704", r'^role "(.+)" does not exist$', r'user "\1" does not exist'),
     ("42501", r'^permission denied to set role "(.+)"$', "permission denied to set session authorization"),

@@ -70,7 +70,9 @@ DECLARE
     );
 BEGIN
     IF found IS NULL THEN
-        RAISE EXCEPTION '% "%" does not exist', kind, name USING ERRCODE = '42704';
+        -- The gateway says `user` for the server's own `role "…"`, and `role` for this one.
+        RAISE EXCEPTION '%', format(CASE kind WHEN 'role' THEN 'role "role %s" does not exist' ELSE kind || ' "%s" does not exist' END, name)
+            USING ERRCODE = '42704';
     END IF;
     RETURN found;
 END $$;

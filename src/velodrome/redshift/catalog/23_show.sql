@@ -119,7 +119,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT velodrome.this_database(database), r.schema_name, r.table_name, a.attname::varchar,
         (row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum))::int,
         CASE WHEN a.attidentity = '' THEN pg_get_expr(d.adbin, d.adrelid)::varchar
-            ELSE (SELECT format('"identity"(%s, 0, ''%s,%s''::text)', a.attrelid, seqstart, seqincrement)::varchar
+            ELSE (SELECT format('%s(%s, %s, ''%s,%s''::text)', CASE a.attidentity WHEN 'a' THEN '"identity"' ELSE 'default_identity' END,
+                    a.attrelid, a.attnum - 1, seqstart, seqincrement)::varchar
                 FROM pg_sequence WHERE seqrelid = pg_get_serial_sequence(velodrome.relation_name(a.attrelid), a.attname)::regclass) END,
         (CASE WHEN velodrome.is_not_null(a) THEN 'NO' ELSE 'YES' END)::varchar,
         velodrome.shown_type(a.atttypid, a.atttypmod)::varchar,

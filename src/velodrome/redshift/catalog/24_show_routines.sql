@@ -203,7 +203,8 @@ BEGIN
     IF kind NOT IN ('v', 'm') THEN
         RAISE EXCEPTION '"%" is not a view', relation USING ERRCODE = '42809';
     END IF;
-    RETURN QUERY SELECT (CASE WHEN EXISTS (SELECT FROM velodrome.late_binding_views WHERE relid = found) THEN text
+    RETURN QUERY SELECT (CASE WHEN EXISTS (SELECT FROM velodrome.late_binding_views WHERE relid = found)
+            OR EXISTS (SELECT FROM velodrome.materialized_views WHERE relid = found AND source IS NOT NULL) THEN text
         ELSE format(E'CREATE %s %s AS\n%s', CASE kind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'OR REPLACE VIEW' END, velodrome.relation_name(found), ltrim(text)) END)::varchar;
 END $$;
 CREATE OR REPLACE FUNCTION velodrome.show_procedure(database text, schema text, name text, types text[]) RETURNS TABLE ("Stored Procedure Definition" varchar)

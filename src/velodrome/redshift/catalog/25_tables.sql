@@ -15,6 +15,21 @@ SET search_path = pg_catalog, pg_temp AS $$
         backup = coalesce(t.backup, excluded.backup)
 $$;
 
+-- Columns of a new table have NOT NULL from the server's own of an IDENTITY column, which may be NULL on Redshift.
+CREATE OR REPLACE FUNCTION velodrome.make_nullable(made oid, parent oid) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET velodrome.inheriting = 'on' AS $$
+DECLARE
+    found name;
+BEGIN
+    FOR found IN
+        SELECT m.attname FROM pg_attribute m JOIN pg_attribute p ON p.attrelid = parent AND p.attname = m.attname
+        WHERE m.attrelid = made AND m.attnum > 0 AND m.attnotnull AND m.attidentity = '' AND p.attnotnull AND NOT velodrome.is_not_null(p)
+        AND NOT EXISTS (SELECT FROM velodrome.constraint_notes k WHERE k.relid = made AND k.kind = 'primary key' AND m.attname = ANY (k.columns))
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', velodrome.relation_name(made), found);
+    END LOOP;
+END $$;
+
 -- The columns of a table that ALTER TABLE APPEND compares; `own` are those that it cannot fill from another table.
 CREATE OR REPLACE FUNCTION velodrome.appended_columns(relation oid) RETURNS TABLE (name name, attributes text, own boolean) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -71,19 +86,23 @@ DECLARE
     sent text := coalesce(current_query(), '');
     command record;
     note jsonb;
+    parent oid;
 BEGIN
-    IF strpos(sent, '"like": ') = 0 AND strpos(sent, '"append": ') = 0 THEN
+    IF current_setting('velodrome.inheriting', true) = 'on' OR strpos(sent, '"like": ') = 0 AND strpos(sent, '"append": ') = 0 THEN
         RETURN;
     END IF;
     FOR command IN
-        SELECT c.objid, r.relname, (SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.oid = r.relnamespace) AS nspname
+        SELECT c.objid, r.relname, r.relpersistence, (SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.oid = r.relnamespace) AS nspname
         FROM pg_event_trigger_ddl_commands() c JOIN pg_class r ON r.oid = c.objid WHERE c.object_type = 'table'
     LOOP
         FOR note IN
             SELECT m[1]::jsonb FROM regexp_matches(sent, '/\*velodrome:(.*?):velodrome\*/', 'g') m
             WHERE m[1]::jsonb -> 'table' ->> -1 = command.relname AND coalesce(m[1]::jsonb -> 'table' ->> -2, command.nspname) = command.nspname
         LOOP
-            PERFORM velodrome.inherit_layout(command.objid, to_regclass(note ->> 'like')) WHERE note ? 'like';
+            CONTINUE WHEN NOT note ? 'like';
+            parent := to_regclass(note ->> 'like');
+            PERFORM velodrome.inherit_layout(command.objid, parent) WHERE command.relpersistence <> 't';
+            PERFORM velodrome.make_nullable(command.objid, parent);
         END LOOP;
         FOR note IN
             SELECT n FROM velodrome.view_notes() n

@@ -118,7 +118,9 @@ def create_table(sql: str, tokens: Sequence[Token]) -> tuple[list[Edit], str]:
         stop = _query_or_end(tokens, end)
         start = closing(tokens, end) + 1 if words(tokens, end, "(") else end
         edits += table_attributes(sql, tokens, start, stop, notes)
-    return edits, "" if temporary else notes.comment
+    if temporary:
+        notes.values = {key: value for key, value in notes.values.items() if key == "like"}
+    return edits, notes.comment
 
 
 def _query_or_end(tokens: Sequence[Token], at: int) -> int:

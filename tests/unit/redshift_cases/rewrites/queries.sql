@@ -83,7 +83,7 @@ DELETE FROM t USING s WHERE s.id = t.id
 -- temporary table by name
 CREATE TABLE #stage (LIKE t)
 -- =>
-CREATE TEMP TABLE "#stage" (LIKE t)
+CREATE TEMP TABLE "#stage" (LIKE t)/*velodrome:{"table": ["#stage"], "like": "\"t\""}:velodrome*/
 
 -- select into a temporary table
 SELECT a INTO #stage FROM t
