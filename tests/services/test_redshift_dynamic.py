@@ -161,6 +161,13 @@ class TestLongNames:
                 run(eve, text)
         assert rows(eve, f"SELECT count(*) FROM {LONG}") == [(0,)]
 
+    def test_one_of_short_words_and_dots(self, eve: Connection) -> None:
+        short = "a.b (c) " * 8
+        run(eve, f'CREATE TABLE "{short}x" (a int)')
+        run(eve, f'CREATE TABLE "{short}y" (a int)')
+        run(eve, f'DROP TABLE "{short}x"')
+        assert rows(eve, f'SELECT count(*) FROM "{short}y"') == [(0,)]
+
     def test_one_is_made_and_found(self, eve: Connection) -> None:
         run(eve, f'CREATE TABLE {LONG}_One ("Größe {LONG}" int)')
         run(eve, f"INSERT INTO {LONG}_one VALUES (7)")

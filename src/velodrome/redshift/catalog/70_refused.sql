@@ -169,5 +169,5 @@ BEGIN
         ))) THEN
         RAISE EXCEPTION 'permission denied for schema velodrome' USING ERRCODE = '42501';
     END IF;
-    RETURN CASE WHEN sent ~ '[^\s().,;]{16}' THEN velodrome.with_names_inside(sent) ELSE sent END;
+    RETURN CASE WHEN octet_length(sent) > 63 THEN velodrome.with_names_inside(sent) ELSE sent END;
 END $$;
