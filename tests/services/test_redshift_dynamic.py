@@ -184,3 +184,17 @@ class TestLongNames:
         with pytest.raises(psycopg.Error) as refused:
             run(eve, f"CREATE TABLE {LONG}{LONG}kk (a int)")
         assert refused.value.sqlstate == "42622"
+
+
+def test_a_table_named_as_one_of_the_server_s_does_not_take_its_place_in_a_view_s_making(admin: Connection) -> None:
+    admin.execute("CREATE TABLE dynamic.pg_class (a int)")
+    admin.execute("SET search_path TO dynamic, pg_catalog")
+    for number in (1, 2):
+        admin.execute(
+            f"CREATE OR REPLACE VIEW dynamic.late AS SELECT {number} AS n FROM pg_catalog.pg_class LIMIT 1"
+            " WITH NO SCHEMA BINDING".encode()
+        )
+        assert rows(admin, "SELECT n FROM dynamic.late") == [(number,)]
+    admin.execute("CREATE TABLE dynamic.base (a int)")
+    admin.execute("CREATE MATERIALIZED VIEW dynamic.kept AS SELECT a FROM dynamic.base")
+    admin.execute("REFRESH MATERIALIZED VIEW dynamic.kept")

@@ -188,18 +188,22 @@ CREATE OR REPLACE FUNCTION velodrome.at_work() RETURNS boolean LANGUAGE sql STAB
     SELECT coalesce(current_setting('velodrome.binding', true) = 'on', false) AND rolsuper FROM pg_roles WHERE rolname = current_user
 $$;
 
+-- An event trigger runs with the path of the session, where a user's function may fit better than the server's own: it
+-- hands on what it needs of the path to a function with one of its own.
 CREATE OR REPLACE FUNCTION velodrome.before_create_view() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM velodrome.set_views_aside(pg_catalog.current_schema());
+END $$;
+CREATE OR REPLACE FUNCTION velodrome.set_views_aside(first_schema name) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     note jsonb;
 BEGIN
     IF NOT velodrome.at_work() THEN
         PERFORM set_config('velodrome.replaced', '', true);
         FOR note IN SELECT n FROM velodrome.view_notes() n WHERE n ? 'replace' LOOP
-            -- Found by the search path of the session; a name without a schema is the first one's.
-            IF to_regclass(note ->> 'name') IS NOT NULL AND (note ->> 'schema' <> '' OR
-                (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass(note ->> 'name')) = quote_ident(current_schema())) THEN
-                PERFORM velodrome.set_view_aside(velodrome.relation_name(to_regclass(note ->> 'name')));
-            END IF;
+            -- A name without a schema is the first one's of the session's search path.
+            PERFORM velodrome.set_view_aside(velodrome.relation_name(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE c.relname = note ->> 'relation' AND n.nspname = coalesce(nullif(note ->> 'schema', ''), first_schema);
         END LOOP;
     END IF;
 END $$;
@@ -235,6 +239,10 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION velodrome.after_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM velodrome.note_changes(pg_catalog.current_setting('search_path'), pg_catalog.current_schema());
+END $$;
+CREATE OR REPLACE FUNCTION velodrome.note_changes(path text, first_schema name) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     command record;
     note jsonb;
@@ -249,10 +257,10 @@ BEGIN
             SELECT n INTO note FROM velodrome.view_notes() n JOIN pg_class c ON c.oid = command.objid
                 WHERE n ->> 'relation' = c.relname AND (n ->> 'schema' = '' OR n ->> 'schema' = (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.relnamespace));
             IF note IS NOT NULL OR EXISTS (SELECT FROM velodrome.late_binding_views WHERE relid = command.objid) THEN
-                PERFORM velodrome.created_view(command.objid, note, current_setting('search_path'));
+                PERFORM velodrome.created_view(command.objid, note, path);
             END IF;
             names := names || (SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                WHERE note IS NOT NULL AND c.relname = note ->> 'relation' AND n.nspname = coalesce(nullif(note ->> 'schema', ''), current_schema()));
+                WHERE note IS NOT NULL AND c.relname = note ->> 'relation' AND n.nspname = coalesce(nullif(note ->> 'schema', ''), first_schema));
         END IF;
         IF command.object_type = 'schema' THEN
             changed := changed || ARRAY(SELECT oid FROM pg_class WHERE relnamespace = command.objid);

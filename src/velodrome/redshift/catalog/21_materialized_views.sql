@@ -119,7 +119,8 @@ BEGIN
 END $$;
 
 -- Fills a view with the rights of who calls.
-CREATE OR REPLACE FUNCTION velodrome.refresh(view oid, kind text) RETURNS void LANGUAGE plpgsql SET velodrome.binding = 'on' AS $$
+CREATE OR REPLACE FUNCTION velodrome.refresh(view oid, kind text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET velodrome.binding = 'on' AS $$
 DECLARE
     taken pg_snapshot := pg_current_snapshot();
     began timestamp := clock_timestamp();
@@ -134,7 +135,7 @@ CREATE OR REPLACE FUNCTION velodrome.refresh_bases(name text) RETURNS void LANGU
 DECLARE
     found oid;
 BEGIN
-    FOR found IN SELECT velodrome.stale_bases(to_regclass(name)) LOOP
+    FOR found IN SELECT velodrome.stale_bases(pg_catalog.to_regclass(name)) LOOP
         PERFORM velodrome.refresh(found, 'Manual');
     END LOOP;
 END $$;
@@ -162,22 +163,23 @@ BEGIN
     END IF;
 END $$;
 
--- How things stand before a refresh, whichever view it is of: [stale, reads a stale one] by the view's number.
+-- How things stand before a refresh, whichever of the user's views it is of: [stale, reads a stale one] by the view's number.
 CREATE OR REPLACE FUNCTION velodrome.before_any_refresh() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object('seen', pg_current_snapshot()::text, 'at', clock_timestamp()::timestamp::text, 'views', (
-        SELECT jsonb_object_agg(relid, jsonb_build_array(velodrome.is_stale(relid), EXISTS (SELECT velodrome.stale_bases(relid)))) FROM velodrome.materialized_views
+        SELECT jsonb_object_agg(relid, jsonb_build_array(velodrome.is_stale(relid), EXISTS (SELECT velodrome.stale_bases(relid)))) FROM velodrome.materialized_views m
+            JOIN pg_class c ON c.oid = m.relid WHERE pg_has_role(session_user, c.relowner, 'USAGE')
     ))
 $$;
 CREATE OR REPLACE FUNCTION velodrome.before_refresh() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF current_setting('velodrome.binding', true) = 'on' THEN
+    IF pg_catalog.current_setting('velodrome.binding', true) = 'on' THEN
         RETURN;
     END IF;
     PERFORM velodrome.refresh_bases(n ->> 'name') FROM velodrome.view_notes() n WHERE n ->> 'refresh' = 'cascade';
-    PERFORM set_config('velodrome.refreshing', velodrome.before_any_refresh()::text, true);
+    PERFORM pg_catalog.set_config('velodrome.refreshing', velodrome.before_any_refresh()::text, true);
 END $$;
 
-CREATE OR REPLACE FUNCTION velodrome.after_materialized_view() RETURNS event_trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION velodrome.after_materialized_view() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     command record;
     note jsonb;
