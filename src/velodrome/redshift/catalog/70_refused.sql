@@ -169,5 +169,10 @@ BEGIN
         ))) THEN
         RAISE EXCEPTION 'permission denied for schema velodrome' USING ERRCODE = '42501';
     END IF;
-    RETURN CASE WHEN octet_length(sent) > 63 THEN velodrome.with_names_inside(sent) ELSE sent END;
+    -- Token by token takes long: only where one could be a long name, a bare one or one in quotes.
+    IF EXISTS (SELECT FROM regexp_matches(sent, '[\w$]{16,}', 'g') m WHERE octet_length(m[1]) > 63)
+        OR strpos(sent, '"') > 0 AND EXISTS (SELECT FROM unnest(string_to_array(replace(sent, '""', '..'), '"')) u WHERE octet_length(u) > 63) THEN
+        RETURN velodrome.with_names_inside(sent);
+    END IF;
+    RETURN sent;
 END $$;
