@@ -105,6 +105,10 @@ def test_what_the_gateway_keeps_is_not_touched(eve: Connection, text: str) -> No
             "The body of a SQL function must be one SELECT of an expression",
         ),
         (
+            "CREATE FUNCTION f_e(i int) RETURNS bigint AS $x$ SELECT (count(*)) FROM pg_class $x$ LANGUAGE sql",
+            "The body of a SQL function must be one SELECT of an expression",
+        ),
+        (
             "CREATE FUNCTION f_e(i int) RETURNS int LANGUAGE sql RETURN 1",
             "The body of a SQL function must be one SELECT of an expression",
         ),
@@ -151,6 +155,18 @@ def test_data_may_have_the_words(eve: Connection) -> None:
     eve.execute("CREATE TABLE words (a varchar(100))")
     run(eve, "INSERT INTO words VALUES ('velodrome.x returning ' || 'on conflict') -- velodrome.y")
     assert rows(eve, "SELECT a FROM words") == [("velodrome.x returning on conflict",)]
+
+
+def test_names_in_quotes_are_folded(eve: Connection) -> None:
+    eve.execute('CREATE TABLE dynamic."Mixed Case" ("A b" int)')
+    run(eve, 'INSERT INTO "Mixed CASE" ("A B") VALUES (1) -- "X')
+    run(eve, """INSERT INTO "mixed case" SELECT length('"A"') AS "A" """)
+    assert rows(eve, 'SELECT "a b" FROM "Mixed Case" ORDER BY 1') == [(1,), (3,)]
+    eve.execute("SET enable_case_sensitive_identifier TO on")
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        run(eve, 'DELETE FROM "Mixed CASE"')
+    run(eve, 'CREATE TABLE "Kept" (a int)')
+    assert rows(eve, 'SELECT count(*) FROM "Kept"') == [(0,)]
 
 
 class TestLongNames:

@@ -204,6 +204,66 @@ class TestProcedures:
             assert cursor.fetchone() == [Decimal(42)]
 
 
+class TestRightsInside:
+    """Users, groups, roles and rights, in a body, in a text that stands there and in one that is put together."""
+
+    @pytest.fixture
+    def members(self, session: Connection) -> Iterator[Connection]:
+        session.execute("CREATE USER inside_user PASSWORD 'Abcd1234'")
+        session.execute("CREATE GROUP inside_group")
+        session.execute("CREATE ROLE inside_role")
+        yield session
+        session.execute("DROP SCHEMA procedures CASCADE")
+        for what in ("USER inside_user", "USER IF EXISTS inside_made", "GROUP inside_group", "ROLE inside_role FORCE"):
+            session.execute(f"DROP {what}".encode())
+
+    @pytest.mark.parametrize(
+        "how", ["{}", "EXECUTE $x${}$x$", "EXECUTE '' || $x${}$x$", "given := $x${}$x$; EXECUTE given"]
+    )
+    def test_a_grant(self, members: Connection, how: str) -> None:
+        texts = (
+            "GRANT SELECT ON procedures.orders TO GROUP inside_group, ROLE inside_role, inside_user",
+            "REVOKE SELECT ON procedures.orders FROM inside_user",
+            "GRANT ROLE inside_role TO inside_user",
+        )
+        body = "; ".join(how.format(text) for text in texts)
+        members.execute(
+            f"CREATE PROCEDURE gives() AS $$ DECLARE given varchar(200); BEGIN {body}; END $$ LANGUAGE plpgsql".encode()
+        )
+        members.execute("CALL gives()")
+        asked = "SELECT identity_name, identity_type FROM svv_relation_privileges WHERE namespace_name = 'procedures'"
+        assert rows(members, asked + " AND relation_name = 'orders' AND identity_id > 100 ORDER BY 1")[-2:] == [
+            ("inside_group", "group"),
+            ("inside_role", "role"),
+        ]
+        assert rows(members, "SELECT role_name FROM svv_user_grants WHERE user_name = 'inside_user'") == [
+            ("inside_role",)
+        ]
+
+    @pytest.mark.parametrize("how", ["GRANT SELECT ON orders TO {}", "EXECUTE 'GRANT SELECT ON orders TO ' || '{}'"])
+    @pytest.mark.parametrize("grantee", ["GROUP inside_role", "ROLE nobody_there"])
+    def test_a_grant_to_what_is_not_there(self, members: Connection, how: str, grantee: str) -> None:
+        members.execute(f"CREATE PROCEDURE gives() AS $$ BEGIN {how.format(grantee)}; END $$ LANGUAGE plpgsql".encode())
+        with pytest.raises(psycopg.errors.UndefinedObject) as refused:
+            members.execute("CALL gives()")
+        kind, name = grantee.split()
+        assert refused.value.diag.message_primary == f'{kind.lower()} "{name}" does not exist'
+
+    def test_users_and_members(self, members: Connection) -> None:
+        body = "CREATE USER inside_made PASSWORD 'Abcd1234'; ALTER GROUP inside_group ADD USER inside_made"
+        members.execute(f"CREATE PROCEDURE makes() AS $$ BEGIN {body}; END $$ LANGUAGE plpgsql".encode())
+        members.execute("CALL makes()")
+        asked = "SELECT usename FROM pg_user u JOIN pg_group g ON u.usesysid = ANY (g.grolist)"
+        assert rows(members, asked + " WHERE groname = 'inside_group'") == [("inside_made",)]
+
+    def test_a_procedure_of_out_parameters(self, members: Connection) -> None:
+        members.execute("CREATE PROCEDURE given(a int, OUT b int) AS $$ BEGIN b := a; END $$ LANGUAGE plpgsql")
+        body = "GRANT EXECUTE ON PROCEDURE given(int) TO GROUP inside_group; DROP PROCEDURE given(int)"
+        members.execute(f"CREATE PROCEDURE takes() AS $$ BEGIN {body}; END $$ LANGUAGE plpgsql".encode())
+        members.execute("CALL takes()")
+        assert rows(members, "SELECT count(*) FROM pg_proc_info WHERE proname = 'given'") == [(0,)]
+
+
 class TestFunctions:
     def test_sql_functions(self, session: Connection) -> None:
         session.execute(

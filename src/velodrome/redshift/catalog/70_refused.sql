@@ -41,6 +41,18 @@ SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
         '\$(\w*?)\$.*?\$\1\$', ' ', 'g')
 $$;
 
+-- And without what stands in parentheses, which are nested.
+CREATE OR REPLACE FUNCTION velodrome.outside_parentheses(plain text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rest text := plain;
+    inner_ones CONSTANT text := '\([^()]*\)';
+BEGIN
+    WHILE rest ~ inner_ones LOOP
+        rest := regexp_replace(rest, inner_ones, ' ', 'g');
+    END LOOP;
+    RETURN rest;
+END $$;
+
 -- What such a text has made is looked at as well, since its words can be put in many ways: a function is one SELECT of an
 -- expression, whose name no built-in one has (Redshift would call that), a table has columns and keys that bind nobody.
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_FUNCTION.html, …/udf-naming-udfs.html
@@ -54,7 +66,7 @@ SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
             AND EXISTS (SELECT FROM velodrome.rls_policies r WHERE r.name = p.proname) THEN NULL
         WHEN p.prosecdef THEN 'SECURITY DEFINER is not supported for functions'
         WHEN p.prosqlbody IS NOT NULL OR velodrome.unquoted(p.prosrc) !~* '^\s*select\M' OR velodrome.unquoted(p.prosrc) ~ ';\s*\S'
-            OR velodrome.unquoted(p.prosrc) ~* '\minto\M' THEN 'The body of a SQL function must be one SELECT of an expression'
+            OR velodrome.outside_parentheses(velodrome.unquoted(p.prosrc)) ~* '\m(from|into|where|group|having|order|limit|union|intersect|except)\M' THEN 'The body of a SQL function must be one SELECT of an expression'
         WHEN EXISTS (SELECT FROM pg_proc b WHERE b.pronamespace = 'pg_catalog'::regnamespace AND b.proname = p.proname)
             THEN format('function name "%s" is the name of a built-in function', p.proname)
     END FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.oid = routine
@@ -101,11 +113,14 @@ CREATE EVENT TRIGGER velodrome_refuse_made ON ddl_command_end WHEN TAG IN (
     'CREATE FUNCTION', 'CREATE PROCEDURE', 'ALTER FUNCTION', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE'
 ) EXECUTE FUNCTION velodrome.refuse_made();
 
--- A text with the name inside for each long one (sql/long_names.py has the same rule): the server would cut it, and mean
--- another table.
-CREATE OR REPLACE FUNCTION velodrome.name_inside(long text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+-- Names in such a text are folded as Redshift folds them, and each long one has its name inside (sql/long_names.py has the
+-- same rule): the server would cut it, and mean another table.
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_enable_case_sensitive_identifier.html
+CREATE OR REPLACE FUNCTION velodrome.folded(name text, quoted boolean) RETURNS text LANGUAGE sql STABLE
+RETURN CASE WHEN quoted AND current_setting('scram_iterations') = '4097' THEN name  -- which carries that setting: sql/parameters.py
+    ELSE translate(name, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') END;
+CREATE OR REPLACE FUNCTION velodrome.name_inside(name text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    name text := translate(long, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz');
     beginning text := left(name, 29);
 BEGIN
     IF octet_length(name) <= 63 THEN
@@ -118,7 +133,7 @@ BEGIN
     END LOOP;
     RETURN beginning || CASE WHEN name ~ '^[a-z_][a-z0-9_]*$' THEN '_velo' ELSE '~velo' END || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 16);
 END $$;
-CREATE OR REPLACE FUNCTION velodrome.with_names_inside(sent text) RETURNS text LANGUAGE plpgsql IMMUTABLE
+CREATE OR REPLACE FUNCTION velodrome.with_names_inside(sent text) RETURNS text LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     rest text := sent;
@@ -134,21 +149,56 @@ BEGIN
         ELSE
             piece := substring(rest from '^(?:[eE]?''(?:[^''\\]|\\.)*''|"(?:[^"]|"")*"|--[^\n\r]*|/\*(?:[^*]|\*+[^*/])*\*+/|[[:alpha:]_][\w$]*|[^"''$/[:alpha:]_-]+|.)');
         END IF;
-        name := CASE WHEN piece LIKE '"%' THEN replace(substr(piece, 2, length(piece) - 2), '""', '"')
-            WHEN piece ~ '^[[:alpha:]_][\w$]*$' THEN piece END;
-        made := made || CASE WHEN octet_length(name) > 63 THEN quote_ident(velodrome.name_inside(name)) ELSE piece END;
+        name := CASE WHEN piece LIKE '"%' THEN velodrome.folded(replace(substr(piece, 2, length(piece) - 2), '""', '"'), true)
+            WHEN piece ~ '^[[:alpha:]_][\w$]*$' THEN velodrome.folded(piece, false) END;
+        made := made || CASE WHEN octet_length(name) > 63 OR piece LIKE '"%' THEN quote_ident(velodrome.name_inside(name)) ELSE piece END;
         rest := substr(rest, length(piece) + 1);
     END LOOP;
     RETURN made;
 END $$;
 
+-- GRANT and REVOKE in such a text with their grantees as they are called inside (10_users.sql; sql/grants.py has the same
+-- rule): https://docs.aws.amazon.com/redshift/latest/dg/r_GRANT.html
+CREATE OR REPLACE FUNCTION velodrome.names_in(list text) RETURNS text[] LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT array_agg(velodrome.folded(CASE WHEN m[1] LIKE '"%' THEN replace(substr(m[1], 2, length(m[1]) - 2), '""', '"') ELSE m[1] END, m[1] LIKE '"%'))
+    FROM regexp_matches(list, '("(?:[^"]|"")+"|[\w$]+(?::\w+)?)', 'g') m
+$$;
+CREATE OR REPLACE FUNCTION velodrome.with_grantees_inside(sent text) RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    members text[] := regexp_match(sent,
+        '^\s*(grant|revoke)\s+(admin\s+option\s+for\s+)?role\s+(.*?)\s+(?:to|from)\s+(.*?)(\s+with\s+admin\s+option)?[\s;]*$', 'is');
+    parts text[] := regexp_match(sent, '^(\s*(?:grant|revoke|alter\s+default\s+privileges)\M.*\m(?:to|from)\s+)(.*)$', 'is');
+    grantee text[];
+    made text;
+BEGIN
+    IF members IS NOT NULL THEN
+        RETURN format('CALL velodrome.change_role_members(%L, %L, %L, %L)', lower(members[1]),
+            velodrome.names_in(regexp_replace(members[3], '\mrole\s+', '', 'gi')),
+            (SELECT jsonb_object_agg(kind, names) FROM (
+                SELECT CASE WHEN g ~* '^\s*role\s' THEN 'role' ELSE 'user' END AS kind, jsonb_agg((velodrome.names_in(regexp_replace(g, '^\s*role\s', '', 'i')))[1]) AS names
+                FROM regexp_split_to_table(members[4], ',') g GROUP BY 1) k),
+            members[2] IS NOT NULL OR members[5] IS NOT NULL);
+    ELSIF parts IS NULL THEN
+        RETURN sent;
+    END IF;
+    made := parts[2];
+    FOR grantee IN SELECT m FROM regexp_matches(parts[2], '(?:^|,)\s*((group|role)\s+("(?:[^"]|"")+"|[\w$]+(?::\w+)?))', 'gi') m LOOP
+        made := replace(made, grantee[1], quote_ident(
+            (SELECT rolname FROM pg_roles WHERE oid = velodrome.find_role(lower(grantee[2]), (velodrome.names_in(grantee[3]))[1]))));
+    END LOOP;
+    RETURN parts[1] || made;
+END $$;
+
 -- The text of an EXECUTE in a procedure, which is run if each of its statements begins as one of Redshift's does (what
 -- LISTEN, DO or LOAD would do, no event trigger sees) and none of them names this schema, but for the functions that the
 -- gateway puts in the place of Redshift's.
-CREATE OR REPLACE FUNCTION velodrome.dynamic(sent text) RETURNS text LANGUAGE plpgsql IMMUTABLE
+CREATE OR REPLACE FUNCTION velodrome.dynamic(sent text) RETURNS text LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     plain text := velodrome.unquoted(sent);
+    inside text;
     word text;
 BEGIN
     FOR word IN SELECT m[1] FROM regexp_matches(plain, '(?:^|;)\s*(\w+)', 'g') m LOOP
@@ -172,10 +222,11 @@ BEGIN
         ))) THEN
         RAISE EXCEPTION 'permission denied for schema velodrome' USING ERRCODE = '42501';
     END IF;
-    -- Token by token takes long: only where one could be a long name, a bare one or one in quotes.
-    IF EXISTS (SELECT FROM regexp_matches(sent, '[\w$]{16,}', 'g') m WHERE octet_length(m[1]) > 63)
-        OR strpos(sent, '"') > 0 AND EXISTS (SELECT FROM unnest(string_to_array(replace(sent, '""', '..'), '"')) u WHERE octet_length(u) > 63) THEN
-        RETURN velodrome.with_names_inside(sent);
+    inside := CASE WHEN plain ~* '^\s*(grant|revoke|alter\s+default)\M' AND plain ~* '\m(group|role)\M' THEN velodrome.with_grantees_inside(sent) ELSE sent END;
+    -- Token by token takes long: only where one could be a long name, a bare one or one in quotes, or have to be folded.
+    IF inside ~ '"[^"]*[A-Z][^"]*"' OR EXISTS (SELECT FROM regexp_matches(inside, '[\w$]{16,}', 'g') m WHERE octet_length(m[1]) > 63)
+        OR strpos(inside, '"') > 0 AND EXISTS (SELECT FROM unnest(string_to_array(replace(inside, '""', '..'), '"')) u WHERE octet_length(u) > 63) THEN
+        RETURN velodrome.with_names_inside(inside);
     END IF;
-    RETURN sent;
+    RETURN inside;
 END $$;

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import refuse, routine
+from velodrome.redshift.sql import refuse, signature
 from velodrome.redshift.sql.query import query
 from velodrome.redshift.sql.reader import Reader, json_literal, strings
 from velodrome.redshift.sql.refuse import Refused
@@ -82,7 +82,7 @@ def rewrite(sql: str, tokens: Sequence[Token]) -> Statement:
     if words(tokens, on + 1, "PROCEDURE"):
         inside = tokenize(text)
         at = next(index for index, token in enumerate(inside) if token.word == "PROCEDURE")
-        found = routine.on_procedure(Reader(text, inside, at + 1), text[: inside[at].end], text, inside)
+        found = signature.on_procedure(Reader(text, inside, at + 1), text[: inside[at].end], text, inside)
         if found is not None:
             return Statement(found.sql, before=before, tag=tokens[0].word)
     return Statement(text, before=before)

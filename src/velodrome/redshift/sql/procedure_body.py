@@ -5,11 +5,26 @@ https://docs.aws.amazon.com/redshift/latest/dg/c_PLpgSQL-structure.html, …/c_P
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from velodrome.redshift.sql import ddl, materialized_view, read_only, refuse, schemas, settings, strict
+from velodrome.redshift.sql import (
+    comments,
+    ddl,
+    grants,
+    materialized_view,
+    read_only,
+    refuse,
+    roles,
+    row_security,
+    schemas,
+    settings,
+    signature,
+    strict,
+    users,
+)
 from velodrome.redshift.sql.query import needs_whole, query, rewrites
 from velodrome.redshift.sql.refuse import Refused
+from velodrome.redshift.sql.statement import Statement
 from velodrome.redshift.sql.tokens import (
     DOLLAR,
     QUOTED,
@@ -28,9 +43,27 @@ from velodrome.redshift.sql.tokens import (
 
 # Redshift puts a variable where a name could be a column's too, as the PL/pgSQL of PostgreSQL 8.0 did.
 _CONFLICTS = "#variable_conflict use_variable "
-_NOT_IN_A_BODY = ("COPY", "UNLOAD", "VACUUM", "ATTACH", "DETACH")
-# By their own names only: what outside becomes a call of the warehouse's procedures.
-_RIGHTS = ("USER", "GROUP", "ROLE")
+_NOT_IN_A_BODY = ("COPY", "UNLOAD", "VACUUM")
+# What is a call of the warehouse's procedures outside is one inside, by a statement's first word.
+_CALLS: dict[str, tuple[Callable[[str, Sequence[Token]], Statement | None], ...]] = {
+    "ALTER": (
+        users.rewrite,
+        roles.rewrite,
+        row_security.rewrite,
+        row_security.alter_table,
+        signature.change,
+        grants.default_privileges,
+    ),
+    "ATTACH": (row_security.rewrite,),
+    "COMMENT": (comments.rewrite,),
+    "CREATE": (users.rewrite, roles.rewrite, row_security.rewrite),
+    "DETACH": (row_security.rewrite,),
+    "DROP": (row_security.rewrite, users.rewrite, roles.rewrite, signature.change),
+    "GRANT": (grants.rewrite,),
+    "REVOKE": (grants.rewrite,),
+}
+_ONE_EXPRESSION = "The body of a SQL function must be one SELECT of an expression"
+_CLAUSES = vocabulary("WITH FROM INTO WHERE GROUP HAVING ORDER LIMIT UNION INTERSECT EXCEPT MINUS")
 # First words of PL/pgSQL's own statements: https://docs.aws.amazon.com/redshift/latest/dg/c_PLpgSQL-statements.html
 _PLPGSQL = vocabulary(
     """
@@ -51,16 +84,29 @@ def edits(sql: str, tokens: Sequence[Token]) -> list[Edit]:
 
 
 def function_edits(sql: str, tokens: Sequence[Token]) -> list[Edit]:
-    """Of a SQL function's body, which is one query."""
+    """Of a SQL function's body, one SELECT of an expression: r_CREATE_FUNCTION.html has what it may not have."""
     found: list[Edit] = []
     for part in statements(tokens):
         if part[0].word not in ("SELECT", "WITH"):
             raise refuse.syntax_error(part[0])
+        clause = _clause(part)
+        if clause is not None:
+            raise Refused(refuse.UNSUPPORTED, _ONE_EXPRESSION, clause.start)
         refuse.command(sql, part)
         refuse.pieces(sql, part)
         if needs_whole(sql, part):
             found.append(Edit(part[0].start, part[-1].end, query(sql, part)))
     return found + rewrites(sql, tokens)
+
+
+def _clause(part: Sequence[Token]) -> Token | None:
+    """The first word outside parentheses that makes more than an expression of a SELECT."""
+    depth = 0
+    for token in part:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth == 0 and token.word in _CLAUSES:
+            return token
+    return None
 
 
 def _part(sql: str, part: Sequence[Token], *, declaring: bool) -> tuple[list[Edit], bool]:
@@ -135,11 +181,14 @@ def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
     first = part[0].word
     if first in _NOT_IN_A_BODY:
         raise refuse.not_here(sql, part[0], f"{first} inside a procedure")
-    if first in ("CREATE", "ALTER", "DROP") and len(part) > 1 and part[1].word in _RIGHTS:
-        raise refuse.not_here(sql, part[0], f"{first} {part[1].word} inside a procedure")
     if not (first in _PLPGSQL or _is_assignment(part)):
         refuse.command(sql, part)
         strict.check(part)
+    for rewriter in _CALLS.get(first, ()):
+        made = rewriter(sql, part)
+        if made is not None:
+            calls = "; ".join(text for text in (made.before, made.sql) if text)
+            return [Edit(part[0].start, part[-1].end, calls)]
     if first in ("SET", "RESET"):
         return _parameter(sql, part)
     if first == "REFRESH" or (first == "CREATE" and words(part, 1, "MATERIALIZED")):

@@ -1,7 +1,6 @@
-"""CREATE, ALTER and DROP of stored procedures and SQL functions.
+"""CREATE PROCEDURE and CREATE FUNCTION.
 
-https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_PROCEDURE.html, …/r_CREATE_FUNCTION.html,
-…/r_DROP_PROCEDURE.html
+https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_PROCEDURE.html, …/r_CREATE_FUNCTION.html
 What a body says is in procedure_body.py. The client's own text goes along in a comment, which an event trigger keeps
 (catalog/14_routines.sql).
 """
@@ -11,9 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from velodrome.redshift.sql import procedure_body, refuse
+from velodrome.redshift.sql import procedure_body, refuse, signature
 from velodrome.redshift.sql.query import query
-from velodrome.redshift.sql.reader import Reader, strings
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
 from velodrome.redshift.sql.tokens import (
@@ -24,13 +22,10 @@ from velodrome.redshift.sql.tokens import (
     Edit,
     LexicalError,
     Token,
-    apply,
     closing,
-    literal,
     name_end,
     split_list,
     tokenize,
-    vocabulary,
     words,
 )
 
@@ -50,7 +45,7 @@ def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
     if not words(tokens, opening, "("):
         raise refuse.syntax_error(tokens[min(opening, len(tokens) - 1)])
     is_procedure = tokens[kind].word == "PROCEDURE"
-    edits += _intervals(tokens, opening, closing(tokens, opening))
+    edits += signature.intervals(tokens, opening, closing(tokens, opening))
     first_out = 0
     if is_procedure:
         edits += _parameters(sql, tokens, opening, closing(tokens, opening))
@@ -148,69 +143,3 @@ def _body(sql: str, token: Token, *, is_procedure: bool, first_out: int) -> list
     numbered = [t for t in tokens if first_out and t.kind == PARAMETER and int(t.text[1:]) >= first_out]
     shifted = [Edit(t.start, t.end, f"${int(t.text[1:]) + 1}") for t in numbered]
     return [*procedure_body.edits(sql, tokens), *shifted]
-
-
-def change(sql: str, tokens: Sequence[Token]) -> Statement | None:
-    """{ALTER | DROP} PROCEDURE [IF EXISTS] name ([[argname] [argmode] argtype [, …]]) …; None for anything else."""
-    reader = Reader(sql, tokens, 1)
-    if not reader.take("PROCEDURE"):
-        return None
-    if_exists = reader.take("IF", "EXISTS")
-    found = on_procedure(reader, f"{tokens[0].word} PROCEDURE", sql, tokens, if_exists=if_exists)
-    if found is None:
-        raise reader.not_here(f"{tokens[0].word} PROCEDURE of this form (name one procedure, with its arguments)")
-    return Statement(found.sql, tag=f"{tokens[0].word} PROCEDURE")
-
-
-def on_procedure(
-    reader: Reader, before: str, sql: str, tokens: Sequence[Token], *, if_exists: bool = False
-) -> Statement | None:
-    """A statement about the one procedure that stands here; None if several do, or one without its arguments.
-
-    OUT parameters may be left away, so that only the server inside knows which procedure is meant.
-    """
-    name = reader.dotted()
-    if not reader.sees("("):
-        return None
-    end = closing(tokens, reader.at)
-    if words(tokens, end + 1, ","):
-        return None
-    types = [_type(sql, tokens[first:last]) for first, last in split_list(tokens, reader.at + 1, end)]
-    behind = sql[tokens[end + 1].start : tokens[-1].end] if end + 1 < len(tokens) else ""
-    arguments = [literal(before), strings(name), strings([text for text in types if text]), literal(behind)]
-    return Statement(f"CALL velodrome.on_procedure({', '.join(arguments)}, {str(if_exists).lower()})")
-
-
-_YEARS = vocabulary("YEAR MONTH")
-_FIELDS = _YEARS | vocabulary("DAY HOUR MINUTE SECOND")
-
-
-def _intervals(tokens: Sequence[Token], first: int, end: int) -> list[Edit]:
-    """The fields of an interval are no part of an argument's type for the server inside: a type each stands for them.
-
-    https://docs.aws.amazon.com/redshift/latest/dg/r_interval_data_types.html (catalog/06_types.sql)
-    """
-    edits: list[Edit] = []
-    for at in range(first, end - 1):
-        if tokens[at].word != "INTERVAL" or tokens[at + 1].word not in _FIELDS:
-            continue
-        last = at + 1
-        if words(tokens, last + 1, "("):
-            last = closing(tokens, last + 1)
-        if words(tokens, last + 1, "TO") and last + 2 < end and tokens[last + 2].word in _FIELDS:
-            last += 2
-            if words(tokens, last + 1, "("):
-                last = closing(tokens, last + 1)
-        name = "intervaly2m" if tokens[at + 1].word in _YEARS else "intervald2s"
-        edits.append(Edit(tokens[at].start, tokens[min(last, end - 1)].end, f"pg_catalog.{name}"))
-    return edits
-
-
-def _type(sql: str, tokens: Sequence[Token]) -> str:
-    """The type of `[argname] [argmode] argtype`; empty for an OUT parameter."""
-    mode = next((at for at, token in enumerate(tokens) if token.word in ("IN", "OUT", "INOUT")), None)
-    if mode is not None and tokens[mode].word == "OUT":
-        return ""
-    # With the name in front, if it is no type by itself: find_procedure tries both.
-    kept = tokens if mode is None else tokens[mode + 1 :] if mode else tokens[1:]
-    return apply(sql, kept[0].start, kept[-1].end, _intervals(kept, 0, len(kept))) if kept else ""

@@ -12,8 +12,11 @@ CREATE PROCEDURE p(OUT a int, b int) AS $$ BEGIN END $$ LANGUAGE plpgsql
 -- 0A000 33 VACUUM inside a procedure is not supported by this local warehouse (line 1, column 34: near 'VACUUM')
 CREATE PROCEDURE p() AS $$ BEGIN VACUUM t; END $$ LANGUAGE plpgsql
 
--- 0A000 33 CREATE USER inside a procedure is not supported by this local warehouse (line 1, column 34: near 'CREATE')
-CREATE PROCEDURE p() AS $$ BEGIN CREATE USER x; END $$ LANGUAGE plpgsql
+-- 0A000 62 The body of a SQL function must be one SELECT of an expression
+CREATE FUNCTION f(int) RETURNS int STABLE AS $$ SELECT max(a) FROM t $$ LANGUAGE sql
+
+-- 0A000 48 The body of a SQL function must be one SELECT of an expression
+CREATE FUNCTION f(int) RETURNS int STABLE AS $$ WITH x AS (SELECT 1 AS a) SELECT a FROM x $$ LANGUAGE sql
 
 -- 42601 58 syntax error at or near "RETURNING"
 CREATE PROCEDURE p() AS $$ BEGIN INSERT INTO t VALUES (1) RETURNING a; END $$ LANGUAGE plpgsql
