@@ -181,6 +181,7 @@ class TestKeys:
             ),
             ("alter table parent drop column name", "0A000", 'cannot drop sortkey column "name"'),
             ("drop table parent", "2BP01", "cannot drop table parent because other objects depend on it"),
+            ("drop table parent /* cascade */", "2BP01", "cannot drop table parent because other objects depend on it"),
         ],
     )
     def test_refusals(self, catalog: psycopg.Connection[Any], sql: str, code: str, message: str) -> None:

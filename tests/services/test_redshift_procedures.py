@@ -192,7 +192,8 @@ class TestProcedures:
     def test_the_clients_own_text_is_kept(self, session: Connection) -> None:
         body = " BEGIN DELETE orders; /* a 'comment' */ END "
         session.execute(f"CREATE PROCEDURE kept() AS $${body}$$ LANGUAGE plpgsql")
-        assert rows(session, "SELECT body FROM velodrome.routine_notes WHERE routine = 'kept'::regproc") == [(body,)]
+        kept = "SELECT body FROM velodrome.routine_notes AS velodrome WHERE routine = 'kept'::regproc"
+        assert rows(session, kept) == [(body,)]
 
     def test_redshift_connector_calls(self, redshift: Settings, session: Connection) -> None:
         session.execute(

@@ -89,7 +89,7 @@ class TestUsers:
         assert refused(plain, "CREATE USER u_x PASSWORD 'Secret123'") == ("42501", "must be superuser to create users")
         assert refused(plain, "CREATE GROUP g_x") == ("42501", "must be superuser to create groups")
         assert refused(plain, "ALTER USER u_plain CREATEUSER") == ("42501", "permission denied")
-        assert refused(plain, "CALL velodrome.set_superuser('u_plain', true)")[0] == "42501"
+        assert refused(plain, "CALL velodrome.set_superuser('u_plain', true)")[0] == "3F000"
         plain.execute("ALTER USER u_plain PASSWORD 'Another456'")
         further.execute("CREATE USER u_x PASSWORD 'Secret123'")
         further.execute("DROP USER u_x")

@@ -7,6 +7,8 @@ import binascii
 import datetime
 import math
 import re
+import sys
+import unicodedata
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -148,7 +150,21 @@ def _failed(shape: Shape, value: Any, path: str, constraint: str) -> str:
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     # AWS means whole values; a dot also takes a line break, so that a text of several lines is not refused here only.
-    return re.compile(pattern, re.DOTALL)
+    # Its patterns are Java's, which know Unicode's categories; they stand in classes only: [\p{L}\p{N}_-]+
+    return re.compile(re.sub(r"\\p\{(\w)\}", lambda found: _category(found[1]), pattern), re.DOTALL)
+
+
+@cache
+def _category(letter: str) -> str:
+    """All characters of one of Unicode's main categories, as the inside of a regular expression's class."""
+    codes = (code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code))[0] == letter)
+    ranges: list[list[int]] = []
+    for code in codes:
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
 
 
 def _scalar(shape: Shape, value: Any, path: str) -> Any:

@@ -35,6 +35,7 @@ from velodrome.s3.front.application import Application, Front
 from velodrome.s3.identities import Identities, users_key
 from velodrome.s3.public import LocalStack
 from velodrome.s3.serving import Server
+from velodrome.s3.validation import checked
 
 
 class LoopbackServer(RuntimeServer):
@@ -113,7 +114,12 @@ def load_services(gateway: Any) -> None:
     """All of them, before anybody asks: LocalStack loads one at its first request, and says of it to whoever asks
     meanwhile that no operation is there (501, which no client tries again)."""
     for name in ("s3", "iam", "sts"):
-        gateway.service_request_router.add_skeleton(gateway.service_manager.require(name).skeleton)
+        skeleton = gateway.service_manager.require(name).skeleton
+        if name != "s3":  # whose rules are of its own
+            skeleton.dispatch_table = {
+                operation: checked(handler) for operation, handler in skeleton.dispatch_table.items()
+            }
+        gateway.service_request_router.add_skeleton(skeleton)
 
 
 def make_front(environ: Mapping[str, str]) -> Callable[[Application], Application]:

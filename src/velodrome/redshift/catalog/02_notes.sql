@@ -273,7 +273,7 @@ BEGIN
                 SELECT d.object_name FROM pg_event_trigger_dropped_objects() d WHERE d.objid = k.referenced AND d.object_type = 'table'
             ) AS target INTO blocking
             FROM velodrome.constraint_notes k
-            WHERE k.referenced = ANY (gone) AND k.relid <> ALL (gone) AND coalesce(current_query(), '') !~* '\mcascade\M' LIMIT 1;
+            WHERE k.referenced = ANY (gone) AND k.relid <> ALL (gone) AND coalesce(velodrome.unquoted(current_query()), '') !~* '\mcascade\M' LIMIT 1;
         IF FOUND THEN
             RAISE EXCEPTION 'cannot drop table % because other objects depend on it', blocking.target USING ERRCODE = '2BP01',
                 DETAIL = format('constraint %s on table %s depends on table %s', blocking.name, blocking.holder, blocking.target),

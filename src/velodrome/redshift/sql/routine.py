@@ -137,6 +137,7 @@ def _body(sql: str, token: Token, *, is_procedure: bool, first_out: int) -> list
         raise Refused(refuse.SYNTAX, str(error), error.position + offset) from None
     if not tokens:
         return []
+    refuse.inner_schema(tokens)
     if not is_procedure:
         return procedure_body.function_edits(sql, tokens)
     # The mark stands in front of the first OUT parameter.

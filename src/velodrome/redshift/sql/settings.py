@@ -11,7 +11,7 @@ from velodrome.redshift.sql import parameters, refuse
 from velodrome.redshift.sql.reader import Reader
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.statement import Statement
-from velodrome.redshift.sql.tokens import QUOTED, STRING, SYMBOL, Token, apply, identifier, literal, vocabulary
+from velodrome.redshift.sql.tokens import QUOTED, STRING, SYMBOL, Token, apply, folded, identifier, literal, vocabulary
 
 # Redshift has the value that the translation relies on; changing it would change what a string literal means.
 FIXED = vocabulary("STANDARD_CONFORMING_STRINGS BACKSLASH_QUOTE SESSION_REPLICATION_ROLE")
@@ -72,6 +72,8 @@ def assignment(reader: Reader) -> tuple[str, list[str] | None]:
     while reader.take(","):
         values.append(_value(reader))
     reader.end()
+    if name == "search_path" and "velodrome" in (folded(value) for text in values for value in text.split(",")):
+        raise Refused("42501", "permission denied for schema velodrome", at.start)
     if name in parameters.OWN:
         values = [_checked(reader, name, ",".join(values), (where, at))]
     return name, values

@@ -48,6 +48,10 @@ from velodrome.redshift.sql.tokens import Edit, LexicalError, Token, apply, keep
 _CACHED = 1024
 LONGEST_CACHED = 100_000
 
+# How the notes begin that go behind a statement, and that event triggers look for in the whole text: no client's own
+# text has it, in a comment, literal or name.
+NOTE = "/*velodrome"
+
 Rewriter = Callable[[str, Sequence[Token]], Statement | None]
 
 # Programs send the same statement again and again with other values in it. Where one passes unchanged, so do all that
@@ -60,6 +64,9 @@ _LONGEST_SHAPE = 4096
 def translate(sql: str, database: str = "", *, sensitive: bool = False) -> tuple[Statement, ...]:
     """The statements of a text, sent to a session in this database, in which quoted names are `sensitive` to case or
     not; raises Refused."""
+    note = sql.find(NOTE)
+    if note >= 0:
+        raise Refused(refuse.UNSUPPORTED, f'A text with "{NOTE}" is not supported by this local warehouse.', note)
     kept = keeps_case.set(sensitive)  # a SET in the text changes it
     try:
         return _once(sql, database, sensitive)
@@ -124,6 +131,7 @@ def _translate(sql: str, database: str) -> tuple[Statement, ...]:
         tokens = tokenize(sql)
     except LexicalError as error:
         raise Refused(refuse.SYNTAX, str(error), error.position) from None
+    refuse.inner_schema(tokens)
     parts = list(statements(tokens))
     short = long_names.shortened(sql, tokens)
     if short is not None:

@@ -176,3 +176,21 @@ SELECT "unterminated
 
 -- 42601 9 unterminated /* comment
 SELECT 1 /* open
+
+-- 0A000 28 A text with "/*velodrome" is not supported by this local warehouse.
+CREATE TABLE t (a int) --   /*velodrome:{"table": "t"}:velodrome*/
+
+-- 0A000 23 A text with "/*velodrome" is not supported by this local warehouse.
+INSERT INTO t VALUES ('/*velodrome-view:{}:velodrome*/')
+
+-- 3F000 14 schema "velodrome" does not exist
+SELECT * FROM velodrome.late_binding_views
+
+-- 3F000 7 schema "velodrome" does not exist
+SELECT "Velodrome".caller() FROM t AS velodrome
+
+-- 3F000 42 schema "velodrome" does not exist
+CREATE PROCEDURE p() AS $$ BEGIN TRUNCATE velodrome.table_notes; END $$ LANGUAGE plpgsql
+
+-- 42501 19 permission denied for schema velodrome
+SET search_path TO public, Velodrome

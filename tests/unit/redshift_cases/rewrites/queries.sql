@@ -279,3 +279,8 @@ SELECT CASE a WHEN 1 THEN 2.5 WHEN 3 THEN COALESCE(b, 4)END FROM t
 COMMENT ON TABLE t IS $dbt_comment_literal_block$it's one$dbt_comment_literal_block$
 -- =>
 COMMENT ON TABLE t IS $dbt_comment_literal_block$it's one$dbt_comment_literal_block$
+
+-- unchanged: an alias may be called as the gateway's own schema
+SELECT velodrome.a, velodrome.b + 1 AS c FROM t AS velodrome
+-- =>
+SELECT velodrome.a, velodrome.b + 1 AS c FROM t AS velodrome
