@@ -82,7 +82,7 @@ SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
         ELSE (SELECT format('Column "%s.%s" has unsupported type "%s".', r.relname, a.attname, format_type(a.atttypid, NULL))
             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
             WHERE a.attrelid = r.oid AND r.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
-                AND (t.typcategory = 'A' OR t.typtype <> 'b' OR t.typname IN ('json', 'jsonb', 'xml', 'uuid', 'money', 'inet', 'cidr')) LIMIT 1)
+                AND (t.typcategory = 'A' OR (t.typtype <> 'b' AND t.oid NOT IN ('pg_catalog.intervaly2m'::regtype, 'pg_catalog.intervald2s'::regtype)) OR t.typname IN ('json', 'jsonb', 'xml', 'uuid', 'money', 'inet', 'cidr')) LIMIT 1)
     END FROM pg_class r WHERE r.oid = relation AND r.relkind IN ('r', 'p')
 $$;
 CREATE OR REPLACE FUNCTION velodrome.refuse_made() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
