@@ -294,9 +294,9 @@ def _declared_not_null(tokens: Sequence[Token], at: int, end: int) -> dict[str, 
 
 
 def _seed(tokens: Sequence[Token], at: int) -> tuple[int, str, str]:
-    """The (seed, step) of an identity column."""
+    """The (seed, step) of an identity column; 1 and 1 where none are given, as in r_CREATE_TABLE_examples.html."""
     if not words(tokens, at, "("):
-        raise refuse.syntax_error(tokens[min(at, len(tokens) - 1)])
+        return at, "1", "1"
     close = closing(tokens, at)
     parts = ["".join(token.text for token in tokens[first:end]) for first, end in split_list(tokens, at + 1, close)]
     if len(parts) != 2 or not all(part.lstrip("-").isdigit() for part in parts):

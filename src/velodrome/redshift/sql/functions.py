@@ -239,6 +239,16 @@ def _ordered(sql: str, tokens: Sequence[Token], close: int, inner: list[Edit], *
     ]
 
 
+def _once(sql: str, tokens: Sequence[Token], at: int, close: int, inner: list[Edit]) -> list[Edit]:
+    """Asked once for a statement, not for each row that it is compared with: it reads the history."""
+    if close > at + 2:
+        return []
+    return [
+        Edit(tokens[at].start, tokens[at].start, "(SELECT "),
+        Edit(tokens[close].end, tokens[close].end, ")"),
+    ]
+
+
 _Special = Callable[[str, Sequence[Token], int, int, list[Edit]], list[Edit]]
 _SPECIAL: dict[str, _Special] = {
     "CONVERT": _convert,
@@ -248,6 +258,7 @@ _SPECIAL: dict[str, _Special] = {
     "NVL2": _nvl2,
     "PERCENTILE_CONT": _percentile,
     "PERCENTILE_DISC": _percentile,
+    **{f"PG_LAST_{what}": _once for what in ("COPY_COUNT", "COPY_ID", "QUERY_ID", "UNLOAD_COUNT", "UNLOAD_ID")},
 }
 
 # All that is not called inside by its own name.

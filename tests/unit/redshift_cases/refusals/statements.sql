@@ -194,3 +194,15 @@ CREATE PROCEDURE p() AS $$ BEGIN TRUNCATE velodrome.table_notes; END $$ LANGUAGE
 
 -- 42501 19 permission denied for schema velodrome
 SET search_path TO public, Velodrome
+
+-- 0A000 20 CREATE DATABASE … COLLATE CI is not supported by this local warehouse (line 1, column 21: near 'COLLATE')
+CREATE DATABASE new COLLATE CI
+
+-- 0A000 19 ALTER DATABASE … ISOLATION LEVEL SERIALIZABLE is not supported by this local warehouse (line 1, column 20: near 'ISOLATION')
+ALTER DATABASE new ISOLATION LEVEL SERIALIZABLE
+
+-- 0A000 16 ALTER TABLE … ADD IF NOT EXISTS PARTITION of an external table is not supported by this local warehouse (line 1, column 17: near 'ADD')
+ALTER TABLE s.t ADD IF NOT EXISTS PARTITION (d = '2026-01-01') LOCATION 's3://b/k'
+
+-- 0A000 14 DROP SCHEMA … DROP EXTERNAL DATABASE is not supported by this local warehouse (line 1, column 15: near 'DROP')
+DROP SCHEMA s DROP EXTERNAL DATABASE CASCADE

@@ -284,3 +284,13 @@ COMMENT ON TABLE t IS $dbt_comment_literal_block$it's one$dbt_comment_literal_bl
 SELECT velodrome.a, velodrome.b + 1 AS c FROM t AS velodrome
 -- =>
 SELECT velodrome.a, velodrome.b + 1 AS c FROM t AS velodrome
+
+-- databases are as every one is
+CREATE DATABASE "New" WITH CONNECTION LIMIT UNLIMITED COLLATE CASE_SENSITIVE ISOLATION LEVEL SNAPSHOT
+-- =>
+CREATE DATABASE "new" WITH CONNECTION LIMIT -1
+
+-- the history is asked once
+SELECT pg_last_copy_id() FROM t WHERE a = pg_last_query_id()
+-- =>
+SELECT (SELECT pg_last_copy_id()) FROM t WHERE a = (SELECT pg_last_query_id())
