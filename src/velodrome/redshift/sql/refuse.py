@@ -77,13 +77,17 @@ def syntax_error(token: Token) -> Refused:
 
 def inner_schema(tokens: Sequence[Token]) -> None:
     """The schema that the gateway keeps its own things in is not there for a client, who may still call an alias so."""
-    named = [at for at, token in enumerate(tokens) if token.kind in (WORD, QUOTED) and token.value == "velodrome"]
+    named = [at for at, token in enumerate(tokens) if len(token.text) in (9, 11) and _is_inner(token)]
     dotted = [at for at in named if words(tokens, at + 1, ".")]
     for at in dotted:
         if words(tokens, at - 1, "SET") or words(tokens, at - 1, "RESET") or words(tokens, at - 1, "SHOW"):
             continue  # a parameter's name, which settings.py refuses
         if len(dotted) == len(named) or words(tokens, name_end(tokens, at), "("):
             raise Refused("3F000", 'schema "velodrome" does not exist', tokens[at].start)
+
+
+def _is_inner(token: Token) -> bool:
+    return token.kind in (WORD, QUOTED) and token.value == "velodrome"
 
 
 def foreign_command(sql: str, tokens: Sequence[Token]) -> Refused:
