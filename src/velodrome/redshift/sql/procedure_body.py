@@ -255,6 +255,7 @@ def _dynamic(part: Sequence[Token]) -> list[Edit]:
 def _edited(text: str, *, whole: bool, at: int) -> str:
     try:
         tokens = tokenize(text)
+        refuse.inner_schema(tokens)
         found = rewrites(text, tokens)
         for part in statements(tokens) if whole else ():
             found += _statement(text, part)

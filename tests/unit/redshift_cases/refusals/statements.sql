@@ -206,3 +206,6 @@ ALTER TABLE s.t ADD IF NOT EXISTS PARTITION (d = '2026-01-01') LOCATION 's3://b/
 
 -- 0A000 14 DROP SCHEMA … DROP EXTERNAL DATABASE is not supported by this local warehouse (line 1, column 15: near 'DROP')
 DROP SCHEMA s DROP EXTERNAL DATABASE CASCADE
+
+-- 3F000 41 schema "velodrome" does not exist
+CREATE PROCEDURE p() AS $$ BEGIN EXECUTE 'DELETE FROM velodrome.table_notes'; END $$ LANGUAGE plpgsql
