@@ -7,8 +7,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from redshift_clients import connect
 
+from velodrome.redshift.server import SUPERUSER
+from velodrome.redshift.sql.tokens import QUOTED, WORD, LexicalError, tokenize
 from velodrome.settings import Settings
 
 Connection = psycopg.Connection[Any]
@@ -83,6 +87,11 @@ def test_nobody_becomes_the_owner_of_another_ones_view(admin: Connection, eve: C
         "SELECT * FROM velodrome.late_binding_views",
         'SELECT * FROM "velodrome"."late_binding_views"',
         "SET search_path TO 'velodrome'",
+        "SELECT 1 AS x$$, (SELECT count(*) FROM velodrome.late_binding_views) AS y$$",
+        "SELECT $$ ' $$, (SELECT count(*) FROM velodrome.late_binding_views), $$ ' $$",
+        """SELECT 1 AS "'", (SELECT count(*) FROM velodrome.late_binding_views), 1 AS "'" """,
+        """SELECT 1 AS "''", (SELECT count(*) FROM"velodrome".late_binding_views)""",
+        "SELECT 1 AS é$$, (SELECT count(*) FROM velodrome.late_binding_views) AS y$$",
         "CALL velodrome.create_user('x', '{}')",
         "SET velodrome.replaced TO '1'",
     ],
@@ -134,6 +143,14 @@ def test_what_redshift_has_not_is_not_made(eve: Connection, text: str, why: str)
     assert refused.value.diag.message_primary == why
 
 
+def test_what_the_gateway_counts_on_is_not_changed(eve: Connection) -> None:
+    for text in ("SET standard_conforming_strings TO on", "SELECT 1; RESET LOCAL scram_iterations"):
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            run(eve, text)
+    with pytest.raises(psycopg.errors.SyntaxError):
+        run(eve, r'SELECT * FROM U&"\0076elodrome".late_binding_views')
+
+
 def test_the_name_of_a_built_in_function_is_refused_outside_too(eve: Connection) -> None:
     with pytest.raises(psycopg.errors.FeatureNotSupported, match='function name "lower"'):
         eve.execute("CREATE FUNCTION lower(varchar) RETURNS varchar IMMUTABLE AS $$ SELECT $1 $$ LANGUAGE sql")
@@ -167,6 +184,40 @@ def test_names_in_quotes_are_folded(eve: Connection) -> None:
         run(eve, 'DELETE FROM "Mixed CASE"')
     run(eve, 'CREATE TABLE "Kept" (a int)')
     assert rows(eve, 'SELECT count(*) FROM "Kept"') == [(0,)]
+
+
+PIECES = [
+    *("select", "a.B", "x_1$", "1.5", "$1", "||", "(", ")", "::", "-", "/", " ", "\n", "Ω", "''", '""', '"k"', '"Ä"'),
+    *('"A b"', '"x""Y"', "'lit \"Q\" it''s'", "E'a\\'\"Z\"'", '-- c "K" \'\n', '/* "M" \' */', '$$ "D" \' $$'),
+    *('$t$ "E" $$ \' $t$', f'"{LONG}-{LONG}"', f"{LONG}_{LONG}"),
+]
+
+
+@pytest.fixture(scope="module")
+def inside(redshift: Settings) -> Iterator[Connection]:
+    """Of the superuser whom no client can be."""
+    (socket,) = redshift.home.glob("data/redshift/.s.PGSQL.*[0-9]")
+    port = int(socket.suffix[1:])
+    with psycopg.connect(host=str(socket.parent), port=port, user=SUPERUSER, dbname="dev", autocommit=True) as session:
+        yield session
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_nothing_but_names_is_edited(inside: Connection, text: str) -> None:
+    """The server takes a text apart as the gateway does."""
+    try:
+        sent = tokenize(text)
+    except LexicalError:
+        return  # refused before
+    assume(all(len(token.value.encode()) <= 127 for token in sent if token.kind in (QUOTED, WORD)))
+    ((edited,),) = inside.execute("SELECT velodrome.with_names_inside(%s)", (text,)).fetchall()
+    for before, after in zip(sent, tokenize(edited), strict=True):
+        if before.kind in (QUOTED, WORD) and len(before.value) <= 63:
+            assert (after.kind, after.value) == (before.kind, before.value)
+        elif before.kind not in (QUOTED, WORD):
+            assert after.text == before.text
+        else:
+            assert len(after.value) < 63
 
 
 class TestLongNames:

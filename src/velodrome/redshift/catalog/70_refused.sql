@@ -34,11 +34,37 @@ CREATE EVENT TRIGGER velodrome_refuse_ddl ON ddl_command_start WHEN TAG IN (
     'CREATE TEXT SEARCH CONFIGURATION', 'CREATE TEXT SEARCH DICTIONARY', 'CREATE EXTENSION', 'DROP EXTENSION', 'SECURITY LABEL'
 ) EXECUTE FUNCTION velodrome.refuse_ddl();
 
--- A text without what it quotes and without comments.
+-- A text in pieces, as the server's own lexer takes it apart: what quotes something or is a comment is one, and so is a word.
+-- A dollar in a word quotes nothing, and beyond ASCII all are letters.
+CREATE OR REPLACE FUNCTION velodrome.lexed(sent text) RETURNS SETOF text LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    rest text := sent;
+    piece text;
+    behind text;
+BEGIN
+    WHILE rest <> '' LOOP
+        piece := substring(rest from '^\$(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)?\$');
+        IF piece IS NOT NULL THEN  -- a body, up to where its tag stands again
+            behind := substr(rest, length(piece) + 1);
+            piece := piece || left(behind, CASE strpos(behind, piece) WHEN 0 THEN length(behind) ELSE strpos(behind, piece) + length(piece) - 1 END);
+        ELSE
+            piece := substring(rest from '^(?:[eE]?''(?:[^''\\]|\\.)*''|"(?:[^"]|"")*"|--[^\n\r]*|/\*(?:[^*]|\*+[^*/])*\*+/'
+                || '|[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*|[^"''$/A-Za-z_\u0080-\U0010ffff-]+|.)');
+        END IF;
+        RETURN NEXT piece;
+        rest := substr(rest, length(piece) + 1);
+    END LOOP;
+END $$;
+
+-- A text without what it quotes and without comments. Piece by piece takes long, and only dollars need it.
 CREATE OR REPLACE FUNCTION velodrome.unquoted(sent text) RETURNS text LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-    SELECT regexp_replace(regexp_replace(sent, '(?:e?''(?:[^''\\]|\\.)*'')|"[^"]*"|--[^\n\r]*|/\*(?:[^*]|\*+[^*/])*\*+/', ' ', 'gi'),
-        '\$(\w*?)\$.*?\$\1\$', ' ', 'g')
+    SELECT CASE WHEN strpos(sent, '$') = 0
+        THEN regexp_replace(sent, '(?:e?''(?:[^''\\]|\\.)*'')|"[^"]*"|--[^\n\r]*|/\*(?:[^*]|\*+[^*/])*\*+/', ' ', 'gi')
+        ELSE (SELECT string_agg(CASE WHEN piece ~ '^(?:[eE]?''.|".|--|/\*.|\$.*\$)' THEN ' ' ELSE piece END, '' ORDER BY n)
+            FROM velodrome.lexed(sent) WITH ORDINALITY p(piece, n))
+    END
 $$;
 
 -- And without what stands in parentheses, which are nested.
@@ -136,23 +162,15 @@ END $$;
 CREATE OR REPLACE FUNCTION velodrome.with_names_inside(sent text) RETURNS text LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
-    rest text := sent;
     made text := '';
     piece text;
     name text;
 BEGIN
-    WHILE rest <> '' LOOP
-        piece := substring(rest from '^\$\w*\$');
-        IF piece IS NOT NULL THEN  -- a body, up to where its tag stands again
-            piece := piece || left(substr(rest, length(piece) + 1), CASE strpos(substr(rest, length(piece) + 1), piece)
-                WHEN 0 THEN length(rest) ELSE strpos(substr(rest, length(piece) + 1), piece) + length(piece) - 1 END);
-        ELSE
-            piece := substring(rest from '^(?:[eE]?''(?:[^''\\]|\\.)*''|"(?:[^"]|"")*"|--[^\n\r]*|/\*(?:[^*]|\*+[^*/])*\*+/|[[:alpha:]_][\w$]*|[^"''$/[:alpha:]_-]+|.)');
-        END IF;
-        name := CASE WHEN piece LIKE '"%' THEN velodrome.folded(replace(substr(piece, 2, length(piece) - 2), '""', '"'), true)
-            WHEN piece ~ '^[[:alpha:]_][\w$]*$' THEN velodrome.folded(piece, false) END;
-        made := made || CASE WHEN octet_length(name) > 63 OR piece LIKE '"%' THEN quote_ident(velodrome.name_inside(name)) ELSE piece END;
-        rest := substr(rest, length(piece) + 1);
+    FOR piece IN SELECT velodrome.lexed(sent) LOOP
+        name := CASE WHEN piece ~ '^"(?:[^"]|"")*"$' THEN velodrome.folded(replace(substr(piece, 2, length(piece) - 2), '""', '"'), true)
+            WHEN piece ~ '^[A-Za-z_\u0080-\U0010ffff]' THEN velodrome.folded(piece, false) END;
+        made := made || CASE WHEN piece LIKE '"%' THEN '"' || replace(velodrome.name_inside(name), '"', '""') || '"'
+            WHEN octet_length(name) > 63 THEN ' ' || quote_ident(velodrome.name_inside(name)) || ' ' ELSE piece END;
     END LOOP;
     RETURN made;
 END $$;
@@ -214,8 +232,17 @@ BEGIN
     IF word IS NOT NULL THEN
         RAISE EXCEPTION 'syntax error at or near "%"', split_part(word, ' ', 1) USING ERRCODE = '42601';
     END IF;
-    -- A name in quotes is one, too.
-    plain := velodrome.unquoted(replace(sent, '"', ''));
+    word := (regexp_match(plain, '\m(?:set|reset)\s+(?:(?:session|local)\s+)?(standard_conforming_strings|backslash_quote|session_replication_role|scram_iterations)\M', 'i'))[1];
+    IF word IS NOT NULL THEN  -- the gateway counts on them: sql/settings.py
+        RAISE EXCEPTION 'changing % is not supported by this local warehouse', word USING ERRCODE = '0A000';
+    END IF;
+    IF sent ~* '\mu&["'']' THEN  -- whose escapes could spell any name
+        RAISE EXCEPTION 'syntax error at or near "&"' USING ERRCODE = '42601';
+    END IF;
+    IF strpos(sent, '"') > 0 THEN  -- a name in quotes is one, too
+        plain := (SELECT string_agg(CASE WHEN piece LIKE '"%' THEN ' ' || regexp_replace(btrim(piece, '"'), '\W', '_', 'g') || ' '
+            ELSE velodrome.unquoted(piece) END, '' ORDER BY n) FROM velodrome.lexed(sent) WITH ORDINALITY p(piece, n));
+    END IF;
     IF sent ~* '\msearch_path\M.*\mvelodrome\M' OR plain ~* '\mvelodrome\s*\.' AND (plain ~* '(^|;)\s*(set|call|alter|drop|create|grant|revoke|comment)\M'
         OR EXISTS (SELECT FROM regexp_matches(plain, '\mvelodrome\s*\.\s*(\w+)?', 'gi') m WHERE NOT EXISTS (
             SELECT FROM pg_proc WHERE pronamespace = 'velodrome'::regnamespace AND proname = lower(m[1]) AND prokind <> 'p' HAVING NOT bool_or(prosecdef)
