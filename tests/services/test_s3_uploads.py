@@ -129,6 +129,47 @@ class TestChecksums:
         assert (answer.status, answer.code) == (400, "InvalidDigest")
         assert answer.message == "The Content-MD5 you specified was invalid."
 
+    @pytest.mark.parametrize(
+        ("headers", "message"),
+        [
+            (
+                {"x_amz_sdk_checksum_algorithm": "SHA256"},
+                "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer "
+                "headers were found.",
+            ),
+            (
+                {"x_amz_sdk_checksum_algorithm": "SHA1", "x_amz_checksum_sha256": text(sha256(b"data"))},
+                "Value for x-amz-sdk-checksum-algorithm header is invalid.",
+            ),
+        ],
+    )
+    def test_that_is_named_and_not_there(self, raw: Raw, bucket: str, headers: dict[str, str], message: str) -> None:
+        answer = raw("PUT", f"/{bucket}/named", b"data", **headers)
+        assert (answer.status, answer.code, answer.message) == (400, "InvalidRequest", message)
+        assert raw("HEAD", f"/{bucket}/named").status == 404
+
+    @pytest.mark.parametrize(
+        ("headers", "code", "message"),
+        [
+            ({}, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"),
+            ({"Content_MD5": "bad"}, "InvalidDigest", "The Content-MD5 you specified was invalid."),
+            (
+                {"Content_MD5": text(hashlib.md5(b"other", usedforsecurity=False).digest())},
+                "BadDigest",
+                "The Content-MD5 you specified did not match what we received.",
+            ),
+            ({"x_amz_checksum_sha256": text(sha256(b"other"))}, "BadDigest", NOT_IT.format("SHA256")),
+            ({"x_amz_checksum_crc32": "ü"}, "InvalidRequest", INVALID.format("crc32")),
+        ],
+    )
+    def test_of_a_document(self, raw: Raw, bucket: str, headers: dict[str, str], code: str, message: str) -> None:
+        """A list of keys that was changed on its way deletes nothing."""
+        raw("PUT", f"/{bucket}/listed", b"data")
+        document = b"<Delete><Object><Key>listed</Key></Object></Delete>"
+        answer = raw("POST", f"/{bucket}?delete", document, **headers)
+        assert (answer.status, answer.code, answer.message) == (400, code, message)
+        assert raw("HEAD", f"/{bucket}/listed").status == 200
+
 
 def test_a_form_in_any_letter_case(s3: Any, raw: Raw, bucket: str) -> None:
     expiration = (datetime.now(UTC) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

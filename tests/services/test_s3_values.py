@@ -141,3 +141,137 @@ class TestGetUser:
         with pytest.raises(ClientError) as caught:
             boto3.client("iam", **options | own).get_user()
         assert caught.value.response["Error"]["Code"] == "ValidationError"
+
+
+class TestVersionsCopiedOverTheirOwnKey:
+    """As AWS tells people to restore what was overwritten or deleted."""
+
+    @pytest.fixture
+    def versions(self, s3: Any, bucket: str) -> tuple[str, str]:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        first = s3.put_object(
+            Bucket=bucket, Key="k", Body=b"one", Metadata={"a": "b"}, ContentType="x/y", CacheControl="c", Tagging="t=1"
+        )
+        return first["VersionId"], s3.put_object(Bucket=bucket, Key="k", Body=b"two")["VersionId"]
+
+    def test_an_earlier_one_is_the_latest_again(self, s3: Any, bucket: str, versions: tuple[str, str]) -> None:
+        for _ in ("overwritten", "deleted"):
+            answer = s3.copy_object(Bucket=bucket, Key="k", CopySource=f"{bucket}/k?versionId={versions[0]}")
+            assert answer["CopyObjectResult"]["ChecksumType"] == "FULL_OBJECT"
+            found = s3.get_object(Bucket=bucket, Key="k")
+            assert found["Body"].read() == b"one"
+            assert (found["Metadata"], found["ContentType"], found["CacheControl"]) == ({"a": "b"}, "x/y", "c")
+            assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "t", "Value": "1"}]
+            s3.delete_object(Bucket=bucket, Key="k")
+
+    def test_the_latest_stays_what_it_is(self, s3: Any, bucket: str, versions: tuple[str, str]) -> None:
+        for source in (f"{bucket}/k", f"{bucket}/k?versionId={versions[1]}"):
+            status, code, message = refused(s3.copy_object, Bucket=bucket, Key="k", CopySource=source)
+            assert (status, code) == (400, "InvalidRequest")
+            assert message.startswith("This copy request is illegal because")
+
+    @pytest.mark.parametrize("operation", ["copy_object", "upload_part_copy"])
+    def test_a_source_that_cannot_be(self, s3: Any, bucket: str, operation: str) -> None:
+        more = {}
+        if operation == "upload_part_copy":
+            more = {"PartNumber": 1, "UploadId": s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]}
+        for source, message in (
+            (f"{bucket}/k?versionId=abc", "Invalid version id specified"),
+            (f"{bucket}/", "Invalid copy source object key"),
+        ):
+            error = refused(getattr(s3, operation), Bucket=bucket, Key="k", CopySource=source, **more)
+            assert error == (400, "InvalidArgument", message)
+
+
+def test_a_head_has_the_headers_that_it_asks_for(s3: Any, bucket: str) -> None:
+    asked = {"ResponseContentType": "a/b", "ResponseContentDisposition": "inline", "ResponseCacheControl": "no-cache"}
+    found = s3.head_object(Bucket=bucket, Key="k", **asked)
+    assert {f"Response{name}": found[name] for name in ("ContentType", "ContentDisposition", "CacheControl")} == asked
+
+
+def test_the_first_part_of_nothing_is_the_whole(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="empty")
+    for call in (s3.get_object, s3.head_object):
+        answer = call(Bucket=bucket, Key="empty", PartNumber=1)
+        assert (answer["ResponseMetadata"]["HTTPStatusCode"], answer["ContentLength"]) == (200, 0)
+        assert "ContentRange" not in answer
+
+
+@pytest.mark.parametrize("given", ["items=0-1", "bytes=+0-1", "bytes=1-0", "bytes=x", "bytes=0-1,1-2"])
+def test_a_range_that_is_none_is_not_there(s3: Any, bucket: str, given: str) -> None:
+    assert s3.get_object(Bucket=bucket, Key="k", Range=given)["Body"].read() == b"old"
+
+
+@pytest.mark.parametrize("headers", [{}, {"x_amz_object_attributes": ""}, {"x_amz_object_attributes": ","}])
+def test_no_attributes(raw: Raw, bucket: str, headers: dict[str, str]) -> None:
+    answer = raw("GET", f"/{bucket}/k?attributes", **headers)
+    assert (answer.status, answer.code) == (400, "InvalidRequest")
+    assert answer.message == (
+        "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty"
+    )
+
+
+@pytest.mark.parametrize("header", ["x-amz-object-lock-event-hold", "x-amz-object-lock-event-hold-duration-days"])
+def test_a_header_that_the_engine_does_not_know(s3: Any, raw: Raw, bucket: str, header: str) -> None:
+    answer = raw("PUT", f"/{bucket}/k", b"new", **{header: "1"})
+    assert (answer.status, answer.code) == (501, "NotImplemented")
+    assert header.encode() in answer.body and kept(s3, bucket)
+
+
+@pytest.mark.parametrize("name", ["xn--a", "sthree-a", "amzn-s3-demo-a", "a-s3alias", "a--ol-s3", "abc.mrap"])
+def test_a_bucket_s_name_that_s3_keeps(s3: Any, name: str) -> None:
+    error = refused(s3.create_bucket, Bucket=name)
+    assert error == (400, "InvalidBucketName", "The specified bucket is not valid.")
+
+
+def test_nobody_has_a_device_for_deletions(s3: Any, bucket: str) -> None:
+    given = {"Status": "Enabled", "MFADelete": "Enabled"}
+    status, code, _ = refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=given)
+    assert (status, code) == (403, "AccessDenied")
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+
+
+GLACIER = {"Days": 30, "StorageClass": "GLACIER"}
+TAGGED = {"Filter": {"Tag": {"Key": "a", "Value": "b"}}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "message"),
+    [
+        ({"Transitions": [{"Days": 30, "StorageClass": "FOO"}]}, "MalformedXML", ""),
+        ({"Transitions": [{"StorageClass": "GLACIER"}]}, "MalformedXML", ""),
+        (
+            {"Transitions": [{"Days": 3, "StorageClass": "STANDARD_IA"}]},
+            "InvalidArgument",
+            "'Days' in Transition action must be greater than or equal to 30 for storageClass 'STANDARD_IA'",
+        ),
+        (
+            {"Transitions": [GLACIER], "Expiration": {"Days": 30}},
+            "InvalidArgument",
+            "'Days' in the Expiration action for filter '(prefix=)' must be greater than 'Days' in the Transition"
+            " action",
+        ),
+        (
+            {"Transitions": [GLACIER], "Expiration": {"Date": datetime(2030, 1, 1, tzinfo=UTC)}},
+            "InvalidRequest",
+            "Found mixed 'Date' and 'Days' based Expiration and Transition actions in lifecycle rule for filter"
+            " '(prefix=)'",
+        ),
+        (
+            TAGGED | {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
+            "InvalidRequest",
+            "AbortIncompleteMultipartUpload cannot be specified with Tags.",
+        ),
+        (
+            TAGGED | {"Expiration": {"ExpiredObjectDeleteMarker": True}},
+            "InvalidRequest",
+            "ExpiredObjectDeleteMarker cannot be specified with Tags.",
+        ),
+        ({"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 0}}, "InvalidArgument", ""),
+        ({"NoncurrentVersionExpiration": {"NoncurrentDays": 0}}, "InvalidArgument", ""),
+    ],
+)
+def test_a_lifecycle_rule_that_cannot_be(s3: Any, bucket: str, rule: Any, code: str, message: str) -> None:
+    rules = {"Rules": [{"ID": "a", "Status": "Enabled", "Filter": {"Prefix": ""}} | rule]}
+    error = refused(s3.put_bucket_lifecycle_configuration, Bucket=bucket, LifecycleConfiguration=rules)
+    assert error[:2] == (400, code) and error[2].startswith(message)

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-
 from __future__ import annotations
 
 import base64
-import binascii
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +24,13 @@ _KNOWN = {"algorithm", "mode", "type", *map(str.lower, BYTES)}
 
 def fits(claimed: str, algorithm: str) -> bool:
     """Whether it can be one of the algorithm's: base64 of as many bytes."""
+    return _is_base64(claimed, BYTES[algorithm])
+
+
+def _is_base64(text: str, count: int) -> bool:
     try:
-        return len(base64.b64decode(claimed, validate=True)) == BYTES[algorithm]
-    except binascii.Error:
+        return len(base64.b64decode(text, validate=True)) == count
+    except ValueError:  # also of letters beyond ASCII
         return False
 
 
@@ -54,10 +58,52 @@ def algorithm(request: dict[str, Any]) -> None:
 
 def known_headers(headers: Mapping[str, str]) -> None:
     """AWS has more algorithms than are compared here: a checksum that nobody would look at is NotImplemented."""
-    trailers = headers.get("x-amz-trailer", "").split(",")
-    for name in (one.strip().lower() for one in (*headers.keys(), *trailers)):
+    for name in _names(headers):
         if name.startswith(_HEADER) and name.removeprefix(_HEADER) not in _KNOWN:
             raise not_implemented(name)
+
+
+def _names(headers: Mapping[str, str]) -> list[str]:
+    """Of all headers, also of those that come behind the body."""
+    return [one.strip().lower() for one in (*headers.keys(), *headers.get("x-amz-trailer", "").split(","))]
+
+
+def sdk_algorithm(headers: Mapping[str, str]) -> None:
+    """PutObject and UploadPart: whoever names an algorithm sends its checksum, ahead of the body or behind it."""
+    if (named := headers.get("x-amz-sdk-checksum-algorithm")) is None:
+        return
+    claimed = {name.removeprefix(_HEADER) for name in _names(headers) if name.startswith(_HEADER)}
+    if not (claimed := claimed - {"algorithm", "mode", "type"}):
+        nothing = "but no corresponding x-amz-checksum-* or x-amz-trailer headers were found."
+        raise error("InvalidRequest", f"x-amz-sdk-checksum-algorithm specified, {nothing}")
+    if named.lower() not in claimed:
+        raise error("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
+
+
+def of_document(context: Any) -> None:
+    """A body of XML is what its checksum says; without one, S3 takes it only where its model asks for none.
+
+    Raises InvalidDigest, InvalidRequest or BadDigest.
+    """
+    rules = context.operation.http_checksum
+    if "requestAlgorithmMember" not in rules:
+        return  # a checksum is of something else, if it is there
+    headers, data = context.request.headers, context.request.get_data()
+    algorithms = [one for one in BYTES if f"{_HEADER}{one.lower()}" in headers]
+    if (md5 := headers.get("Content-MD5")) is not None:
+        if not _is_base64(md5, 16):
+            raise error("InvalidDigest", "The Content-MD5 you specified was invalid.", Content_MD5=md5)
+        if base64.b64decode(md5) != hashlib.md5(data, usedforsecurity=False).digest():
+            raise error("BadDigest", "The Content-MD5 you specified did not match what we received.")
+    for algorithm in algorithms:
+        claimed, digest = headers[f"{_HEADER}{algorithm.lower()}"], get_s3_checksum(algorithm)
+        digest.update(data)
+        if not fits(claimed, algorithm):
+            raise invalid(algorithm)
+        if base64.b64decode(claimed) != digest.digest():
+            raise bad_digest(algorithm)
+    if rules.get("requestChecksumRequired") and md5 is None and not algorithms and "x-amz-trailer" not in headers:
+        raise error("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 
 
 def completed(provider: Any, context: Any, request: dict[str, Any]) -> None:

@@ -20,6 +20,11 @@ TAG_KEY, TAG_VALUE = 128, 256  # characters, as UTF-16 counts them
 LISTED_KEYS = 1000
 LISTED_PARTS = 10_000
 RULES = 1000
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
+_RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+# Any other range is none, and the whole object is answered.
+_RANGE = re.compile(r"bytes=\s*([0-9]+-[0-9]*|-[0-9]+)\s*", re.IGNORECASE)
 # S3 makes versions' ids itself; what cannot be one of them is not looked for. `null` is that of an unversioned object.
 _VERSION = re.compile(r"[A-Za-z0-9._-]{32}")
 
@@ -33,6 +38,19 @@ def _key_size(name: str) -> None:
     size = len(name.encode("utf-8", "surrogatepass"))
     if size > KEY_BYTES:
         raise error("KeyTooLongError", "Your key is too long", Size=str(size), MaxSizeAllowed=str(KEY_BYTES))
+
+
+def bucket_name(request: dict[str, Any]) -> None:
+    """A new bucket has none of the names that S3 keeps for itself; what cannot be one at all is LocalStack's to say."""
+    name = request["Bucket"]
+    if name.startswith(_RESERVED_STARTS) or name.endswith(_RESERVED_ENDS):
+        raise error("InvalidBucketName", "The specified bucket is not valid.", BucketName=name)
+
+
+def byte_range(request: dict[str, Any]) -> None:
+    """A Range that S3 cannot read is as good as none."""
+    if not _RANGE.fullmatch(request.get("Range") or ""):
+        request.pop("Range", None)
 
 
 def version(request: dict[str, Any]) -> None:

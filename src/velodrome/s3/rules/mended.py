@@ -6,7 +6,7 @@ conditions of a copy and of a form's policy, the end of a default retention."""
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -15,17 +15,10 @@ from localstack.services.s3 import presigned_url, provider
 from localstack.services.s3.codec import AwsChunkedDecoder
 from localstack.services.s3.utils import get_kms_key_arn
 
-from velodrome.s3.rules import accounts, conditions, reading
-from velodrome.s3.rules.errors import error, invalid_argument, malformed_xml
+from velodrome.s3.rules import accounts, conditions, lifecycle, reading
+from velodrome.s3.rules.errors import error
 
 MANAGED_KEY = "alias/aws/s3"
-_ACTIONS = (
-    "AbortIncompleteMultipartUpload",
-    "Expiration",
-    "NoncurrentVersionExpiration",
-    "NoncurrentVersionTransitions",
-    "Transitions",
-)
 
 
 def managed_key(account: str, region: str) -> str:
@@ -68,57 +61,6 @@ def tell_encryption(response: dict[str, Any], s3_object: Any) -> None:
     _plain_told(response, s3_object)
     if s3_object.encryption == _TWO_LAYERS and s3_object.kms_key_id:
         response["SSEKMSKeyId"] = s3_object.kms_key_id
-
-
-def check_lifecycle(configuration: dict[str, Any] | None) -> None:
-    """Raises MalformedXML, InvalidArgument or InvalidRequest; gives an ID to each rule that has none.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html
-    """
-    seen: set[str] = set()
-    for rule in (configuration or {}).get("Rules") or []:
-        rule.setdefault("ID", uuid.uuid4().hex)
-        name = rule["ID"] = rule["ID"] or uuid.uuid4().hex
-        if len(name) > 255:
-            raise invalid_argument("ID length should not exceed allowed limit of 255", "ID", name)
-        if name in seen:
-            raise error("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule")
-        seen.add(name)
-        _check_rule(rule)
-
-
-def _check_rule(rule: dict[str, Any]) -> None:
-    # A rule's own Prefix is how rules were written before they had filters; one of the two stands there.
-    if rule.get("Status") not in ("Enabled", "Disabled") or ("Filter" in rule) == ("Prefix" in rule):
-        raise malformed_xml()
-    if len(rule.get("Filter") or {}) > 1:
-        raise malformed_xml()
-    if not any(rule.get(action) for action in _ACTIONS):
-        raise error("InvalidRequest", "At least one action needs to be specified in a rule")
-    noncurrent = rule.get("NoncurrentVersionExpiration")
-    if noncurrent is not None and not {"NewerNoncurrentVersions", "NoncurrentDays"} & set(noncurrent):
-        raise malformed_xml()
-    expiration = rule.get("Expiration") or {}
-    if len(expiration) > 1:
-        raise malformed_xml()
-    for given in (expiration, *(rule.get("Transitions") or [])):
-        _check_moment(given, least=1 if given is expiration else 0)
-    tags = ((rule.get("Filter") or {}).get("And") or {}).get("Tags") or []
-    if len({tag.get("Key") for tag in tags}) != len(tags):
-        raise error("InvalidRequest", "Duplicate Tag Keys are not allowed.")
-
-
-def _check_moment(given: dict[str, Any], least: int) -> None:
-    days, date = given.get("Days"), given.get("Date")
-    if days is not None and days < least:
-        wanted = "a positive integer" if least else "nonnegative"
-        raise error("InvalidArgument", f"'Days' in the action must be {wanted}")
-    if date is not None and (utc := _utc(date)) != utc.replace(hour=0, minute=0, second=0, microsecond=0):
-        raise invalid_argument("'Date' must be at midnight GMT", "Date", date)
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 _plain_rule_of = provider.get_lifecycle_rule_from_object
@@ -206,7 +148,7 @@ def install() -> None:
     provider.get_kms_key_arn = key_arn
     provider.get_encryption_parameters_from_request_and_bucket = encryption_of
     provider.add_encryption_to_response = tell_encryption
-    provider.validate_lifecycle_configuration = check_lifecycle
+    provider.validate_lifecycle_configuration = lifecycle.check
     provider.get_lifecycle_rule_from_object = rule_of
     provider.validate_failed_precondition = reading.check_read
     provider.get_failed_precondition_copy_source = conditions.failed_of_source

@@ -14,6 +14,7 @@ from typing import Any
 from localstack.aws.api import CommonServiceException
 from localstack.aws.api.s3 import InvalidArgument, NoSuchVersion
 from localstack.http import Response
+from localstack.services.s3.constants import ALLOWED_HEADER_OVERRIDES
 
 from velodrome.s3.rules import metadata
 from velodrome.s3.rules.conditions import plain_etag
@@ -67,9 +68,20 @@ def conditional(provider: Any, handler: Handler) -> Handler:
             del answer.headers["Content-Type"]
             return answer
         metadata.encode(found)
+        _answer(found, request)
         return found
 
     return called
+
+
+def _answer(found: Any, request: dict[str, Any]) -> None:
+    """The headers that the request asks for, of HeadObject too; and an object of no bytes has no first one to tell."""
+    for asked, told in ALLOWED_HEADER_OVERRIDES.items():
+        if given := request.get(asked):
+            found[told] = given
+    if found.get("ContentRange") == "bytes 0--1/0":
+        del found["ContentRange"]
+        found["StatusCode"] = 200
 
 
 def versioned(handler: Handler) -> Handler:

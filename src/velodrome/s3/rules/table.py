@@ -15,6 +15,7 @@ from velodrome.s3.rules import (
     checksums,
     completed,
     conditions,
+    copies,
     customer_keys,
     deletions,
     encryption,
@@ -37,6 +38,7 @@ BY_MEMBER: dict[str, Rule] = {"Key": limits.key, "VersionId": limits.version}
 RULES: dict[str, tuple[Rule, ...]] = {
     "CompleteMultipartUpload": (limits.completed_parts, conditions.writable),
     "CopyObject": (
+        copies.source,
         values.of_write,
         values.of_copy,
         checksums.algorithm,
@@ -56,14 +58,16 @@ RULES: dict[str, tuple[Rule, ...]] = {
         encryption.of_write,
         object_lock.whole_seconds,
     ),
+    "CreateBucket": (limits.bucket_name,),
     "DeleteObjects": (limits.deleted,),
-    "GetObject": (limits.part_read,),
+    "GetObject": (limits.part_read, limits.byte_range),
     "GetObjectAttributes": (values.attributes,),
-    "HeadObject": (limits.part_read,),
+    "HeadObject": (limits.part_read, limits.byte_range),
     "PutBucketCors": (limits.cors_rules,),
     "PutBucketLifecycleConfiguration": (limits.lifecycle_rules,),
     "PutBucketLogging": (access.log_grants,),
     "PutBucketTagging": (limits.bucket_tags,),
+    "PutBucketVersioning": (values.of_versioning,),
     "PutObject": (
         values.of_write,
         values.of_put,
@@ -78,7 +82,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "PutObjectRetention": (object_lock.whole_seconds,),
     "PutObjectTagging": (limits.object_tags,),
     "UploadPart": (limits.part_number,),
-    "UploadPartCopy": (limits.part_number,),
+    "UploadPartCopy": (limits.part_number, copies.source),
 }
 # These look at the bucket.
 BUCKET_RULES: dict[str, tuple[BucketRule, ...]] = {
@@ -102,13 +106,17 @@ def _part_copy(provider: Any, handler: Handler) -> Handler:
     return customer_keys.part_copy(provider, accounts.part_copy(provider, handler))
 
 
+def _copy(provider: Any, handler: Handler) -> Handler:
+    return completed.without_null(provider, copies.copy_object(provider, handler))
+
+
 # These take the handler into their own.
 AROUND: dict[str, Callable[[Any, Handler], Handler]] = {
     "CompleteMultipartUpload": completed.remembering,
     "DeleteBucketEncryption": encryption.reset,
     "DeleteObject": deletions.delete_object,
     "DeleteObjects": deletions.delete_objects,
-    "CopyObject": completed.without_null,
+    "CopyObject": _copy,
     "GetBucketAcl": access.read_acl,
     "GetBucketPolicyStatus": access.policy_status,
     "GetObject": reading.conditional,
@@ -145,12 +153,17 @@ def ruled(name: str, provider: Any, handler: Handler) -> Handler:
         access.expected_owner(provider, context, given)
         for bucket_rule in BUCKET_RULES.get(name, ()):
             bucket_rule(provider, context, given)
-        if name in ("PutObject", "DeleteObject"):
+        if name in ("PutObject", "DeleteObject", "GetObject"):
             values.whole_object(context)
+        values.known_headers(context.request.headers)
         if name in WITH_BODY:
             checksums.known_headers(context.request.headers)
+            if name in ("PutObject", "UploadPart"):
+                checksums.sdk_algorithm(context.request.headers)
             bodies.plain_encoding(context, given)
             bodies.ordered_tags(given)
+        else:
+            checksums.of_document(context)
         try:
             return inner(context, request)
         except NotImplementedError as missing:

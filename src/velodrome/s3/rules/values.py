@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -29,6 +30,11 @@ STORAGE_CLASSES = frozenset(
     )
 )
 _CONTEXT = "x-amz-server-side-encryption-context"
+# Starts of headers that AWS has and the engine does not know.
+_UNKNOWN = ("x-amz-object-lock-event-hold", "x-amz-object-annotation-", "x-amz-bucket-namespace")
+_NO_ATTRIBUTES = (
+    "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty"
+)
 
 
 def of_write(request: dict[str, Any]) -> None:
@@ -73,11 +79,27 @@ def of_put(request: dict[str, Any]) -> None:
         raise not_implemented("x-amz-write-offset-bytes")
 
 
+def known_headers(headers: Mapping[str, str]) -> None:
+    """What would be passed over is NotImplemented, by name."""
+    for name, _ in headers.items():
+        if name.lower().startswith(_UNKNOWN):
+            raise not_implemented(name.lower())
+
+
+def of_versioning(request: dict[str, Any]) -> None:
+    """PutBucketVersioning: only the root user with a device for MFA, whom nobody is here, lets it guard deletions."""
+    if (request.get("VersioningConfiguration") or {}).get("MFADelete") == "Enabled":
+        raise error("AccessDenied", "Mfa Authentication must be present for this request", 403)
+
+
 def whole_object(context: Any) -> None:
-    """PutObject and DeleteObject: what names a part or a subresource of an object means something else, which an engine
-    that does not know it would do to the object itself."""
+    """PutObject, DeleteObject and GetObject: what names a part or a subresource of an object means something else,
+    which an engine that does not know it would do to the object itself, or answer with it."""
     given = context.request.args
-    if "partNumber" in given:
+    if context.operation.name == "GetObject":
+        if "attributes" in given:
+            raise error("InvalidRequest", _NO_ATTRIBUTES)
+    elif "partNumber" in given:
         message = "This operation does not accept partNumber without uploadId"
         raise invalid_argument(message, "partNumber", given["partNumber"])
     for name in given:
@@ -98,6 +120,9 @@ def _subresources() -> frozenset[str]:
 def attributes(request: dict[str, Any]) -> None:
     """GetObjectAttributes: names of attributes that there are."""
     known = {"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"}
-    for name in request.get("ObjectAttributes") or []:
+    names = [name for name in request.get("ObjectAttributes") or [] if name]
+    if not names:
+        raise error("InvalidRequest", _NO_ATTRIBUTES)
+    for name in names:
         if name not in known:
             raise invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", name)
