@@ -7,8 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 
 from velodrome.settings import Settings
 from velodrome.testing import client_options
@@ -106,11 +110,141 @@ def test_a_role_may_allow_longer_sessions(clients: dict[str, Any], role: str) ->
         ),
         ("iam", "create_user", {"UserName": "a b"}, fails("a b", "userName", NAME)),
         ("iam", "create_role", {"RoleName": "a/b", "AssumeRolePolicyDocument": TRUST}, fails("a/b", "roleName", NAME)),
+        ("sts", "get_federation_token", {"Name": "bad-json", "Policy": "{nope"}, NO_JSON),
         ("iam", "create_role", {"RoleName": "bad-json", "AssumeRolePolicyDocument": "{nope"}, NO_JSON),
     ],
 )
 def test_others(clients: dict[str, Any], service: str, operation: str, given: Any, error: tuple[str, str]) -> None:
     assert refused(getattr(clients[service], operation), **given) == error
+
+
+POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
+ABSENT = "arn:aws:iam::000000000000:policy/nope"
+NO_ROLE, NO_USER, NO_GROUP = (f"The {kind} with name nope cannot be found." for kind in ("role", "user", "group"))
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "message"),
+    [
+        ("get_role", {"RoleName": "nope"}, NO_ROLE),
+        ("delete_role", {"RoleName": "nope"}, NO_ROLE),
+        ("put_role_policy", {"RoleName": "nope", "PolicyName": "p", "PolicyDocument": POLICY}, NO_ROLE),
+        ("list_instance_profiles_for_role", {"RoleName": "nope"}, NO_ROLE),
+        ("get_user", {"UserName": "nope"}, NO_USER),
+        ("update_user", {"UserName": "nope", "NewUserName": "other"}, NO_USER),
+        ("get_group", {"GroupName": "nope"}, NO_GROUP),
+        ("get_instance_profile", {"InstanceProfileName": "nope"}, "Instance Profile nope cannot be found."),
+        ("get_policy", {"PolicyArn": ABSENT}, f"Policy {ABSENT} was not found."),
+        ("list_entities_for_policy", {"PolicyArn": ABSENT}, f"Policy {ABSENT} was not found."),
+    ],
+)
+def test_what_is_not_there(clients: dict[str, Any], operation: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        getattr(clients["iam"], operation)(**given)
+    error = caught.value.response
+    assert (error["ResponseMetadata"]["HTTPStatusCode"], error["Error"]["Code"]) == (404, "NoSuchEntity")
+    assert error["Error"]["Message"] == message
+
+
+def test_what_a_role_or_a_user_has_not(clients: dict[str, Any], role: str) -> None:
+    iam, name = clients["iam"], role.rpartition("/")[2]
+    iam.create_user(UserName=name)
+    iam.create_instance_profile(InstanceProfileName=name)
+    for call, given, message in (
+        (iam.get_role_policy, {"RoleName": name, "PolicyName": "p"}, "The role policy with name p cannot be found."),
+        (iam.get_user_policy, {"UserName": name, "PolicyName": "p"}, "The user policy with name p cannot be found."),
+        (
+            iam.put_role_permissions_boundary,
+            {"RoleName": name, "PermissionsBoundary": ABSENT},
+            f"Scope ARN: {ABSENT} does not exist or is not attachable.",
+        ),
+        (
+            iam.remove_role_from_instance_profile,
+            {"RoleName": name, "InstanceProfileName": name},
+            f"The role with name {name} cannot be found.",
+        ),
+    ):
+        with pytest.raises(ClientError) as caught:
+            call(**given)
+        error = caught.value.response["Error"]
+        assert (error["Code"], error["Message"]) == ("NoSuchEntity", message)
+    with pytest.raises(ClientError, match=f"User with name {name} already exists."):
+        iam.create_user(UserName=name)
+
+
+def test_lists_in_pages(clients: dict[str, Any]) -> None:
+    iam, path = clients["iam"], f"/{uuid.uuid4().hex}/"
+    names = {f"r{number}-{uuid.uuid4().hex}" for number in range(3)}
+    for name in names:
+        iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=TRUST)
+    pages = list(iam.get_paginator("list_roles").paginate(PathPrefix=path, PaginationConfig={"PageSize": 2}))
+    assert [(len(page["Roles"]), page["IsTruncated"]) for page in pages] == [(2, True), (1, False)]
+    assert {role["RoleName"] for page in pages for role in page["Roles"]} == names
+    for operation in ("list_roles", "list_policies"):
+        assert refused(getattr(iam, operation), Marker="x") == ("ValidationError", "Invalid Marker.")
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("{}", "Syntax errors in policy."),
+        (POLICY, "AssumeRole policy may only specify STS AssumeRole actions."),
+        (TRUST.replace('"Principal"', '"Resource": "*", "Principal"'), "Has prohibited field Resource."),
+    ],
+)
+def test_who_may_assume_a_role(clients: dict[str, Any], role: str, document: str, message: str) -> None:
+    iam = clients["iam"]
+    error = ("MalformedPolicyDocument", message)
+    assert refused(iam.create_role, RoleName="trusting", AssumeRolePolicyDocument=document) == error
+    assert refused(iam.update_assume_role_policy, RoleName=role.rpartition("/")[2], PolicyDocument=document) == error
+
+
+@pytest.mark.parametrize("arn", ["arn:aws:iam::000000000000:user/somebody", "arn:aws:iam::0:role/name-of-a-role"])
+def test_what_is_no_role(clients: dict[str, Any], arn: str) -> None:
+    error = refused(clients["sts"].assume_role, RoleArn=arn, RoleSessionName="session")
+    assert error == ("ValidationError", "Request ARN is invalid")
+
+
+def test_what_a_session_may_not_ask(s3_settings: Settings, clients: dict[str, Any], role: str) -> None:
+    iam, name = clients["iam"], role.rpartition("/")[2]
+    given = {"RoleArn": role, "RoleSessionName": "session"}
+    made = clients["sts"].assume_role(**given)["Credentials"]
+    options = client_options(s3_settings, "sts") | {
+        "aws_access_key_id": made["AccessKeyId"],
+        "aws_secret_access_key": made["SecretAccessKey"],
+        "aws_session_token": made["SessionToken"],
+    }
+    sts = boto3.client("sts", **options)
+    for call, members in ((sts.get_session_token, {}), (sts.get_federation_token, {"Name": "somebody"})):
+        with pytest.raises(ClientError, match="with session credentials") as caught:
+            call(**members)
+        assert caught.value.response["Error"]["Code"] == "AccessDenied"
+    iam.update_role(RoleName=name, MaxSessionDuration=7200)
+    assert refused(sts.assume_role, **given, DurationSeconds=7200) == (
+        "ValidationError",
+        "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+    )
+    iam.update_role(RoleName=name, MaxSessionDuration=3600)
+
+
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        (b"Action=Nope&Version=2011-06-15", "InvalidAction"),
+        (b"Version=2011-06-15", "MissingAction"),
+        (b"", "MissingAction"),
+        (b"Action=GetSessionToken&Version=2011-06-15&DurationSeconds=abc", "MalformedInput"),
+    ],
+)
+def test_a_form_that_is_none(clients: dict[str, Any], s3_settings: Settings, form: bytes, code: str) -> None:
+    options = client_options(s3_settings, "sts")
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = AWSRequest("POST", options["endpoint_url"], data=form, headers=headers)
+    credentials = Credentials(options["aws_access_key_id"], options["aws_secret_access_key"])
+    SigV4Auth(credentials, "sts", options["region_name"]).add_auth(request)
+    answer = URLLib3Session().send(request.prepare())
+    assert answer.status_code == 400
+    assert f"<Code>{code}</Code>" in answer.text
 
 
 def test_what_must_be_there(clients: dict[str, Any]) -> None:

@@ -25,10 +25,14 @@ from moto.sts.responses import TokenResponse
 
 from velodrome.awsapi.keys import Key, Keys
 from velodrome.s3.front.application import KEY, Application
+from velodrome.s3.validation import refused
 
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
 _BEGUN = datetime.datetime.now(datetime.UTC)  # since when the profile's own user is told to be there
 _LONGEST, _DEFAULT = 129600, 43200  # seconds
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+_CHAINED = 3600
+_CHAIN = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
 
 
 class Identities:
@@ -88,6 +92,8 @@ class Identities:
             duration: int,
             external_id: str,
         ) -> AssumedRole:
+            if ":assumed-role/" in self._key(keys).arn and duration > _CHAINED:
+                raise refused(_CHAIN)
             of = role_arn.split(":")[4]
             role = AssumedRole(
                 of, region_name, AccessKey(None, "ASIA", of), role_session_name, role_arn, policy, duration, external_id
@@ -106,17 +112,23 @@ class Identities:
             return {"AccessKeyId": id, "SecretAccessKey": secret, "SessionToken": token, "Expiration": ends}
 
         def get_session_token(response: Any) -> ActionResult:
-            key = self._key(keys)
+            key = self._own_key(keys, "GetSessionToken")
             return ActionResult({"Credentials": credentials(response, key.arn, key.user_id)})
 
         def get_federation_token(response: Any) -> ActionResult:
-            account_id, name = self._key(keys).account, response._get_param("Name")
+            account_id, name = self._own_key(keys, "GetFederationToken").account, response._get_param("Name")
             arn, id = f"arn:aws:sts::{account_id}:federated-user/{name}", f"{account_id}:{name}"
             user = {"FederatedUserId": id, "Arn": arn}
             return ActionResult({"Credentials": credentials(response, arn, id), "FederatedUser": user})
 
         TokenResponse.get_session_token = get_session_token
         TokenResponse.get_federation_token = get_federation_token
+
+    def _own_key(self, keys: Keys, operation: str) -> Key:
+        """The key of who calls, which is not one of a session."""
+        if (key := self._key(keys)).id.startswith("ASIA"):
+            raise refused(f"Cannot call {operation} with session credentials", "AccessDenied", 403)
+        return key
 
     def _key(self, keys: Keys) -> Key:
         return getattr(self._of_thread, "key", None) or keys.own

@@ -29,13 +29,13 @@ from rolo.gateway.wsgi import WsgiGateway
 
 from localstack import config, constants
 from velodrome.awsapi.keys import Keys, own_key
-from velodrome.s3 import launch
+from velodrome.s3 import launch, validation
 from velodrome.s3.durable.provider import install
 from velodrome.s3.front.application import Application, Front
+from velodrome.s3.iam_answers import answered
 from velodrome.s3.identities import Identities, users_key
 from velodrome.s3.public import LocalStack
 from velodrome.s3.serving import Server
-from velodrome.s3.validation import checked
 
 
 class LoopbackServer(RuntimeServer):
@@ -117,7 +117,8 @@ def load_services(gateway: Any) -> None:
         skeleton = gateway.service_manager.require(name).skeleton
         if name != "s3":  # whose rules are of its own
             skeleton.dispatch_table = {
-                operation: checked(handler) for operation, handler in skeleton.dispatch_table.items()
+                operation: answered(validation.checked(handler))
+                for operation, handler in skeleton.dispatch_table.items()
             }
         gateway.service_request_router.add_skeleton(skeleton)
 
@@ -166,6 +167,7 @@ def main(listener: socket.socket, folder: Path, hooks_folder: Path) -> int:
     share_catalog(Path(sys.prefix) / "share" / "localstack")
     init_script_manager().script_root = str(hooks_folder)
     install(folder)
+    validation.install()
     components = AwsComponents()
     components.runtime_server = LoopbackServer(listener, make_front(os.environ))
     runtime = Runtime(components)
