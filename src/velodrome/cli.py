@@ -38,6 +38,7 @@ from velodrome.runtime.progress import Progress
 from velodrome.runtime.services import SERVICES
 from velodrome.runtime.stack import Stack
 from velodrome.runtime.supervisor import SupervisorError
+from velodrome.runtime.turns import turn
 from velodrome.settings import SettingError, user_environ
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The AWS data pipeline stack on this machine.")
@@ -110,7 +111,7 @@ def up(
     with _clear_errors(), _interruptible(_still_running):
         settings = settings_to_start()
         begin = time.monotonic()
-        with Progress(console) as progress:
+        with turn(settings, make=True), Progress(console) as progress:
             stack = Stack(runtime_for(settings, progress), progress)
             behind = stack.up(fill)
             trusted.write_bundle(stack.settings, stack.runtime.authorities())
@@ -146,7 +147,7 @@ def _run_goes_on() -> str:
 @app.command()
 def down() -> None:
     """Stop every service; data and installs stay."""
-    with _clear_errors(), Progress(console) as progress:
+    with _clear_errors(), turn(project_settings(mended=True)), Progress(console) as progress:
         Stack(_runtime(progress, mended=True), progress).down()
 
 
@@ -259,8 +260,9 @@ def backup(file: Annotated[str, typer.Argument(help="The file to write, copy.tar
     with _clear_errors():
         if not file:
             raise BackupError("name the file to write: make backup FILE=copy.tar.gz")
-        with Progress(console) as progress:
-            report = backups.backup(runtime_for(settings_to_start(), progress), Path(file), progress)
+        settings = settings_to_start()
+        with turn(settings), Progress(console) as progress:
+            report = backups.backup(runtime_for(settings, progress), Path(file), progress)
         console.print(report.text(), markup=False, highlight=False)
 
 
@@ -270,8 +272,9 @@ def restore(file: Annotated[str, typer.Argument(help="A file that backup has wri
     with _clear_errors():
         if not file:
             raise BackupError("name the file to read: make restore FILE=copy.tar.gz")
-        with Progress(console) as progress:
-            running = runtime_for(settings_to_start(), progress)
+        settings = settings_to_start()
+        with turn(settings, make=True), Progress(console) as progress:
+            running = runtime_for(settings, progress)
             manifest = backups.restore(running, Path(file), progress)
         came = f"made at {manifest.made_at} in the runtime {manifest.runtime}; it is in the runtime {running.name} now"
         console.print(f"Restored the copy {came}.\nNext: make up", markup=False, highlight=False)
@@ -290,9 +293,9 @@ _YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, also on a t
 def reset(yes: _YES = False) -> None:
     """Stop every service and remove all data; installs stay."""
     with _clear_errors():
-        home = project_settings(mended=True).home
-        _ask(yes, f"all data, logs and passwords in {home}: databases, buckets, runs")
-        with Progress(console) as progress:
+        settings = project_settings(mended=True)
+        _ask(yes, f"all data, logs and passwords in {settings.home}: databases, buckets, runs")
+        with turn(settings), Progress(console) as progress:
             _reset(_runtime(progress, mended=True), progress)
 
 
@@ -313,7 +316,7 @@ def clean(yes: _YES = False) -> None:
     with _clear_errors():
         settings = project_settings(mended=True)
         _ask(yes, f"all data, logs and passwords in {settings.home}, and the installs in {settings.installs}")
-        with Progress(console) as progress:
+        with turn(settings), Progress(console) as progress:
             running = _runtime(progress, mended=True)
             _reset(running, progress)
             others = running.remove_installs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import shutil
@@ -257,3 +258,24 @@ def test_reset_asks_on_a_terminal(project: Path, answer: bytes, code: int, kept:
     assert (project / ".velodrome" / "secrets.env").exists() is kept
     os.close(ours)
     os.close(theirs)
+
+
+@pytest.mark.parametrize(
+    "command", [("up",), ("down",), ("backup", "copy.tar.gz"), ("restore", "copy.tar.gz"), ("reset",), ("clean",)]
+)
+def test_one_command_at_a_time_changes_a_copy(project: Path, velodrome: Run, command: tuple[str, ...]) -> None:
+    home = project / ".velodrome"
+    (home / "data").mkdir(parents=True)
+    folder = os.open(home, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # as a command does until it ends
+        result = velodrome(*command)
+    finally:
+        os.close(folder)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"velodrome: another command (up, down, backup, restore, reset or clean) is at work on {home}: "
+        "wait for its end, or end it with Ctrl-C where it runs\n"
+    )
+    assert (home / "data").is_dir()
+    assert velodrome("down").exit_code == 0
