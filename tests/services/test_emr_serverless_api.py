@@ -27,6 +27,7 @@ from velodrome.settings import Settings, service_environ
 from velodrome.testing import RunningService, free_port, own_settings, run_service, wait_until
 
 ROLE = "arn:aws:iam::000000000000:role/velodrome-emr-runtime"
+WORKER: dict[str, Any] = {"workerCount": 1}
 SPARK = {"sparkSubmit": {"entryPoint": "s3://nowhere/job.py"}}
 
 
@@ -304,6 +305,28 @@ def test_pages_and_states(emr: Any) -> None:
                 "maximumCapacity": {"cpu": "4 vCPU", "memory": "32 GB"},
             },
             "The initial capacity exceeds the maximum capacity of the application: [cpu]",
+        ),
+        (
+            {"initialCapacity": {"Driver": WORKER | {"workerConfiguration": {"cpu": "3 vCPU", "memory": "8 GB"}}}},
+            "Unsupported worker configuration for the driver: 3 vCPU. Each worker can have 1, 2, 4, 8, 16 vCPUs.",
+        ),
+        (
+            {"initialCapacity": {"Executor": WORKER | {"workerConfiguration": {"cpu": "1 vCPU", "memory": "9 GB"}}}},
+            "Unsupported worker configuration for the executor: 1 vCPU with 9 GB memory. "
+            "A worker with 1 vCPU has minimum 2 GB, maximum 8 GB, in 1 GB increments.",
+        ),
+        (
+            {
+                "initialCapacity": {
+                    "DRIVER": WORKER | {"workerConfiguration": {"cpu": "1 vCPU", "memory": "2 GB", "disk": "500 GB"}}
+                }
+            },
+            "Unsupported worker configuration for the driver: 500 GB disk. "
+            "A worker must have minimum 20 GB, maximum 200 GB of disk.",
+        ),
+        (
+            {"monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": "s3:///logs"}}},
+            "logUri must name a bucket, not s3:///logs",
         ),
         (
             {"tags": {"aws:cloudformation": "a"}},

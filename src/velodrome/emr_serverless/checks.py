@@ -8,7 +8,7 @@ from typing import Any
 from .errors import ValidationException
 from .spark import configurations, releases
 from .spark.resources import Resources
-from .spark.workers import capacity
+from .spark.workers import capacity, check_worker
 
 _ABSENT = "is not available in Velodrome"
 # Worker types of initialCapacity and of workerTypeSpecifications, as a Spark application has them.
@@ -123,6 +123,9 @@ def _check_capacity(parameters: Mapping[str, Any]) -> None:
                 f"Worker type {kind} is not supported for application type Spark. "
                 f"Supported worker types: [{', '.join(WORKER_TYPES)}]"
             )
+    for kind, config in parameters.get("initialCapacity", {}).items():
+        _, size = initial[kind.upper()]
+        check_worker(f"the {kind.lower()}", size, config.get("workerConfiguration", {}).get("diskType", "standard"))
     if "maximumCapacity" not in parameters:
         return
     most = capacity(parameters["maximumCapacity"])
@@ -158,5 +161,9 @@ def _check_monitoring(monitoring: Mapping[str, Any]) -> None:
     if "encryptionKeyArn" in monitoring.get("managedPersistenceMonitoringConfiguration", {}):
         raise ValidationException(f"managedPersistenceMonitoringConfiguration.encryptionKeyArn {_ABSENT}")
     uri = s3.get("logUri")
-    if uri is not None and not uri.startswith("s3://"):
+    if uri is None:
+        return
+    if not uri.startswith("s3://"):
         raise ValidationException(f"logUri must start with s3://, not {uri}")
+    if not uri.removeprefix("s3://").partition("/")[0]:
+        raise ValidationException(f"logUri must name a bucket, not {uri}")
