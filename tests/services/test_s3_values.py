@@ -24,6 +24,7 @@ CONTEXT = (
 )
 OFFSET = "A header you provided implies functionality that is not implemented"
 OLD = datetime(2000, 1, 1, tzinfo=UTC)
+PASSED = "The retain until date must be in the future!"
 KMS = {"ServerSideEncryption": "aws:kms"}
 
 
@@ -55,6 +56,8 @@ def kept(s3: Any, bucket: str) -> bool:
         ({"WriteOffsetBytes": 5}, (501, "NotImplemented", OFFSET)),
         (LOCK, NO_LOCK),
         ({"ObjectLockLegalHoldStatus": "ON"}, NO_LOCK),
+        (LOCK | {"ObjectLockRetainUntilDate": OLD}, (400, "InvalidArgument", PASSED)),
+        ({"ObjectLockLegalHoldStatus": "FOO"}, (400, "InvalidArgument", "Legal Hold must be either of 'ON' or 'OFF'")),
         ({"StorageClass": "FOO"}, (400, "InvalidStorageClass", "The storage class you specified is not valid")),
         ({"WebsiteRedirectLocation": "foo"}, (400, "InvalidRedirectLocation", REDIRECT)),
         (KMS | {"SSEKMSEncryptionContext": "%%%"}, (400, "InvalidArgument", CONTEXT)),
@@ -94,6 +97,32 @@ def test_of_two_conditions_of_a_copys_source_the_etag_goes_first(s3: Any, bucket
     for given in (both, {"CopySourceIfMatch": '"other"'}, {"CopySourceIfUnmodifiedSince": OLD}):
         status, code, _ = refused(s3.copy_object, Bucket=bucket, Key="b", CopySource=source, **given)
         assert (status, code) == (412, "PreconditionFailed")
+
+
+def test_an_upload_s_kind_of_checksum(s3: Any, bucket: str) -> None:
+    given = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FOO"}
+    error = (400, "InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
+    assert refused(s3.create_multipart_upload, Bucket=bucket, Key="k", **given) == error
+
+
+def test_an_upload_is_not_ended_by_a_condition_that_nobody_asks(s3: Any, bucket: str) -> None:
+    """It is of directory buckets."""
+    place = {"Bucket": bucket, "Key": "k"}
+    place["UploadId"] = s3.create_multipart_upload(**place)["UploadId"]
+    status, code, _ = refused(s3.abort_multipart_upload, **place, IfMatchInitiatedTime=OLD)
+    assert (status, code) == (501, "NotImplemented")
+    assert s3.list_parts(**place)["UploadId"] == place["UploadId"]
+
+
+def test_what_cannot_be_restored(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="cold", StorageClass="GLACIER")
+    for given in ({"Days": 0}, {"Days": 1, "GlacierJobParameters": {"Tier": "FOO"}}):
+        assert refused(s3.restore_object, Bucket=bucket, Key="cold", RestoreRequest=given)[:2] == (400, "MalformedXML")
+    error = (403, "InvalidObjectState", "Restore is not allowed for the object's current storage class")
+    assert refused(s3.restore_object, Bucket=bucket, Key="k", RestoreRequest={"Days": 1}) == error
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="copy")["UploadId"]
+    given = {"Bucket": bucket, "Key": "copy", "UploadId": upload, "PartNumber": 1, "CopySource": f"{bucket}/cold"}
+    assert refused(s3.upload_part_copy, **given)[:2] == (403, "InvalidObjectState")
 
 
 @pytest.mark.parametrize("query", ["partNumber=1", "encryption", "renameObject", "policy"])

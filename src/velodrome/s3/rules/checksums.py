@@ -54,6 +54,8 @@ def algorithm(request: dict[str, Any]) -> None:
     """CreateMultipartUpload and CopyObject: the algorithm that is asked for. Raises InvalidRequest."""
     if request.get("ChecksumAlgorithm") not in (None, *BYTES):
         raise unsupported()
+    if request.get("ChecksumAlgorithm") and request.get("ChecksumType") not in (None, "COMPOSITE", "FULL_OBJECT"):
+        raise error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
 
 
 def known_headers(headers: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from velodrome.s3.rules import conditions
-from velodrome.s3.rules.errors import error
+from velodrome.s3.rules.errors import error, invalid_argument
 
 _OF_WRITE = ("ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus")
 LONGEST = {"Days": 36500, "Years": 100}
@@ -36,6 +36,16 @@ def whole_seconds(request: dict[str, Any]) -> None:
     for holder, name in ((request, "ObjectLockRetainUntilDate"), (request.get("Retention"), "RetainUntilDate")):
         if holder and holder.get(name) is not None:
             holder[name] = holder[name].replace(microsecond=0)
+
+
+def values(request: dict[str, Any]) -> None:
+    """What an object is locked with as it is written: a hold that is one, a date that is to come."""
+    hold, until = request.get("ObjectLockLegalHoldStatus"), request.get("ObjectLockRetainUntilDate")
+    if hold not in (None, "ON", "OFF"):
+        raise invalid_argument("Legal Hold must be either of 'ON' or 'OFF'", "x-amz-object-lock-legal-hold", hold)
+    if until is not None and (until if until.tzinfo else until.replace(tzinfo=UTC)) <= datetime.now(UTC):
+        name = "x-amz-object-lock-retain-until-date"
+        raise invalid_argument("The retain until date must be in the future!", name, until.isoformat())
 
 
 def of_write(provider: Any, context: Any, request: dict[str, Any]) -> None:

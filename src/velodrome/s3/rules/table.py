@@ -47,6 +47,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         metadata.decode,
         limits.tags_header,
         encryption.of_write,
+        object_lock.values,
         object_lock.whole_seconds,
     ),
     "CreateMultipartUpload": (
@@ -56,6 +57,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         metadata.decode,
         limits.tags_header,
         encryption.of_write,
+        object_lock.values,
         object_lock.whole_seconds,
     ),
     "CreateBucket": (limits.bucket_name,),
@@ -76,11 +78,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
         metadata.decode,
         limits.tags_header,
         encryption.of_write,
+        object_lock.values,
         object_lock.whole_seconds,
     ),
     "PutObjectLockConfiguration": (object_lock.default_period,),
     "PutObjectRetention": (object_lock.whole_seconds,),
     "PutObjectTagging": (limits.object_tags,),
+    "RestoreObject": (values.of_restore,),
     "UploadPart": (limits.part_number,),
     "UploadPartCopy": (limits.part_number, copies.source),
 }
@@ -124,6 +128,7 @@ AROUND: dict[str, Callable[[Any, Handler], Handler]] = {
     "HeadObject": reading.conditional,
     "PostObject": forms.post_object,
     "PutBucketEncryption": encryption.put_default,
+    "RestoreObject": values.restore,
     "UploadPartCopy": _part_copy,
 }
 WITH_BODY = frozenset({"CopyObject", "CreateMultipartUpload", "PutObject", "UploadPart"})

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from localstack.aws.api.s3 import InvalidObjectState
 from localstack.aws.spec import load_service
 
-from velodrome.s3.rules.errors import error, invalid_argument, not_implemented
+from velodrome.s3.rules.errors import error, invalid_argument, malformed_xml, not_implemented
+
+Handler = Callable[[Any, Any], Any]
 
 STORAGE_CLASSES = frozenset(
     (
@@ -31,7 +34,12 @@ STORAGE_CLASSES = frozenset(
 )
 _CONTEXT = "x-amz-server-side-encryption-context"
 # Starts of headers that AWS has and the engine does not know.
-_UNKNOWN = ("x-amz-object-lock-event-hold", "x-amz-object-annotation-", "x-amz-bucket-namespace")
+_UNKNOWN = (
+    "x-amz-object-lock-event-hold",
+    "x-amz-object-annotation-",
+    "x-amz-bucket-namespace",
+    "x-amz-if-match-initiated-time",
+)
 _NO_ATTRIBUTES = (
     "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty"
 )
@@ -84,6 +92,30 @@ def known_headers(headers: Mapping[str, str]) -> None:
     for name, _ in headers.items():
         if name.lower().startswith(_UNKNOWN):
             raise not_implemented(name.lower())
+
+
+def of_restore(request: dict[str, Any]) -> None:
+    """RestoreObject: for a day or more, and by a tier that there is.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
+    """
+    given = request.get("RestoreRequest") or {}
+    tiers = (given.get("Tier"), (given.get("GlacierJobParameters") or {}).get("Tier"))
+    if given.get("Days", 1) < 1 or any(tier not in (None, "Standard", "Bulk", "Expedited") for tier in tiers):
+        raise malformed_xml()
+
+
+def restore(provider: Any, handler: Handler) -> Handler:
+    """The handler of RestoreObject, which says why it restores nothing."""
+
+    def called(context: Any, request: Any) -> Any:
+        try:
+            return handler(context, request)
+        except InvalidObjectState as refused:
+            message = "Restore is not allowed for the object's current storage class"
+            raise InvalidObjectState(message, StorageClass=refused.StorageClass) from refused
+
+    return called
 
 
 def of_versioning(request: dict[str, Any]) -> None:
