@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velodrome.redshift.sql import insert
+from velodrome.redshift.sql import dynamic, insert
 from velodrome.redshift.sql.refuse import Refused
 from velodrome.redshift.sql.tokens import LexicalError, literal, statements, tokenize
 from velodrome.redshift.sql.translate import translate
@@ -164,13 +165,29 @@ def test_tokens_cover_the_text_in_order(text: str) -> None:
     try:
         tokens = tokenize(text)
     except LexicalError as error:
-        assert 0 <= error.position < len(text)
+        assert 0 <= error.position <= len(text)
         return
     at = 0
     for token in tokens:
         assert token.start >= at and text[token.start : token.end] == token.text
         at = token.end
     assert sum(len(part) for part in statements(tokens)) == len([t for t in tokens if t.text != ";"])
+
+
+WRITTEN = [pair.split("\n-- =>\n")[0] for _, pair in blocks("rewrites")] + [source for _, source in blocks("refusals")]
+
+
+@given(st.sampled_from(WRITTEN), st.data())
+def test_no_statement_that_is_cut_off_or_misses_a_piece_breaks_it(source: str, data: st.DataObject) -> None:
+    """Outside and as the text of an EXECUTE."""
+    pieces = re.findall(r"\s+|\w+|.", source)
+    first, last = sorted(data.draw(st.tuples(*[st.integers(0, len(pieces))] * 2)))
+    for text in ("".join(pieces[:last]), "".join(pieces[:first] + pieces[last:])):
+        for read in (translate, lambda sql: dynamic.translate(sql, "dev", sensitive=False)):
+            try:
+                read(text)
+            except Refused as refused:
+                assert 0 <= refused.start <= len(text)
 
 
 @given(st.text(max_size=80))

@@ -16,7 +16,7 @@ from velodrome.awsapi import profile
 from velodrome.awsapi.profile import ProfileError
 from velodrome.certificates import server_certificate, trust_bundle
 from velodrome.postgres import PostgresError
-from velodrome.redshift import auto_refresh, wire
+from velodrome.redshift import auto_refresh, dynamic, wire
 from velodrome.redshift import server as inside
 from velodrome.redshift.apis import server as apis
 from velodrome.redshift.authentication import Roles
@@ -83,6 +83,7 @@ async def serve(settings: Settings) -> int:
         api = apis.ApiServer(await asyncio.to_thread(apis.build, settings, running), api_listener)
         ending.push_async_callback(api.stop)
         place = _place(settings, running, ending)
+        ending.callback((await dynamic.listen(running.socket_dir)).close)
         places.append(place)
         ending.push_async_callback(_drain, place)
         ending.callback(asyncio.create_task(auto_refresh.run(running.conninfo)).cancel)

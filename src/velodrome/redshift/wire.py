@@ -331,6 +331,17 @@ def command_complete(tag: str) -> bytes:
     return message(b"C", _text(tag))
 
 
+def text_row(names: Sequence[str], values: Sequence[str | None]) -> bytes:
+    """RowDescription and DataRow of one row of texts."""
+    text_type = _INT.pack(0) + _SHORT.pack(0) + _INT.pack(25) + _SHORT.pack(-1) + _INT.pack(-1) + _SHORT.pack(0)
+    encoded = [None if value is None else value.encode() for value in values]
+    return message(b"T", _SHORT.pack(len(names)), *(_text(name) + text_type for name in names)) + message(
+        b"D",
+        _SHORT.pack(len(encoded)),
+        *(_INT.pack(-1) if value is None else _INT.pack(len(value)) + value for value in encoded),
+    )
+
+
 def ready(status: bytes = b"I") -> bytes:
     """ReadyForQuery: idle (I), in a transaction (T) or in a failed one (E)."""
     return message(b"Z", status)

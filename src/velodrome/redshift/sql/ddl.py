@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from velodrome.redshift.sql import foreign, refuse
 from velodrome.redshift.sql.tokens import (
     NUMBER,
+    QUOTED,
     STRING,
     SYMBOL,
+    WORD,
     Edit,
     Token,
     closing,
@@ -193,9 +195,10 @@ def column(sql: str, tokens: Sequence[Token], first: int, end: int, notes: Notes
 
 def column_type(sql: str, tokens: Sequence[Token], name: str, start: int, end: int) -> list[Edit]:
     """Gives a type the length that Redshift would give it; refuses what is no type there or here."""
+    end = min(end, len(tokens))
+    if start >= end or tokens[start].word == "ANY":
+        raise refuse.syntax_error(tokens[min(start, len(tokens) - 1)])
     token = tokens[start]
-    if token.word == "ANY":
-        raise refuse.syntax_error(token)
     bare_interval = token.word == "INTERVAL" and (end == start + 1 or words(tokens, start + 1, "("))
     if token.word in foreign.FOREIGN_TYPES | foreign.COLUMNLESS_TYPES or bare_interval:
         raise refuse.unsupported_type(
@@ -416,6 +419,8 @@ def alter_table(sql: str, tokens: Sequence[Token]) -> tuple[list[Edit], str]:
     https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_TABLE.html
     """
     at = name_end(tokens, 2)
+    if len(tokens) < 3 or tokens[2].kind not in (WORD, QUOTED):
+        raise refuse.syntax_error(tokens[min(2, len(tokens) - 1)])
     notes = Notes(name_parts(tokens, 2, at))
     if at >= len(tokens):
         return [], ""

@@ -11,6 +11,7 @@ from velodrome.redshift.sql import (
     comments,
     ddl,
     grants,
+    maintenance,
     materialized_view,
     read_only,
     refuse,
@@ -44,7 +45,8 @@ from velodrome.redshift.sql.tokens import (
 # Redshift puts a variable where a name could be a column's too, as the PL/pgSQL of PostgreSQL 8.0 did.
 _CONFLICTS = "#variable_conflict use_variable "
 _NOT_IN_A_BODY = ("COPY", "UNLOAD", "VACUUM")
-# What is a call of the warehouse's procedures outside is one inside, by a statement's first word.
+# What becomes another statement outside, most often a call of the warehouse's procedures, does so inside, by its first
+# word.
 _CALLS: dict[str, tuple[Callable[[str, Sequence[Token]], Statement | None], ...]] = {
     "ALTER": (
         users.rewrite,
@@ -54,6 +56,8 @@ _CALLS: dict[str, tuple[Callable[[str, Sequence[Token]], Statement | None], ...]
         signature.change,
         grants.default_privileges,
     ),
+    "ANALYSE": (maintenance.analyze,),
+    "ANALYZE": (maintenance.analyze,),
     "ATTACH": (row_security.rewrite,),
     "COMMENT": (comments.rewrite,),
     "CREATE": (users.rewrite, roles.rewrite, row_security.rewrite),
@@ -86,7 +90,9 @@ def edits(sql: str, tokens: Sequence[Token]) -> list[Edit]:
 def function_edits(sql: str, tokens: Sequence[Token]) -> list[Edit]:
     """Of a SQL function's body, one SELECT of an expression: r_CREATE_FUNCTION.html has what it may not have."""
     found: list[Edit] = []
-    for part in statements(tokens):
+    for number, part in enumerate(statements(tokens)):
+        if number:
+            raise Refused(refuse.UNSUPPORTED, _ONE_EXPRESSION, part[0].start)
         if part[0].word not in ("SELECT", "WITH"):
             raise refuse.syntax_error(part[0])
         clause = _clause(part)
@@ -179,6 +185,8 @@ def _expression(sql: str, part: Sequence[Token]) -> list[Edit]:
 
 def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
     first = part[0].word
+    if makes_routine(part):
+        raise refuse.not_here(sql, part[0], "CREATE of a routine inside a procedure, but for the text of an EXECUTE,")
     if first in _NOT_IN_A_BODY:
         raise refuse.not_here(sql, part[0], f"{first} inside a procedure")
     if not (first in _PLPGSQL or _is_assignment(part)):
@@ -197,9 +205,9 @@ def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
         return schemas.inside(sql, part)
     if first == "CREATE" and any(words(part, i, "TABLE") for i in range(1, min(4, len(part)))):
         # Their attributes are informational; nothing of them is noted in the catalog.
-        return ddl.create_table(sql, part)[0] or _tree(sql, part)
+        return _with_edits(sql, part, ddl.create_table(sql, part)[0])
     if first == "ALTER" and words(part, 1, "TABLE"):
-        return ddl.alter_table(sql, part)[0]
+        return _with_edits(sql, part, ddl.alter_table(sql, part)[0])
     if first == "TRUNCATE":
         # "TRUNCATE issues a commit implicitly": stored-procedure-transaction-management.html
         return [Edit(part[-1].end, part[-1].end, "; COMMIT")]
@@ -213,6 +221,12 @@ def _statement(sql: str, part: Sequence[Token]) -> list[Edit]:
             return _dynamic(part[at + 1 :])
     refuse.pieces(sql, [token for token in part if token.kind != DOLLAR])
     return _tree(sql, part)
+
+
+def _with_edits(sql: str, part: Sequence[Token], edits: list[Edit]) -> list[Edit]:
+    """Of a table's definition, whose query may need more."""
+    refuse.pieces(sql, part)
+    return [Edit(part[0].start, part[-1].end, query(sql, part, edits))] if needs_whole(sql, part) else edits
 
 
 def _is_assignment(part: Sequence[Token]) -> bool:
@@ -231,36 +245,50 @@ def _parameter(sql: str, part: Sequence[Token]) -> list[Edit]:
 
 
 def _dynamic(part: Sequence[Token]) -> list[Edit]:
-    """EXECUTE text [INTO …] [USING …]: a text that stands there is edited whole, pieces of one word by word.
-
-    What is an argument of a function (quote_literal, quote_ident) may be data, and is left alone.
-    """
+    """EXECUTE text [INTO …] [USING …]: a text that stands there is edited now, any other when it is known
+    (dynamic.py)."""
     end = next((at for at, token in enumerate(part) if token.word in ("INTO", "USING")), len(part))
-    found: list[Edit] = []
-    depth = 0
-    for token in part[1:end]:
-        depth += {"(": 1, ")": -1}.get(token.text, 0)
-        if token.kind == STRING and depth == 0:
-            text = _edited(token.value, whole=end == 2, at=token.start)
-            if text != token.value:
-                found.append(Edit(token.start, token.end, literal(text)))
-    if end > 1 and not (end == 2 and part[1].kind == STRING):  # what it will be is looked at when it is known
-        found += [
-            Edit(part[1].start, part[1].start, "velodrome.dynamic("),
-            Edit(part[end - 1].end, part[end - 1].end, ")"),
-        ]
-    return found
+    text = _edited(part[1].value, part[1].start) if end == 2 and part[1].kind == STRING else None
+    if text is not None:
+        return [] if text == part[1].value else [Edit(part[1].start, part[1].end, literal(text))]
+    if end == 1:
+        return []
+    return [
+        Edit(part[1].start, part[1].start, "velodrome.dynamic("),
+        Edit(part[end - 1].end, part[end - 1].end, ")"),
+    ]
 
 
-def _edited(text: str, *, whole: bool, at: int) -> str:
+def dynamic_edits(sql: str, part: Sequence[Token]) -> list[Edit]:
+    """Of a statement in such a text, which is SQL alone: nothing of PL/pgSQL's, and TRUNCATE ends no transaction."""
+    if part[0].word in ("TRUNCATE", "EXECUTE", "SELECT", "WITH"):
+        strict.check(part)
+        refuse.pieces(sql, part)
+        return [Edit(part[0].start, part[-1].end, query(sql, part))] if needs_whole(sql, part) else []
+    return [
+        Edit(edit.start, edit.end, edit.text.replace("PERFORM velodrome.", "SELECT velodrome.", 1))
+        for edit in _statement(sql, part)
+    ]
+
+
+def makes_routine(part: Sequence[Token]) -> bool:
+    """CREATE [OR REPLACE] {FUNCTION | PROCEDURE} …"""
+    at = 3 if words(part, 1, "OR", "REPLACE") else 1
+    return words(part, 0, "CREATE") and (words(part, at, "FUNCTION") or words(part, at, "PROCEDURE"))
+
+
+def _edited(text: str, at: int) -> str | None:
+    """A text that stands there; None for one that is better read when it runs."""
     try:
         tokens = tokenize(text)
         refuse.inner_schema(tokens)
         found = rewrites(text, tokens)
-        for part in statements(tokens) if whole else ():
+        for part in statements(tokens):
+            if makes_routine(part):
+                return None
             found += _statement(text, part)
     except LexicalError:
-        return text  # it begins or ends inside a literal
+        return None
     except Refused as refused:
         raise Refused(refused.code, refused.message, at, hint=refused.hint) from None
     return apply(text, 0, len(text), found)

@@ -4,6 +4,7 @@ name. The tables of both are in foreign.py."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from velodrome.redshift.sql import foreign
 from velodrome.redshift.sql.foreign import FOREIGN_TYPES, MISSING_TYPES
@@ -75,8 +76,17 @@ def syntax_error(token: Token) -> Refused:
     return Refused(SYNTAX, f'syntax error at or near "{shown(token)}"', token.start)
 
 
+def ends_early(sql: str) -> Refused:
+    return Refused(SYNTAX, "syntax error at end of input", len(sql))
+
+
 def inner_schema(tokens: Sequence[Token]) -> None:
-    """The schema that the gateway keeps its own things in is not there for a client, who may still call an alias so."""
+    """The schema that the gateway keeps its own things in is not there for a client, who may still call an alias so;
+    and nobody spells names by U&"…", which Redshift has not.
+    """
+    for before, after in pairwise(tokens):
+        if before.text == "&" and after.kind in (QUOTED, STRING) and before.end == after.start:
+            raise syntax_error(before)
     named = [at for at, token in enumerate(tokens) if len(token.text) in (9, 11) and _is_inner(token)]
     dotted = [at for at in named if words(tokens, at + 1, ".")]
     for at in dotted:

@@ -40,6 +40,8 @@ def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
     quoted = next((at for at, t in enumerate(tokens) if t.kind == STRING and words(tokens, at - 1, "AS")), None)
     if quoted is not None:
         return _quoted_body(sql, tokens, quoted)
+    if not any(token.kind == DOLLAR and words(tokens, at - 1, "AS") for at, token in enumerate(tokens)):
+        raise refuse.syntax_error(next((token for token in tokens if token.word == "RETURN"), tokens[-1]))
     edits: list[Edit] = []
     opening = name_end(tokens, kind + 1)
     if not words(tokens, opening, "("):
@@ -53,6 +55,8 @@ def create(sql: str, tokens: Sequence[Token]) -> Statement | None:
     for at, token in enumerate(tokens):
         if token.word == "NONATOMIC":
             raise refuse.not_here(sql, token, "a NONATOMIC procedure")
+        if token.word == "SECURITY" and not is_procedure:
+            raise refuse.syntax_error(token)
         if token.word == "LANGUAGE" and is_procedure and not words(tokens, at + 1, "PLPGSQL"):
             language = tokens[min(at + 1, len(tokens) - 1)]
             raise Refused(

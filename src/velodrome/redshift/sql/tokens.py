@@ -97,9 +97,10 @@ def federated(name: str) -> bool:
 
 
 def tokenize(sql: str) -> list[Token]:
-    """All tokens of a text; blanks and comments are between them."""
+    """All tokens of a text; blanks and comments are between them. Raises LexicalError, also where parentheses are not
+    closed: who reads on may rely on it."""
     found: list[Token] = []
-    at, size = 0, len(sql)
+    at, size, depth = 0, len(sql), 0
     while at < size:
         match = _LEXEME.match(sql, at)
         if match is None:
@@ -114,8 +115,14 @@ def tokenize(sql: str) -> list[Token]:
             text = match.group()
             if kind == SYMBOL and text in "'\"":
                 raise LexicalError("unterminated quoted " + ("string" if text == "'" else "identifier"), at)
+            if kind == SYMBOL and text in "()":
+                depth += 1 if text == "(" else -1
+                if depth < 0:
+                    raise LexicalError('syntax error at or near ")"', at)
             found.append(Token(kind, text, at, end, text.upper() if kind == WORD else ""))
         at = end
+    if depth:
+        raise LexicalError("syntax error at end of input", size)
     return found
 
 

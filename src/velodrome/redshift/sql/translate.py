@@ -125,6 +125,13 @@ def _any_of_its_kind(found: re.Match[str]) -> str:
 
 
 def _translate(sql: str, database: str) -> tuple[Statement, ...]:
+    try:
+        return _read(sql, database)
+    except IndexError as early:  # who reads a clause does not ask at each word whether there is another
+        raise refuse.ends_early(sql) from early
+
+
+def _read(sql: str, database: str) -> tuple[Statement, ...]:
     rows = insert.values(sql)
     if rows is not None:
         (head,) = _translate(sql[: rows[0]] + "(0)", database)
