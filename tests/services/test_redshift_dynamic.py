@@ -143,6 +143,12 @@ def test_redshifts_own_statements(eve: Connection) -> None:
         "ANALYZE sold PREDICATE COLUMNS",
         "ALTER TABLE sold ALTER SORTKEY (id)",
         "COMMENT ON TABLE sold IS 'it''s dynamic'",
+        "EXPLAIN SELECT NVL(id, 0) FROM sold QUALIFY row_number() OVER (ORDER BY id) = 1",
+        "PREPARE one (int) AS SELECT NVL($1, 0)",
+        "EXECUTE one (NVL(NULL, 2))",
+        "DEALLOCATE one",
+        "UPDATE sold SET id = DEFAULT WHERE NVL(id, 0) = 5",
+        "SET query_group TO 'dynamic'",
     ):
         run(eve, text)
     assert rows(eve, 'SELECT "sold on"::varchar, f_next(id) FROM sold') == [("2026-02-01", 2)]

@@ -140,10 +140,10 @@ language plpgsql"""
         (
             "create index i on t (a); drop table",
             "0A000",
-            'SQL command "CREATE INDEX" not supported on Redshift tables.',
+            'SQL command "create index i on t (a)" not supported on Redshift tables.',
         ),
-        ("create type", "0A000", 'SQL command "CREATE TYPE" not supported on Redshift tables.'),
-        ("create sequence", "0A000", 'SQL command "CREATE SEQUENCE" not supported on Redshift tables.'),
+        ("create type", "0A000", 'SQL command "create type session_cases.d" not supported on Redshift tables.'),
+        ("create sequence", "0A000", 'SQL command "create sequence session_cases.d" not supported on Redshift tables.'),
         ("listen x; select 1 as", "42601", 'syntax error at or near "listen"'),
         ("select 1; notify", "42601", 'syntax error at or near "notify"'),
         ("/* select 1 */ do", "42601", 'syntax error at or near "do"'),

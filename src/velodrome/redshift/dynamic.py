@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,13 +38,20 @@ _COLUMNS = ("sqlstate", "message", "hint", "text")
 Answer = tuple[str | None, str | None, str | None, str | None]
 
 
-async def listen(folder: Path) -> asyncio.Server:
+@asynccontextmanager
+async def answering(folder: Path) -> AsyncIterator[None]:
     """Serves in the folder of the server's own socket, which nobody else may enter; raises OSError."""
     socket = folder / f".s.PGSQL.{_PORT}"
     socket.unlink(missing_ok=True)
     server = await asyncio.get_running_loop().create_unix_server(_Answering, str(socket))
-    socket.chmod(0o666)  # the server may be another user's than the gateway
-    return server
+    socket.chmod(0o600)
+    if os.geteuid() == 0:  # the server then may be another user's
+        os.chown(socket, folder.stat().st_uid, -1)
+    try:
+        yield
+    finally:
+        server.close()
+        socket.unlink(missing_ok=True)
 
 
 class _Answering(asyncio.Protocol):

@@ -83,7 +83,7 @@ async def serve(settings: Settings) -> int:
         api = apis.ApiServer(await asyncio.to_thread(apis.build, settings, running), api_listener)
         ending.push_async_callback(api.stop)
         place = _place(settings, running, ending)
-        ending.callback((await dynamic.listen(running.socket_dir)).close)
+        await ending.enter_async_context(dynamic.answering(running.socket_dir))
         places.append(place)
         ending.push_async_callback(_drain, place)
         ending.callback(asyncio.create_task(auto_refresh.run(running.conninfo)).cancel)

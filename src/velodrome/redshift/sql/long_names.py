@@ -185,7 +185,7 @@ def _edits(sql: str, tokens: Sequence[Token], asks_catalog: bool, *, body: bool 
 
 def _is_executed(tokens: Sequence[Token], at: int) -> bool:
     """Whether a literal is the whole text of an EXECUTE. What is put together is read when it runs
-    (catalog/70_refused.sql)."""
+    (dynamic.py)."""
     ended = at + 1 == len(tokens) or tokens[at + 1].text == ";" or tokens[at + 1].word in _ENDS_OF_EXECUTE
     return at > 0 and tokens[at - 1].word == "EXECUTE" and ended
 

@@ -66,6 +66,7 @@ _CALLS: dict[str, tuple[Callable[[str, Sequence[Token]], Statement | None], ...]
     "GRANT": (grants.rewrite,),
     "REVOKE": (grants.rewrite,),
 }
+_EDITED = ("SET", "RESET", "REFRESH", "DELETE")
 _ONE_EXPRESSION = "The body of a SQL function must be one SELECT of an expression"
 _CLAUSES = vocabulary("WITH FROM INTO WHERE GROUP HAVING ORDER LIMIT UNION INTERSECT EXCEPT MINUS")
 # First words of PL/pgSQL's own statements: https://docs.aws.amazon.com/redshift/latest/dg/c_PLpgSQL-statements.html
@@ -261,7 +262,7 @@ def _dynamic(part: Sequence[Token]) -> list[Edit]:
 
 def dynamic_edits(sql: str, part: Sequence[Token]) -> list[Edit]:
     """Of a statement in such a text, which is SQL alone: nothing of PL/pgSQL's, and TRUNCATE ends no transaction."""
-    if part[0].word in ("TRUNCATE", "EXECUTE", "SELECT", "WITH"):
+    if part[0].word not in _NOT_IN_A_BODY and part[0].word not in _CALLS and part[0].word not in _EDITED:
         strict.check(part)
         refuse.pieces(sql, part)
         return [Edit(part[0].start, part[-1].end, query(sql, part))] if needs_whole(sql, part) else []
