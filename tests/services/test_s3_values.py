@@ -212,6 +212,15 @@ class TestVersionsCopiedOverTheirOwnKey:
             assert error == (400, "InvalidArgument", message)
 
 
+def test_a_version_that_is_a_delete_marker(s3: Any, raw: Raw, bucket: str) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    marker = s3.delete_object(Bucket=bucket, Key="k")["VersionId"]
+    for method in ("GET", "HEAD"):
+        answer = raw(method, f"/{bucket}/k?versionId={marker}")
+        told = [answer.headers.get(name) for name in ("x-amz-delete-marker", "x-amz-version-id", "allow")]
+        assert (answer.status, told) == (405, ["true", marker, "DELETE"])
+
+
 def test_a_head_has_the_headers_that_it_asks_for(s3: Any, bucket: str) -> None:
     asked = {"ResponseContentType": "a/b", "ResponseContentDisposition": "inline", "ResponseCacheControl": "no-cache"}
     found = s3.head_object(Bucket=bucket, Key="k", **asked)

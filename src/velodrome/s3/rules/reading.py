@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localstack.aws.api import CommonServiceException
-from localstack.aws.api.s3 import InvalidArgument, NoSuchVersion
+from localstack.aws.api.s3 import InvalidArgument, MethodNotAllowed, NoSuchVersion
 from localstack.http import Response
 from localstack.services.s3.constants import ALLOWED_HEADER_OVERRIDES
 
@@ -67,11 +67,26 @@ def conditional(provider: Any, handler: Handler) -> Handler:
             answer.headers["x-amz-request-id"] = context.request_id
             del answer.headers["Content-Type"]
             return answer
+        except CommonServiceException as refused:
+            if refused.code == "405":  # of a HEAD, and no more
+                raise _delete_marker(request["VersionId"]) from refused
+            raise
         metadata.encode(found)
         _answer(found, request)
         return found
 
     return called
+
+
+def _delete_marker(version: str) -> Exception:
+    """A version that is one may be deleted, and a HEAD says so as a GET does.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html
+    """
+    message = "The specified method is not allowed against this resource."
+    marker = {"ResourceType": "DeleteMarker", "DeleteMarker": True, "Allow": "DELETE", "VersionId": version}
+    error: Exception = MethodNotAllowed(message, Method="HEAD", **marker)
+    return error
 
 
 def _answer(found: Any, request: dict[str, Any]) -> None:
