@@ -16,7 +16,7 @@ def read_env_file(path: Path, problems: list[str] | None = None) -> dict[str, st
     several lines. What is wrong raises SettingError; or it is told to `problems`, and the other lines are read."""
     values: dict[str, str] = {}
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # Windows' editors begin with a mark
     except UnicodeDecodeError as error:
         _wrong(f"{path}: this is not UTF-8 text ({error.reason} at byte {error.start})", problems)
         return values
@@ -25,7 +25,9 @@ def read_env_file(path: Path, problems: list[str] | None = None) -> dict[str, st
         words, end, why = _words(lines, at)
         name, equals, value = words[0].partition("=") if words else ("", "=", "")
         if not why and (not equals or len(words) > 1):
-            why = f"expected NAME=value, quoted if it contains blanks: {lines[at]!r}"
+            # The value may be a password.
+            begun, equals, _ = lines[at].partition("=")
+            why = f"expected NAME=value, quoted if it contains blanks: {begun + ('=…' if equals else '')!r}"
         if why:
             _wrong(f"{path}:{at + 1}: {why}", problems)
         elif words:

@@ -139,6 +139,22 @@ def test_a_secret_is_named_and_not_repeated(project: Path) -> None:
     assert "hush" not in " ".join(found)
 
 
+def test_a_line_that_is_no_setting_repeats_no_password(project: Path, velodrome: Run) -> None:
+    home = project / ".velodrome"
+    home.mkdir()
+    (home / "secrets.env").write_text("SOURCE_PASSWORD=hush hush\n")
+    result = velodrome("up")
+    assert result.exit_code == 1
+    assert "secrets.env:1: expected NAME=value, quoted if it contains blanks: 'SOURCE_PASSWORD=…'" in result.stderr
+    assert "hush" not in result.stderr
+
+
+def test_a_file_that_begins_with_a_mark_of_utf_8(project: Path) -> None:
+    file = project / "env" / "local.env"
+    file.write_text("\ufeff" + file.read_text())
+    assert problems(load({}, project)) == []
+
+
 def test_up_refuses_all_of_it_at_once_and_keeps_nothing(project: Path, velodrome: Run) -> None:
     with (project / "env" / "local.env").open("a") as profile:
         profile.write("REDSHFT_PORT=1\n")
