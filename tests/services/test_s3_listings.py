@@ -343,6 +343,8 @@ class TestRefused:
     def test_a_version_marker_without_a_key(self, s3: Any, odd: str) -> None:
         with pytest.raises(ClientError, match="A version-id marker cannot be specified without a key marker"):
             s3.list_object_versions(Bucket=odd, VersionIdMarker="v")
+        with pytest.raises(ClientError, match="Invalid version id specified"):
+            s3.list_object_versions(Bucket=odd, KeyMarker="k", VersionIdMarker="v")
 
     @pytest.mark.parametrize("operation", ["list_objects", "list_objects_v2", "list_object_versions"])
     def test_another_owner_than_expected(self, s3: Any, odd: str, operation: str) -> None:

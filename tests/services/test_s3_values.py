@@ -240,6 +240,20 @@ def test_a_range_that_is_none_is_not_there(s3: Any, bucket: str, given: str) -> 
     assert s3.get_object(Bucket=bucket, Key="k", Range=given)["Body"].read() == b"old"
 
 
+def test_a_part_is_one_of_the_object_that_is_meant(raw: Raw, bucket: str) -> None:
+    """Who goes on with a download has the rest of it, or all of what has taken its place."""
+    told = raw("HEAD", f"/{bucket}/k").headers
+    for given, status, body in (
+        (told["etag"], 206, b"d"),
+        (told["last-modified"], 206, b"d"),
+        ('"other"', 200, b"old"),
+        (f"W/{told['etag']}", 200, b"old"),
+        ("Sat, 01 Jan 2000 00:00:00 GMT", 200, b"old"),
+    ):
+        answer = raw("GET", f"/{bucket}/k", If_Range=given, Range="bytes=2-")
+        assert (answer.status, answer.body) == (status, body)
+
+
 @pytest.mark.parametrize("headers", [{}, {"x_amz_object_attributes": ""}, {"x_amz_object_attributes": ","}])
 def test_no_attributes(raw: Raw, bucket: str, headers: dict[str, str]) -> None:
     answer = raw("GET", f"/{bucket}/k?attributes", **headers)

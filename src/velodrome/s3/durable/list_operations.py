@@ -20,7 +20,7 @@ from velodrome.s3.durable import listing, listing_xml
 from velodrome.s3.durable.index import Index
 from velodrome.s3.durable.list_numbers import MOST, Handler, attributes, number
 from velodrome.s3.durable.listing_xml import element, escaped, party, spelling, time_text
-from velodrome.s3.rules import accounts
+from velodrome.s3.rules import accounts, limits
 
 MOST_BUCKETS = 10_000
 _UPLOAD_ID = re.compile(r"[\w.-]+", re.ASCII)
@@ -165,6 +165,10 @@ class Listings:
         if version == "":
             raise InvalidArgument(
                 "A version-id marker cannot be empty.", ArgumentName="version-id-marker", ArgumentValue=version
+            )
+        if version is not None and not limits.is_version(version):
+            raise InvalidArgument(
+                "Invalid version id specified", ArgumentName="version-id-marker", ArgumentValue=version
             )
         bucket = self._bucket(context, request)
         prefix, delimiter, encoded = self._folded(request)

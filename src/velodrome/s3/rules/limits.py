@@ -53,10 +53,15 @@ def byte_range(request: dict[str, Any]) -> None:
         request.pop("Range", None)
 
 
+def is_version(given: str) -> bool:
+    """Whether it can be a version's id."""
+    return given == "null" or _VERSION.fullmatch(given) is not None
+
+
 def version(request: dict[str, Any]) -> None:
     """A version's id that no version can have is an error of its own, before it is looked for."""
     given = request.get("VersionId")
-    if given is None or given == "null" or _VERSION.fullmatch(given):
+    if given is None or is_version(given):
         return
     message = "Invalid version id specified" if given else "Version id cannot be the empty string"
     raise invalid_argument(message, "versionId", given)
