@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -30,6 +31,10 @@ def turn(settings: Settings, make: bool = False) -> Iterator[None]:
                 f"another command (up, down, backup, restore, reset or clean) is at work on {settings.home}: "
                 "wait for its end, or end it with Ctrl-C where it runs"
             ) from None
+        except OSError as error:
+            # NFS has no such locks of folders; commands are as far apart there as people keep them.
+            if error.errno not in (errno.EBADF, errno.ENOLCK, errno.ENOTSUP):
+                raise
         yield
     finally:
         os.close(folder)
