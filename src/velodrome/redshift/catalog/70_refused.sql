@@ -1,5 +1,6 @@
--- Functions that wait, lock, store large objects, read files or other sessions' texts, which Redshift has not: no client calls them, not even
--- by the text of a procedure's EXECUTE, which only the server inside sees.
+-- What the gateway refuses (sql/foreign.py) is out of reach as well for a text that it should not have seen.
+
+-- Functions that wait, lock, store large objects, run texts, read files or other sessions' texts, which Redshift has not.
 -- https://docs.aws.amazon.com/redshift/latest/dg/c_unsupported-postgresql-functions.html
 DO $$
 DECLARE
@@ -17,8 +18,7 @@ BEGIN
 END
 $$;
 
--- What Redshift has no statements for is not made by the text of an EXECUTE either, which is put together while a
--- procedure runs: https://docs.aws.amazon.com/redshift/latest/dg/c_unsupported-postgresql-features.html
+-- What Redshift has no statements for: https://docs.aws.amazon.com/redshift/latest/dg/c_unsupported-postgresql-features.html
 CREATE OR REPLACE FUNCTION velodrome.refuse_ddl() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
