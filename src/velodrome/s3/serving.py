@@ -361,6 +361,8 @@ class Server:
         with accepted, suppress(OSError):
             accepted.setblocking(False)
             accepted.send(f"HTTP/1.1 503 Slow Down\r\n{head}\r\n".encode() + content)
+            # What the client has sent is not read: without an end before it, the close would be a reset.
+            accepted.shutdown(socket.SHUT_WR)
 
     def _run(self, connection: Connection) -> None:
         try:
