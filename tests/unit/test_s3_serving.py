@@ -243,6 +243,18 @@ class TestClientsThatDoNotEnd:
         assert (record.levelname, record.exc_info) == ("INFO", None)
         assert record.getMessage().startswith("a client left while it sent a request: ")
 
+    def test_who_is_turned_away_reads_so_and_the_end(
+        self, address: tuple[str, int], echo: Echo, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whether his request has arrived by then or not: it was a reset in one of some hundred cases."""
+        monkeypatch.setattr(serving, "CONNECTIONS", 1)
+        with socket.create_connection(address, timeout=10) as busy:
+            busy.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert echo.entered.wait(10)
+            for _ in range(1000):
+                assert talk(address, b"GET /echo HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 503 Slow Down\r\n")
+            echo.leave.set()
+
     def test_more_than_there_is_room_for(
         self, address: tuple[str, int], echo: Echo, monkeypatch: pytest.MonkeyPatch
     ) -> None:
