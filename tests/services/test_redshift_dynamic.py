@@ -139,6 +139,7 @@ def test_redshifts_own_statements(eve: Connection) -> None:
         "CREATE PROCEDURE p_next(OUT n int) AS $x$ BEGIN n := NVL2(NULL, 1, 2); END $x$ LANGUAGE plpgsql",
         "CREATE MATERIALIZED VIEW sold_days AS SELECT count(*) AS n FROM sold",
         "REFRESH MATERIALIZED VIEW sold_days",
+        "REFRESH MATERIALIZED VIEW sold_days CASCADE",
         "TRUNCATE #latest",
         "ANALYZE sold PREDICATE COLUMNS",
         "ALTER TABLE sold ALTER SORTKEY (id)",
@@ -172,6 +173,11 @@ def test_data_may_have_the_words(eve: Connection) -> None:
     eve.execute("CREATE TABLE words (a varchar(100))")
     run(eve, "INSERT INTO words VALUES ('velodrome.x returning ' || 'on conflict') -- velodrome.y")
     assert rows(eve, "SELECT a FROM words") == [("velodrome.x returning on conflict",)]
+    for word in ("PERFORM", "SELECT"):
+        run(eve, f"INSERT INTO words VALUES ('{word} velodrome.y')")
+    all_of_them = "SELECT a FROM words QUALIFY row_number() OVER (PARTITION BY a ORDER BY a) = 1"  # edited as a whole
+    run(eve, f"DELETE FROM words WHERE a = 'PERFORM velodrome.y' AND a IN ({all_of_them})")
+    assert rows(eve, "SELECT a FROM words WHERE a LIKE '%velodrome.y'") == [("SELECT velodrome.y",)]
 
 
 def test_names_in_quotes_are_folded(eve: Connection) -> None:

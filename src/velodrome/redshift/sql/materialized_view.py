@@ -85,13 +85,14 @@ def refresh(sql: str, tokens: Sequence[Token]) -> Statement:
     return Statement(f"REFRESH MATERIALIZED VIEW {ddl.quoted_name(name)} {view.comment(note)}")
 
 
-def inside(sql: str, part: Sequence[Token]) -> list[Edit]:
-    """CREATE and REFRESH in a procedure's body, where a note reaches no event trigger; other CREATEs are left alone."""
+def inside(sql: str, part: Sequence[Token], call: str = "PERFORM") -> list[Edit]:
+    """CREATE and REFRESH in a procedure's body, where a note reaches no event trigger; other CREATEs are left alone.
+    `call` is how a function is called there for its effect: SELECT in the text of an EXECUTE."""
     if part[0].word == "REFRESH":
         text = refresh(sql, part).sql.partition(" /*velodrome-view:")[0]
         if words(part, len(part) - 1, "CASCADE"):
             name = ddl.quoted_name(name_parts(part, 3, name_end(part, 3)))
-            text = f"PERFORM velodrome.refresh_bases({literal(name)}); {text}"
+            text = f"{call} velodrome.refresh_bases({literal(name)}); {text}"
         return [Edit(part[0].start, part[-1].end, text)]
     made = create(sql, part) if part[0].word == "CREATE" else None
     if made is None:

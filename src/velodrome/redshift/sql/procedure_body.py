@@ -266,10 +266,9 @@ def dynamic_edits(sql: str, part: Sequence[Token]) -> list[Edit]:
         strict.check(part)
         refuse.pieces(sql, part)
         return [Edit(part[0].start, part[-1].end, query(sql, part))] if needs_whole(sql, part) else []
-    return [
-        Edit(edit.start, edit.end, edit.text.replace("PERFORM velodrome.", "SELECT velodrome.", 1))
-        for edit in _statement(sql, part)
-    ]
+    if part[0].word == "REFRESH":
+        return materialized_view.inside(sql, part, call="SELECT")
+    return _statement(sql, part)
 
 
 def makes_routine(part: Sequence[Token]) -> bool:
